@@ -1,0 +1,273 @@
+// SPDX-License-Identifier: Apache-2.0
+// THE CONTRACT between the model and a machine: free functions on views. Meson links exactly one
+// implementation: src/backend/cpu (oneDNN, Highway, OpenMP), or tests/reference (scalar, the judge).
+//
+// Rules that every implementation and every caller keeps:
+// - Above this header nobody dereferences View::data. The host sees values by download() only.
+// - A token matrix may have more rows than tokens (View::row_capacity, a multiple of kRowRounding);
+//   the rows past the last token are finite, may be written, and are never reduced over.
+// - Gradients are added to (`dw +=`), other outputs are overwritten, unless a comment says otherwise.
+//   An empty View for an optional argument switches that output off.
+// - f32 unless a comment says otherwise; ids, indices and offsets are i32.
+// - Same inputs, same threads: same bits. Reductions over tokens run in an order that does not depend
+//   on timing. With ctx.row_invariant a row's result does not depend on the other rows, nor on threads.
+// - Shapes are the caller's duty (assert); nothing here sees unchecked input. Throws Error(kRuntime)
+//   only where memory or the device is missing.
+//
+// Letters: T tokens (rows of a batch, no padding), S slots (= T), E experts, R live rows of one
+// decoding step, V vocabulary, H heads, inner = H * d_kv.
+// This header and what it includes also compile as C++17.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "src/core/context.h"
+#include "src/core/tensor.h"
+
+namespace switchyard {
+
+// --- Machine -------------------------------------------------------------------------------------
+
+struct ContextOptions {
+  int threads = 1;  // inside one operation
+  bool row_invariant = false;
+};
+std::unique_ptr<Context> make_context(const ContextOptions& options);
+
+// For --build-info and the line at start: "AVX2, oneDNN 2.6.3 (AVX2)".
+std::string backend_description();
+
+// How many of the backend's own compiled operations (oneDNN primitives) this context has made so
+// far. Constant in the steady state of training; a test asserts it.
+std::int64_t primitives_created(const Context& ctx);
+
+// Host <-> backend. `count` elements, row by row; count == view.size().
+void upload(Context& ctx, const float* host, std::int64_t count, View to);
+void upload(Context& ctx, const std::int32_t* host, std::int64_t count, View to);
+void download(Context& ctx, View from, float* host, std::int64_t count);
+void download(Context& ctx, View from, std::int32_t* host, std::int64_t count);
+
+void fill(Context& ctx, float value, View y);
+void copy(Context& ctx, View x, View y);                // y = x, same shape, converts dtype
+void add(Context& ctx, View x, View y);                 // y += x
+void scale(Context& ctx, float factor, View x, View y);  // y = factor * x; x may be y
+void lerp(Context& ctx, float t, View x, View y);        // y += t * (x - y): a running average
+
+// --- Weights and matmuls -------------------------------------------------------------------------
+
+// A weight is a value [out, in] and, where the backend wants one, a packed form of it.
+struct PackedWeight;
+struct Weight {
+  View value;
+  std::shared_ptr<PackedWeight> packed;
+};
+
+// Makes the packed form that row-invariant contexts use; called once after loading. A weight whose
+// value is about to be updated must not be packed (training does not call this).
+void prepare_weight(Context& ctx, Weight& weight);
+
+// y [T, out] = x [T, in] . w^T
+void linear(Context& ctx, View x, const Weight& w, View y);
+// dx (= or, with add_to_dx, +=) dy . w;  dw += dy^T . x. dx or dw may be empty.
+void linear_backward(Context& ctx, View x, const Weight& w, View dy, View dx, bool add_to_dx,
+                     View dw);
+// y[t] += bias, bias [1, out];  dbias += sum over t of dy[t]
+void add_bias(Context& ctx, View bias, View y);
+void bias_backward(Context& ctx, View dy, View dbias);
+
+// --- A batch of sequences ------------------------------------------------------------------------
+
+// Sequences laid end to end in one token matrix.
+struct Ragged {
+  View offsets;  // [1, batch + 1] i32: the first token of each sequence, and the end
+  View tags;     // [T, 2] i32: sentence and position, the keys of random numbers; training only
+  std::int64_t batch = 0;
+  std::int64_t tokens = 0;
+  std::int64_t max_len = 0;
+};
+
+// Inverted dropout: element i of a row is 0 where random_u32(row_key(stream, tag), i) is below
+// drop_threshold(rate), else divided by (1 - rate). Rate 0: off, tags unused. core/rng.h.
+struct Dropout {
+  float rate = 0;
+  std::uint64_t stream = 0;  // stream_key(seed, step, site)
+};
+
+// y[t] = table[ids[t]];  dtable[ids[t]] += dy[t], in token order
+void embed(Context& ctx, View table, View ids, View y);
+void embed_backward(Context& ctx, View ids, View dy, View dtable);
+
+void dropout(Context& ctx, Dropout drop, View tags, View x, View y);  // y = dropped x; x may be y
+// y = residual + dropped x; y may be residual.
+void add_dropout(Context& ctx, Dropout drop, View tags, View x, View residual, View y);
+
+// --- Rows ----------------------------------------------------------------------------------------
+
+// y = weight * x * inv_rms, inv_rms [T, 1] = 1 / sqrt(mean(x^2) + eps). Zhang & Sennrich 2019
+// (arXiv 1910.07467), as in T5: no mean subtraction, no bias.
+void rms_norm(Context& ctx, View x, View weight, float eps, View y, View inv_rms);
+// dx += ..., dweight += ...
+void rms_norm_backward(Context& ctx, View x, View weight, View inv_rms, View dy, View dx,
+                       View dweight);
+
+// relu; gelu by erf; gelu_new by tanh (Hendrycks & Gimpel 2016, arXiv 1606.08415); silu.
+enum class Activation { relu, gelu, gelu_new, silu };
+
+// y = dropped act(hidden), or with `gate` (T5 v1.1's wi_1): dropped act(hidden) * gate. [T, d_ff]
+void activation(Context& ctx, Activation act, View hidden, View gate, Dropout drop, View tags,
+                View y);
+// d_hidden, d_gate overwritten; they may be dy's or each other's inputs' storage: dy may be d_hidden.
+void activation_backward(Context& ctx, Activation act, View hidden, View gate, Dropout drop,
+                         View tags, View dy, View grad_hidden, View grad_gate);
+
+// --- Router and experts --------------------------------------------------------------------------
+
+// y = x * U(1 - eps, 1 + eps) per element (the paper, App. C); also its own backward.
+void jitter(Context& ctx, float eps, std::uint64_t stream, View tags, View x, View y);
+
+// How many tokens an expert takes.
+struct Capacity {
+  enum Rule { kUnlimited, kPerBatch, kPerSequence };
+  Rule rule = kUnlimited;
+  std::int64_t tokens = 0;  // per expert, over the batch or in each sequence, in token order
+};
+
+// What the router decided. All stays on the backend's side.
+struct Routing {
+  View logits;          // [T, E]
+  View probs;           // [T, E] softmax of logits
+  View logsumexp;       // [T, 1]
+  View expert_index;    // [T, 1] i32: argmax of probs, the lowest index where equal
+  View combine_weight;  // [T, 1]: probs at expert_index
+  View slot_of_token;   // [T, 1] i32: row of expert_in; -1 where the token is dropped
+  View token_of_slot;   // [S, 1] i32: its inverse; -1 past the last kept token
+  View expert_offsets;  // [1, E + 1] i32: expert e has the slots [offsets[e], offsets[e + 1])
+  View expert_count;    // [1, E] i32: tokens that chose e, dropped ones included
+};
+
+// Fills everything but logits, which are given. Switch Transformer (arXiv 2101.03961) eq. 1, and 3
+// for the capacity; slots are a stable counting sort of the kept tokens by expert.
+void route(Context& ctx, Capacity capacity, const Ragged& tokens, Routing& routing);
+
+// losses [1, 2] = balance loss E * sum_e f_e * P_e (eq. 4-6; f counts dropped tokens too), and the
+// router z-loss, the mean of logsumexp^2 (ST-MoE, arXiv 2202.08906, eq. 5).
+void router_losses(Context& ctx, const Routing& routing, View losses);
+
+// grad_logits = d (aux_coef * balance + z_coef * z) / d logits, + the gradient by combine_weight.
+// The coefficients have the loss's outer scale in them.
+void router_backward(Context& ctx, const Routing& routing, View grad_combine_weight, float aux_coef,
+                     float z_coef, View grad_logits);
+
+// y[s] = x[index[s]]; 0 where index[s] is -1.   [S, d]
+void gather_rows(Context& ctx, View x, View index, View y);
+// y[t] += x[index[t]]; nothing where index[t] is -1: backward of the gather by the inverse index.
+void gather_rows_add(Context& ctx, View x, View index, View y);
+// y[t] = combine_weight[t] * expert_out[slot_of_token[t]], 0 for a dropped token.
+void combine_rows(Context& ctx, View expert_out, const Routing& routing, View y);
+// grad_out[s] = combine_weight[t] * dy[t] for t = token_of_slot[s], 0 past the last kept token;
+// grad_combine_weight[t] = dy[t] . expert_out[slot], 0 for a dropped token.
+void combine_rows_backward(Context& ctx, View dy, View expert_out, const Routing& routing,
+                           View grad_out, View grad_combine_weight);
+
+// One feed-forward: wo(dropout(act(wi x))), or gated: wo(dropout(act(wi x) * (wi_1 x))).
+struct FfnWeights {
+  const Weight* wi = nullptr;
+  const Weight* wi_1 = nullptr;  // gated only
+  const Weight* wo = nullptr;
+};
+struct FfnGrads {
+  View wi, wi_1, wo;
+};
+// All experts of a layer as one grouped call. Expert e = first_expert + i has weights[i] and the rows
+// [expert_offsets[e], expert_offsets[e + 1]) of x. Random numbers are those of the rows' tokens.
+struct ExpertCall {
+  const FfnWeights* weights = nullptr;
+  std::int64_t first_expert = 0;
+  std::int64_t count = 0;
+  Activation act = Activation::relu;
+  Dropout drop;
+  View tags;  // of the tokens
+};
+// What backward needs: [S, d_ff] each; gate only where gated.
+struct FfnSaved {
+  View hidden, gate, activated;
+};
+// Rows of y past the last slot in use are undefined but finite.
+void experts(Context& ctx, const ExpertCall& call, const Routing& routing, View x, FfnSaved& saved,
+             View y);
+// dx overwritten on the slots in use; grads[i] added to.
+void experts_backward(Context& ctx, const ExpertCall& call, const Routing& routing, View x,
+                      const FfnSaved& saved, View dy, View dx, const FfnGrads* grads);
+
+// --- Attention -----------------------------------------------------------------------------------
+
+// T5's attention: no scaling by 1 / sqrt(d_kv), an additive bias by head and relative position.
+struct AttentionCall {
+  std::int64_t num_heads = 0;
+  std::int64_t d_kv = 0;
+  bool causal = false;   // key position <= query position
+  View bias;             // [H, 2 * center + 1], column key_pos - query_pos + center; empty: no bias
+  std::int64_t center = 0;
+  Dropout drop;          // of the probabilities: element (head << 16) + key position of the query's row
+};
+// bias [H, n] from table [num_buckets, H] and bucket [1, n] i32; and dtable += its transpose of dbias
+void expand_bias(Context& ctx, View table, View bucket, View bias);
+void expand_bias_backward(Context& ctx, View grad_bias, View bucket, View dtable);
+
+// q [Tq, inner], k, v [Tk, inner]; out [Tq, inner]; logsumexp [Tq, H] for backward. Sequence b of
+// `queries` attends to sequence b of `keys`. Probabilities are not kept: backward computes them again.
+void attention(Context& ctx, const AttentionCall& call, const Ragged& queries, const Ragged& keys,
+               View q, View k, View v, View out, View logsumexp);
+// dq, dk, dv overwritten; grad_bias (as bias) added to.
+void attention_backward(Context& ctx, const AttentionCall& call, const Ragged& queries,
+                        const Ragged& keys, View q, View k, View v, View out, View logsumexp,
+                        View dout, View dq, View dk, View dv, View grad_bias);
+// On request: probs [batch * H * queries.max_len, keys.max_len], 0 outside the sequences.
+void attention_probs(Context& ctx, const AttentionCall& call, const Ragged& queries,
+                     const Ragged& keys, View q, View k, View logsumexp, View probs);
+
+// One decoding step. Row r attends to the rows [first_key[r], first_key[r] + key_count[r]) of k, vvoid attention_step(Context& ctx, const AttentionCall& call, View q, View k, View v, View first_key,
+                    View key_count, View out);
+// y[index[r]] = x[r]
+void scatter_rows(Context& ctx, View x, View index, View y);
+// Rows [i * block_rows, i * block_rows + used_rows) of y = rows [parent[i] * block_rows, ...) of x:
+// hypotheses take over their parents' keys and values. parent [n, 1] i32; x and y differ.
+void copy_blocks(Context& ctx, View x, View parent, std::int64_t block_rows, std::int64_t used_rows,
+                 View y);
+
+// --- Loss ----------------------------------------------------------------------------------------
+
+// Output head and cross-entropy in one call; the logits [T, V] never exist as a whole.
+//   loss of a token = (1 - eps) * nll + eps * mean over V of -log p    (Szegedy et al. 2016)
+// sums [1, 2] += { sum of losses, sum of nll }. With dh: dh = grad_scale * d sum / d h, dhead += ...
+void linear_cross_entropy(Context& ctx, View h, const Weight& head, View labels,
+                          float label_smoothing, View sums, float grad_scale, View dh, View dhead);
+
+// --- Search --------------------------------------------------------------------------------------
+
+// token[r] i32 = argmax of logits[r] but for id `suppressed` (-1: none), the lowest where equal;
+// log_prob[r] = its log-softmax (over all ids), where the view is given.
+void argmax_rows(Context& ctx, View logits, std::int32_t suppressed, View token, View log_prob);
+// For each group of `beams` consecutive rows the k best of score[r] + log_softmax(logits[r])[v], best
+// first, equal ones by index: values [R / beams, k], index [R / beams, k] i32 = (r mod beams) * V + v.
+void top_k_rows(Context& ctx, View logits, View score, std::int64_t beams, std::int64_t k,
+                std::int32_t suppressed, View values, View index);
+
+// --- Optimizer: flat ranges [1, n] ---------------------------------------------------------------
+
+// out [1, 1] = sum of squares, summed in double in fixed blocks. Not finite where an element is not.
+void sum_of_squares(Context& ctx, View x, View out);
+
+// AdamW (Loshchilov & Hutter 2019, arXiv 1711.05101), bias-corrected as in PyTorch:
+//   g *= grad_scale; m, v moments; p -= lr * (decay * p + m_hat / (sqrt(v_hat) + eps))
+struct AdamW {
+  float lr = 0, beta1 = 0, beta2 = 0, eps = 0, weight_decay = 0;
+  std::int64_t step = 1;  // from 1, for the bias correction
+  float grad_scale = 1;   // clipping
+};
+void adamw(Context& ctx, const AdamW& options, View grad, View m, View v, View param);
+
+}  // namespace switchyard

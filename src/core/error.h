@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+// The one error type. Bad input (file, option, text, config) throws Error; only main() catches it.
+#pragma once
+
+#include <sstream>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <utility>
+
+namespace switchyard {
+
+// The value is the program's exit code.
+enum class ErrorKind { kRuntime = 1, kUsage = 2, kData = 3, kDiverged = 4 };
+
+class Error : public std::runtime_error {
+ public:
+  Error(ErrorKind kind, const std::string& message) : std::runtime_error(message), kind_(kind) {}
+  ErrorKind kind() const { return kind_; }
+
+ private:
+  ErrorKind kind_;
+};
+
+// Throws Error(kind) whose message is the parts, streamed one after another. A message names the
+// thing, what was found and what was expected.
+template <class... Parts>
+[[noreturn]] void fail(ErrorKind kind, const Parts&... parts) {
+  std::ostringstream message;
+  (message << ... << parts);
+  throw Error(kind, message.str());
+}
+
+template <class... Parts>
+void check(bool ok, ErrorKind kind, const Parts&... parts) {
+  if (!ok) fail(kind, parts...);
+}
+
+// Runs f; an Error it throws gets "context: " put before its message.
+template <class F>
+decltype(auto) with_context(std::string_view context, F&& f) {
+  try {
+    return std::forward<F>(f)();
+  } catch (const Error& e) {
+    throw Error(e.kind(), std::string(context) + ": " + e.what());
+  }
+}
+
+// `text` with control characters and bytes that are not printable ASCII or valid UTF-8 shown as
+// \xNN, cut after 200 bytes: what is safe to print of a name that came from a file.
+std::string escaped(std::string_view text);
+
+}  // namespace switchyard

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+// The thread loop: OpenMP lives here, and in backend/cpu where a profile demands it.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+
+namespace switchyard {
+
+// Calls f(first, last) on the pieces of [begin, end) that are `grain` long (the last one shorter), on
+// at most `threads` threads. The pieces do not depend on the number of threads. f must not throw.
+template <class F>
+void parallel_for(int threads, std::int64_t begin, std::int64_t end, std::int64_t grain, F&& f) {
+  const std::int64_t pieces = (end - begin + grain - 1) / grain;
+  if (pieces <= 0) return;
+  const int team = static_cast<int>(std::min<std::int64_t>(threads, pieces));
+  if (team <= 1) {
+    for (std::int64_t p = 0; p < pieces; ++p)
+      f(begin + p * grain, std::min(end, begin + (p + 1) * grain));
+    return;
+  }
+#pragma omp parallel for schedule(static) num_threads(team)
+  for (std::int64_t p = 0; p < pieces; ++p)
+    f(begin + p * grain, std::min(end, begin + (p + 1) * grain));
+}
+
+// As parallel_for with a grain of 1, where pieces differ in cost: each thread takes the next piece
+// when it is free. Same results, as long as the pieces are independent.
+template <class F>
+void parallel_tasks(int threads, std::int64_t count, F&& f) {
+  const int team = static_cast<int>(std::min<std::int64_t>(threads, count));
+  if (team <= 1) {
+    for (std::int64_t i = 0; i < count; ++i) f(i);
+    return;
+  }
+#pragma omp parallel for schedule(dynamic, 1) num_threads(team)
+  for (std::int64_t i = 0; i < count; ++i) f(i);
+}
+
+// The physical cores that the affinity mask and the cgroup's CPU quota allow, at least 1.
+int default_threads();
+
+}  // namespace switchyard

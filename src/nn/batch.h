@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+// A batch of sentences: on the host as ids, on the backend's side as ragged token matrices.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "src/backend/backend.h"
+#include "src/nn/config.h"
+
+namespace switchyard {
+
+using Ids = std::vector<std::int32_t>;
+
+// Sentences with their ids, eos included, none empty.
+struct HostBatch {
+  std::vector<Ids> source;
+  std::vector<Ids> target;              // labels: what the decoder is to say
+  std::vector<std::uint32_t> sentence;  // key of each pair's random numbers: its number in the corpus
+
+  std::int64_t source_tokens() const;
+  std::int64_t target_tokens() const;
+};
+
+struct Batch {
+  Ragged source;
+  View source_ids;  // [source.tokens, 1] i32
+  Ragged target;
+  View target_ids;  // [target.tokens, 1] i32: the labels shifted right from decoder_start_token_id
+  View labels;      // [target.tokens, 1] i32
+};
+
+// Copies to the backend's side, into `arena`. Every id must be in [0, vocab_size): Error(kData).
+Batch upload_batch(Context& ctx, Arena& arena, const HostBatch& batch, const ModelConfig& config);
+// One side only: ids and offsets, tags when `sentence` is given.
+Ragged upload_sequences(Context& ctx, Arena& arena, const std::vector<Ids>& sequences,
+                        const std::vector<std::uint32_t>* sentence, View& ids);
+
+}  // namespace switchyard

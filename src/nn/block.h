@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+// One pre-norm residual block: x += dropout(f(norm(x))) for self-attention, in the decoder cross-
+// attention, and a feed-forward, dense or sparse.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "src/nn/attention.h"
+#include "src/nn/ffn.h"
+#include "src/nn/rms_norm.h"
+#include "src/nn/switch_layer.h"
+
+namespace switchyard {
+
+struct Block {
+  RmsNorm self_norm;
+  Attention self_attention;
+  std::optional<RmsNorm> cross_norm;
+  std::optional<Attention> cross_attention;
+  RmsNorm ffn_norm;
+  std::optional<Ffn> dense;           // one of the two
+  std::optional<SwitchLayer> sparse;
+  std::uint64_t site = 0;
+
+  struct Saved {
+    RmsNorm::Saved self_norm, cross_norm, ffn_norm;
+    Attention::Saved self_attention, cross_attention;
+    Ffn::Saved dense;
+    SwitchLayer::Saved sparse;
+  };
+
+  Block() = default;
+  // `prefix` as in "encoder.block.0"; sites are `site` and the following 7.
+  Block(const std::string& prefix, const ModelConfig& config, bool decoder, bool is_sparse,
+        std::uint64_t site);
+
+  // x [tokens, d_model] -> the block's output. In training x stays as it is and the output is a new
+  // matrix in ctx.saved; else x is updated in place. `memory` and its `keys` for the decoder only.
+  View forward(Context& ctx, const Pass& pass, View x, const Ragged& tokens, View memory,
+               const Ragged* keys, const RelativeBias::Expanded& position, Saved& s) const;
+  // dx: in, the gradient by the output; out, by the input. dmemory += for the decoder.
+  void backward(Context& ctx, const Pass& pass, View dx, const Ragged& tokens, View dmemory,
+                const Ragged* keys, View grad_bias, const Saved& s, RouterLossCoefs coefs,
+                const ParamBuffer& grads) const;
+  // One decoding step, x [rows, d_model] updated in place.
+  void step(Context& ctx, View x, const KvCache& cache, std::int64_t index,
+            const RelativeBias::Expanded& position, const CrossKeys& cross, View cross_first_key,
+            View cross_key_count) const;
+
+  template <class F>
+  void each_param(F&& f) {
+    self_attention.each_param(f);
+    self_norm.each_param(f);
+    if (cross_attention) {
+      cross_attention->each_param(f);
+      cross_norm->each_param(f);
+    }
+    if (dense) dense->each_param(f);
+    if (sparse) sparse->each_param(f);
+    ffn_norm.each_param(f);
+  }
+
+ private:
+  View add_residual(Context& ctx, const Pass& pass, View x, View y, View tags,
+                    std::uint64_t at) const;
+};
+
+}  // namespace switchyard

@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+// y = x . weight^T, no bias.
+#pragma once
+
+#include <string>
+
+#include "src/nn/param.h"
+
+namespace switchyard {
+
+struct Linear {
+  Param weight;  // [out, in]
+
+  Linear() = default;
+  // std and hf_std as in Init; truncated normal for the paper's.
+  Linear(std::string name, std::int64_t out, std::int64_t in, float hf_std);
+
+  // x [tokens, in] -> [tokens, out] in `arena`.
+  View forward(Context& ctx, Arena& arena, View x) const;
+  // dx (+)= dy . weight, the weight's gradient += dy^T . x. An empty dx is not computed.
+  void backward(Context& ctx, View x, View dy, View dx, bool add_to_dx,
+                const ParamBuffer& grads) const;
+
+  template <class F>
+  void each_param(F&& f) {
+    f(weight);
+  }
+};
+
+}  // namespace switchyard

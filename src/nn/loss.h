@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+// The training loss of one batch: label-smoothed cross-entropy plus the router losses of every sparse
+// layer (the paper's: per layer over the real tokens, summed over layers), forward and backward.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "src/nn/batch.h"
+#include "src/nn/model.h"
+
+namespace switchyard {
+
+struct LossOptions {
+  float label_smoothing = 0;
+  float router_aux_loss_coef = 0;
+  float router_z_loss_coef = 0;
+  // The gradient is of: ce_scale * sum of token losses + router_scale * router losses. For a plain
+  // mean ce_scale = 1 / target tokens and router_scale = 1; with accumulation 1 / target tokens of
+  // all the batches, and 1 / batches.
+  float ce_scale = 1;
+  float router_scale = 1;
+};
+
+struct LossResult {
+  double loss_sum = 0;  // over target tokens, label smoothing included
+  double nll_sum = 0;   // without it
+  std::int64_t target_tokens = 0;
+  // By sparse layer, encoder first.
+  std::vector<float> router_aux_loss, router_z_loss;
+  std::vector<std::vector<std::int32_t>> expert_count;  // tokens that chose each expert
+  std::vector<std::int64_t> dropped;                    // tokens over capacity
+};
+
+// Uses and gives back ctx.saved and ctx.scratch. With `grads` the gradient is added to it.
+LossResult compute_loss(Context& ctx, const Model& model, const HostBatch& batch, const Pass& pass,
+                        const LossOptions& options, const ParamBuffer* grads);
+
+}  // namespace switchyard

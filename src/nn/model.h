@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+// The encoder-decoder: token embedding, two stacks of blocks, the output head. Forward and backward
+// of a stack side by side; the loss is nn/loss, one decoding step nn/decoder_state.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "src/nn/batch.h"
+#include "src/nn/block.h"
+#include "src/nn/config.h"
+#include "src/nn/relative_bias.h"
+#include "src/nn/rms_norm.h"
+
+namespace switchyard {
+
+// The encoder, or the decoder.
+struct Stack {
+  bool decoder = false;
+  RelativeBias position;
+  std::vector<Block> blocks;
+  RmsNorm final_norm;
+  std::uint64_t site = 0;
+
+  struct Saved {
+    RelativeBias::Expanded position;
+    std::vector<Block::Saved> blocks;
+    RmsNorm::Saved final_norm;
+  };
+
+  Stack() = default;
+  Stack(const ModelConfig& config, bool decoder);
+
+  // ids [tokens, 1] i32 -> states [tokens, d_model] after the final norm. `memory` is the encoder's
+  // output, over `keys`; decoder only.
+  View forward(Context& ctx, const Pass& pass, const Param& embedding, View ids,
+               const Ragged& tokens, View memory, const Ragged* keys, Saved& s) const;
+  // dy: the gradient by the states (used up). dmemory += for the decoder. The embedding's gradient
+  // is added to as well.
+  void backward(Context& ctx, const Pass& pass, const Param& embedding, View dy, View ids,
+                const Ragged& tokens, View dmemory, const Ragged* keys, const Saved& s,
+                RouterLossCoefs coefs, const ParamBuffer& grads) const;
+
+  template <class F>
+  void each_param(F&& f) {
+    // In Hugging Face's order: block 0's table comes with its self-attention.
+    for (std::size_t i = 0; i < blocks.size(); ++i) {
+      if (i == 0) position.each_param(f);
+      blocks[i].each_param(f);
+    }
+    final_norm.each_param(f);
+  }
+};
+
+class Model {
+ public:
+  // Parameters have names, shapes and places in layout(), but no values until bind().
+  explicit Model(const ModelConfig& config);
+  Model(const Model&) = delete;
+  Model& operator=(const Model&) = delete;
+
+  const ModelConfig& config() const { return config_; }
+  const ParamLayout& layout() const { return layout_; }
+
+  // Takes its values from `values`, which must outlive it and have this layout.
+  void bind(const ParamBuffer& values);
+  // Packs every weight for row-invariant contexts; after the values are final (translation only).
+  void prepare(Context& ctx);
+
+  // Calls f(Param&) for every parameter, always in the same order; Param::index counts them.
+  template <class F>
+  void each_param(F&& f) {
+    f(shared);
+    encoder.each_param(f);
+    decoder.each_param(f);
+    if (lm_head) f(*lm_head);
+  }
+  template <class F>
+  void each_param(F&& f) const {
+    const_cast<Model*>(this)->each_param([&](const Param& param) { f(param); });
+  }
+
+  const Weight& head() const { return lm_head ? lm_head->weight : shared.weight; }
+  const Param& head_param() const { return lm_head ? *lm_head : shared; }
+  // What the decoder's states are multiplied with before the head: d_model^-0.5, or 1.
+  float head_scale() const;
+
+  // Teacher-forced logits [target tokens, vocab_size] in ctx.saved (scoring, tests).
+  View logits(Context& ctx, const Pass& pass, const Batch& batch) const;
+
+  Param shared;  // [vocab_size, d_model]
+  Stack encoder, decoder;
+  std::optional<Param> lm_head;
+
+ private:
+  ModelConfig config_;
+  ParamLayout layout_;
+};
+
+// Fills `values` for a new model. hf_init: Hugging Face's initialisation instead of the paper's.
+// The same seed gives the same values on every machine.
+void initialise(Context& ctx, const Model& model, std::uint64_t seed, bool hf_init,
+                const ParamBuffer& values);
+
+}  // namespace switchyard

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+// Param: one named parameter. Its value lies in a ParamBuffer; so do gradients and moments, in
+// buffers of the same layout beside the model. Each layer lists its own parameters once, in
+// each_param(f): counting, initialising, loading, saving and updating all walk that list.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "src/backend/backend.h"
+
+namespace switchyard {
+
+// How a new model's parameter starts. `std` is the paper's setting (arXiv 2101.03961, 2.4: truncated
+// normal, sqrt(0.1 / fan_in)), `hf_std` Hugging Face's (_init_weights of modeling_switch_transformers
+// and modeling_t5: plain normal). A constant has std 0.
+struct Init {
+  float constant = 0;
+  float std = 0;
+  bool truncated = false;
+  float hf_std = 0;
+};
+
+struct Param {
+  std::string name;  // Hugging Face's, in Switch's spelling: "encoder.block.0.layer.1.mlp.wi.weight"
+  std::int64_t rows = 0;
+  std::int64_t cols = 0;
+  bool vector = false;  // one-dimensional on disk: rows is 1
+  Init init;
+  std::int64_t index = -1;  // position in the model's list
+  Weight weight;
+
+  std::int64_t size() const { return rows * cols; }
+};
+
+// Where each parameter lies in a flat buffer: in list order, each on 64 bytes.
+struct ParamLayout {
+  std::vector<std::int64_t> offset;  // by Param::index, in elements
+  std::int64_t total = 0;            // elements, gaps (always zero) included
+};
+
+// A flat f32 buffer with a place for every parameter: values, gradients or moments.
+class ParamBuffer {
+ public:
+  ParamBuffer(const Context& ctx, ParamLayout layout)
+      : layout_(std::move(layout)), storage_(ctx, 1, layout_.total) {}
+
+  View operator[](const Param& param) const {
+    const View flat = storage_.view();
+    View v = flat.slice_cols(layout_.offset[static_cast<std::size_t>(param.index)], param.size());
+    v.rows = v.row_capacity = param.rows;
+    v.cols = v.row_stride = param.cols;
+    return v;
+  }
+  View flat() const { return storage_.view(); }  // [1, total]
+  const ParamLayout& layout() const { return layout_; }
+
+ private:
+  ParamLayout layout_;
+  Tensor storage_;
+};
+
+}  // namespace switchyard

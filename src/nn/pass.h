@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+// Pass: how one forward pass is run, training or not, and what is recorded of it.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "src/backend/backend.h"
+#include "src/core/rng.h"
+
+namespace switchyard {
+
+// Which tokens an expert may refuse (DESIGN of the router: dropless unless asked otherwise).
+struct CapacityOptions {
+  // > 0: an expert takes at most ceil(tokens * capacity_factor / num_experts) of a batch (the paper,
+  // eq. 3); 0: every token.
+  float capacity_factor = 0;
+  // > 0: Hugging Face's expert_capacity, tokens per expert in each sequence; binds in whole-sequence
+  // passes (encoder, scoring), never in a cached decoding step.
+  std::int64_t expert_capacity = 0;
+};
+
+// Copies of intermediate values, made where a Recorder is given; in ctx.saved.
+struct Recorder {
+  std::vector<View> encoder_hidden_states, decoder_hidden_states;  // [tokens, d_model]
+  // [batch * H * max query length, max key length], 0 outside the sequences
+  std::vector<View> encoder_attentions, decoder_attentions, cross_attentions;
+  std::vector<View> encoder_router_logits, decoder_router_logits;  // [tokens, num_experts]
+};
+
+struct Pass {
+  bool training = false;  // keeps what backward needs; dropout and jitter on
+  float dropout_rate = 0;
+  float jitter_noise = 0;
+  std::uint64_t seed = 0;
+  std::uint64_t step = 0;
+  CapacityOptions capacity;
+  Recorder* record = nullptr;
+
+  Dropout dropout(std::uint64_t site) const {
+    if (!training || dropout_rate == 0) return {};
+    return {dropout_rate, stream_key(seed, step, site)};
+  }
+};
+
+}  // namespace switchyard

@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+// RMS norm (arXiv 1910.07467) as in T5: y = weight * x / sqrt(mean(x^2) + eps); no mean, no bias.
+#pragma once
+
+#include <string>
+
+#include "src/nn/param.h"
+
+namespace switchyard {
+
+struct RmsNorm {
+  Param weight;  // [d_model]
+  float epsilon = 1e-6f;
+
+  struct Saved {
+    View x, inv_rms;
+  };
+
+  RmsNorm() = default;
+  RmsNorm(std::string name, std::int64_t d_model, float epsilon);
+
+  // x [tokens, d_model] -> the same shape in ctx.saved.
+  View forward(Context& ctx, View x, Saved& s) const;
+  // dx += the gradient by x.
+  void backward(Context& ctx, View dy, const Saved& s, View dx, const ParamBuffer& grads) const;
+
+  template <class F>
+  void each_param(F&& f) {
+    f(weight);
+  }
+};
+
+}  // namespace switchyard

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+// The Switch layer: each token is processed by the one expert its router picks.
+// Source: Fedus et al., arXiv 2101.03961, eq. 1-2 (output), 3 (capacity), 4-6 (balance loss).
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "src/nn/ffn.h"
+
+namespace switchyard {
+
+// Coefficients of the router losses, outer scale included.
+struct RouterLossCoefs {
+  float aux = 0;
+  float z = 0;
+};
+
+struct SwitchLayer {
+  Linear router;               // [num_experts, d_model]
+  std::optional<Param> bias;   // [num_experts]
+  std::vector<Ffn> experts;
+  std::int64_t expert_dim = 0;  // d_ff
+  std::uint64_t site = 0;
+
+  struct Saved {
+    View x;         // [tokens, d_model]
+    View router_in;  // x, or its jittered copy
+    Routing routing;
+    View expert_in, expert_out;  // [tokens, d_model], rows sorted by expert
+    FfnSaved ffn;
+    Dropout drop;
+    float jitter_noise = 0;
+    std::uint64_t jitter_stream = 0;
+  };
+
+  SwitchLayer() = default;
+  SwitchLayer(const std::string& prefix, const ModelConfig& config, std::uint64_t site);
+
+  // x [tokens, d_model] -> the same shape in ctx.saved; a dropped token's row is zero.
+  View forward(Context& ctx, const Pass& pass, View x, const Ragged& tokens, Saved& s) const;
+  // dx += the gradient by x, of the output and of coefs' router losses.
+  void backward(Context& ctx, View dy, View tags, const Saved& s, RouterLossCoefs coefs, View dx,
+                const ParamBuffer& grads) const;
+
+  template <class F>
+  void each_param(F&& f) {
+    router.each_param(f);
+    if (bias) f(*bias);
+    for (Ffn& expert : experts) expert.each_param(f);
+  }
+
+ private:
+  void route_tokens(Context& ctx, const Pass& pass, View x, const Ragged& tokens, Saved& s) const;
+  void route_tokens_backward(Context& ctx, View grad_combine_weight, View tags, const Saved& s,
+                             RouterLossCoefs coefs, View dx, const ParamBuffer& grads) const;
+  std::vector<FfnWeights> weights() const;
+};
+
+}  // namespace switchyard
