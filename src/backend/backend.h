@@ -1,17 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 // THE CONTRACT between the model and a machine: free functions on views. Meson links exactly one
-// implementation: src/backend/cpu (oneDNN, Highway, OpenMP), or tests/reference (scalar, the judge).
+// implementation: src/backend/cpu (oneDNN, Highway, OpenMP), or tests/reference (scalar, the
+// judge).
 //
 // Rules that every implementation and every caller keeps:
 // - Above this header nobody dereferences View::data. The host sees values by download() only.
 // - A token matrix may have more rows than tokens (View::row_capacity, a multiple of kRowRounding);
 //   the rows past the last token are finite, may be written, and are never reduced over.
-// - Gradients are added to (`dw +=`), other outputs are overwritten, unless a comment says otherwise.
+// - Gradients are added to (`dw +=`), other outputs are overwritten, unless a comment says
+// otherwise.
 //   An empty View for an optional argument switches that output off.
 // - f32 unless a comment says otherwise; ids, indices and offsets are i32.
-// - Same inputs, same threads: same bits. Reductions over tokens run in an order that does not depend
-//   on timing. With ctx.row_invariant a row's result does not depend on the other rows, nor on threads.
-// - Shapes are the caller's duty (assert); nothing here sees unchecked input. Throws Error(kRuntime)
+// - Same inputs, same threads: same bits. Reductions over tokens run in an order that does not
+// depend
+//   on timing. With ctx.row_invariant a row's result does not depend on the other rows, nor on
+//   threads.
+// - Shapes are the caller's duty (assert); nothing here sees unchecked input. Throws
+// Error(kRuntime)
 //   only where memory or the device is missing.
 //
 // Letters: T tokens (rows of a batch, no padding), S slots (= T), E experts, R live rows of one
@@ -51,8 +56,8 @@ void download(Context& ctx, View from, float* host, std::int64_t count);
 void download(Context& ctx, View from, std::int32_t* host, std::int64_t count);
 
 void fill(Context& ctx, float value, View y);
-void copy(Context& ctx, View x, View y);                // y = x, same shape, converts dtype
-void add(Context& ctx, View x, View y);                 // y += x
+void copy(Context& ctx, View x, View y);                 // y = x, same shape, converts dtype
+void add(Context& ctx, View x, View y);                  // y += x
 void scale(Context& ctx, float factor, View x, View y);  // y = factor * x; x may be y
 void lerp(Context& ctx, float t, View x, View y);        // y += t * (x - y): a running average
 
@@ -119,7 +124,8 @@ enum class Activation { relu, gelu, gelu_new, silu };
 // y = dropped act(hidden), or with `gate` (T5 v1.1's wi_1): dropped act(hidden) * gate. [T, d_ff]
 void activation(Context& ctx, Activation act, View hidden, View gate, Dropout drop, View tags,
                 View y);
-// d_hidden, d_gate overwritten; they may be dy's or each other's inputs' storage: dy may be d_hidden.
+// d_hidden, d_gate overwritten; they may be dy's or each other's inputs' storage: dy may be
+// d_hidden.
 void activation_backward(Context& ctx, Activation act, View hidden, View gate, Dropout drop,
                          View tags, View dy, View grad_hidden, View grad_gate);
 
@@ -181,8 +187,9 @@ struct FfnWeights {
 struct FfnGrads {
   View wi, wi_1, wo;
 };
-// All experts of a layer as one grouped call. Expert e = first_expert + i has weights[i] and the rows
-// [expert_offsets[e], expert_offsets[e + 1]) of x. Random numbers are those of the rows' tokens.
+// All experts of a layer as one grouped call. Expert e = first_expert + i has weights[i] and the
+// rows [expert_offsets[e], expert_offsets[e + 1]) of x. Random numbers are those of the rows'
+// tokens.
 struct ExpertCall {
   const FfnWeights* weights = nullptr;
   std::int64_t first_expert = 0;
@@ -208,17 +215,19 @@ void experts_backward(Context& ctx, const ExpertCall& call, const Routing& routi
 struct AttentionCall {
   std::int64_t num_heads = 0;
   std::int64_t d_kv = 0;
-  bool causal = false;   // key position <= query position
-  View bias;             // [H, 2 * center + 1], column key_pos - query_pos + center; empty: no bias
+  bool causal = false;  // key position <= query position
+  View bias;            // [H, 2 * center + 1], column key_pos - query_pos + center; empty: no bias
   std::int64_t center = 0;
-  Dropout drop;          // of the probabilities: element (head << 16) + key position of the query's row
+  Dropout drop;  // of the probabilities: element (head << 16) + key position of the query's row
 };
-// bias [H, n] from table [num_buckets, H] and bucket [1, n] i32; and dtable += its transpose of dbias
+// bias [H, n] from table [num_buckets, H] and bucket [1, n] i32; and dtable += its transpose of
+// dbias
 void expand_bias(Context& ctx, View table, View bucket, View bias);
 void expand_bias_backward(Context& ctx, View grad_bias, View bucket, View dtable);
 
 // q [Tq, inner], k, v [Tk, inner]; out [Tq, inner]; logsumexp [Tq, H] for backward. Sequence b of
-// `queries` attends to sequence b of `keys`. Probabilities are not kept: backward computes them again.
+// `queries` attends to sequence b of `keys`. Probabilities are not kept: backward computes them
+// again.
 void attention(Context& ctx, const AttentionCall& call, const Ragged& queries, const Ragged& keys,
                View q, View k, View v, View out, View logsumexp);
 // dq, dk, dv overwritten; grad_bias (as bias) added to.
@@ -229,7 +238,9 @@ void attention_backward(Context& ctx, const AttentionCall& call, const Ragged& q
 void attention_probs(Context& ctx, const AttentionCall& call, const Ragged& queries,
                      const Ragged& keys, View q, View k, View logsumexp, View probs);
 
-// One decoding step. Row r attends to the rows [first_key[r], first_key[r] + key_count[r]) of k, vvoid attention_step(Context& ctx, const AttentionCall& call, View q, View k, View v, View first_key,
+// One decoding step. Row r attends to the rows [first_key[r], first_key[r] + key_count[r]) of k, v;
+// its own position is key_count[r] - 1 where there is a bias. first_key, key_count [R, 1] i32.
+void attention_step(Context& ctx, const AttentionCall& call, View q, View k, View v, View first_key,
                     View key_count, View out);
 // y[index[r]] = x[r]
 void scatter_rows(Context& ctx, View x, View index, View y);
@@ -242,7 +253,8 @@ void copy_blocks(Context& ctx, View x, View parent, std::int64_t block_rows, std
 
 // Output head and cross-entropy in one call; the logits [T, V] never exist as a whole.
 //   loss of a token = (1 - eps) * nll + eps * mean over V of -log p    (Szegedy et al. 2016)
-// sums [1, 2] += { sum of losses, sum of nll }. With dh: dh = grad_scale * d sum / d h, dhead += ...
+// sums [1, 2] += { sum of losses, sum of nll }. With dh: dh = grad_scale * d sum / d h, dhead +=
+// ...
 void linear_cross_entropy(Context& ctx, View h, const Weight& head, View labels,
                           float label_smoothing, View sums, float grad_scale, View dh, View dhead);
 
@@ -251,14 +263,16 @@ void linear_cross_entropy(Context& ctx, View h, const Weight& head, View labels,
 // token[r] i32 = argmax of logits[r] but for id `suppressed` (-1: none), the lowest where equal;
 // log_prob[r] = its log-softmax (over all ids), where the view is given.
 void argmax_rows(Context& ctx, View logits, std::int32_t suppressed, View token, View log_prob);
-// For each group of `beams` consecutive rows the k best of score[r] + log_softmax(logits[r])[v], best
-// first, equal ones by index: values [R / beams, k], index [R / beams, k] i32 = (r mod beams) * V + v.
+// For each group of `beams` consecutive rows the k best of score[r] + log_softmax(logits[r])[v],
+// best first, equal ones by index: values [R / beams, k], index [R / beams, k] i32 = (r mod beams)
+// * V + v.
 void top_k_rows(Context& ctx, View logits, View score, std::int64_t beams, std::int64_t k,
                 std::int32_t suppressed, View values, View index);
 
 // --- Optimizer: flat ranges [1, n] ---------------------------------------------------------------
 
-// out [1, 1] = sum of squares, summed in double in fixed blocks. Not finite where an element is not.
+// out [1, 1] = sum of squares, summed in double in fixed blocks. Not finite where an element is
+// not.
 void sum_of_squares(Context& ctx, View x, View out);
 
 // AdamW (Loshchilov & Hutter 2019, arXiv 1711.05101), bias-corrected as in PyTorch:

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Context: what every operation gets first. Threads, the two arenas, counters, the backend's handle.
-// One Context is used by one host thread at a time; translation workers have one each.
+// Context: what every operation gets first. Threads, the two arenas, counters, the backend's
+// handle. One Context is used by one host thread at a time; translation workers have one each.
 #pragma once
 
 #include <cstddef>
@@ -12,7 +12,8 @@
 
 namespace switchyard {
 
-// How a backend gives out memory. `allocate` returns 64-byte aligned, zeroed memory or throws Error.
+// How a backend gives out memory. `allocate` returns 64-byte aligned, zeroed memory or throws
+// Error.
 struct MemorySource {
   void* (*allocate)(std::size_t bytes) = nullptr;
   void (*release)(void* data, std::size_t bytes) = nullptr;
@@ -20,8 +21,8 @@ struct MemorySource {
   void (*zero)(void* data, std::size_t bytes) = nullptr;
 };
 
-// A bump allocator over blocks. Freed only by going back to a mark; after the largest batch has been
-// seen it no longer grows, which `grown_bytes` shows and a test asserts.
+// A bump allocator over blocks. Freed only by going back to a mark; after the largest batch has
+// been seen it no longer grows, which `grown_bytes` shows and a test asserts.
 class Arena {
  public:
   explicit Arena(MemorySource source) : source_(source) {}

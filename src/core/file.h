@@ -40,8 +40,8 @@ class MappedFile {
 // The whole of a regular file of at most `max_bytes`; larger: Error(kData).
 std::string read_file(const fs::path& path, std::size_t max_bytes = std::size_t{1} << 30);
 
-// Writes a file so that after a crash at any moment `path` holds either what it held before or all of
-// what was written: a temporary beside it, fsync, rename, fsync of the folder. The temporary is
+// Writes a file so that after a crash at any moment `path` holds either what it held before or all
+// of what was written: a temporary beside it, fsync, rename, fsync of the folder. The temporary is
 // removed where writing fails.
 class DurableFile {
  public:
@@ -66,7 +66,8 @@ class DurableFile {
 void write_file_durably(const fs::path& path, std::string_view text);
 
 // A folder written under a temporary name and renamed into place once its files are durable. `path`
-// must not exist or is replaced. `fill` writes the files (with plain names) into the folder it gets.
+// must not exist or is replaced. `fill` writes the files (with plain names) into the folder it
+// gets.
 void write_folder_durably(const fs::path& path, const std::function<void(const fs::path&)>& fill);
 
 // fsync of a folder: makes the renames in it durable.

@@ -7,8 +7,9 @@
 
 namespace switchyard {
 
-// Calls f(first, last) on the pieces of [begin, end) that are `grain` long (the last one shorter), on
-// at most `threads` threads. The pieces do not depend on the number of threads. f must not throw.
+// Calls f(first, last) on the pieces of [begin, end) that are `grain` long (the last one shorter),
+// on at most `threads` threads. The pieces do not depend on the number of threads. f must not
+// throw.
 template <class F>
 void parallel_for(int threads, std::int64_t begin, std::int64_t end, std::int64_t grain, F&& f) {
   const std::int64_t pieces = (end - begin + grain - 1) / grain;

@@ -15,8 +15,9 @@ using Ids = std::vector<std::int32_t>;
 // Sentences with their ids, eos included, none empty.
 struct HostBatch {
   std::vector<Ids> source;
-  std::vector<Ids> target;              // labels: what the decoder is to say
-  std::vector<std::uint32_t> sentence;  // key of each pair's random numbers: its number in the corpus
+  std::vector<Ids> target;  // labels: what the decoder is to say
+  std::vector<std::uint32_t>
+      sentence;  // key of each pair's random numbers: its number in the corpus
 
   std::int64_t source_tokens() const;
   std::int64_t target_tokens() const;

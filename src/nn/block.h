@@ -20,7 +20,7 @@ struct Block {
   std::optional<RmsNorm> cross_norm;
   std::optional<Attention> cross_attention;
   RmsNorm ffn_norm;
-  std::optional<Ffn> dense;           // one of the two
+  std::optional<Ffn> dense;  // one of the two
   std::optional<SwitchLayer> sparse;
   std::uint64_t site = 0;
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// ModelConfig: Hugging Face's field names (configuration_switch_transformers.py, configuration_t5.py)
-// with Hugging Face's defaults. Read and written by io/hf; validated once, where it is read or made.
+// ModelConfig: Hugging Face's field names (configuration_switch_transformers.py,
+// configuration_t5.py) with Hugging Face's defaults. Read and written by io/hf; validated once,
+// where it is read or made.
 #pragma once
 
 #include <cstdint>
@@ -35,7 +36,7 @@ struct ModelConfig {
   float layer_norm_epsilon = 1e-6f;
   Activation dense_act_fn = Activation::relu;
   bool is_gated_act = false;
-  bool tie_word_embeddings = true;   // no lm_head.weight of its own
+  bool tie_word_embeddings = true;    // no lm_head.weight of its own
   bool scale_decoder_outputs = true;  // h * d_model^-0.5 before the head
   std::int64_t pad_token_id = 0;
   std::int64_t eos_token_id = 1;

@@ -15,9 +15,9 @@ namespace switchyard {
 
 class DecoderState {
  public:
-  // Encodes `sources` (ids with eos, none empty); `beams` rows for each sentence, its rows together.
-  // ctx and model must outlive this; it uses ctx.saved, which the caller must not touch meanwhile,
-  // and gives it back when destroyed.
+  // Encodes `sources` (ids with eos, none empty); `beams` rows for each sentence, its rows
+  // together. ctx and model must outlive this; it uses ctx.saved, which the caller must not touch
+  // meanwhile, and gives it back when destroyed.
   DecoderState(Context& ctx, const Model& model, const std::vector<Ids>& sources,
                std::int64_t beams, const CapacityOptions& capacity);
 

@@ -35,7 +35,9 @@ struct Ffn {
   void backward(Context& ctx, View dy, View tags, const Saved& s, View dx,
                 const ParamBuffer& grads) const;
 
-  FfnWeights weights() const { return {&wi.weight.weight, wi_1 ? &wi_1->weight.weight : nullptr, &wo.weight.weight}; }
+  FfnWeights weights() const {
+    return {&wi.weight.weight, wi_1 ? &wi_1->weight.weight : nullptr, &wo.weight.weight};
+  }
   FfnGrads grads_of(const ParamBuffer& grads) const {
     return {grads[wi.weight], wi_1 ? grads[wi_1->weight] : View{}, grads[wo.weight]};
   }

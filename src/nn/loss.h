@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The training loss of one batch: label-smoothed cross-entropy plus the router losses of every sparse
-// layer (the paper's: per layer over the real tokens, summed over layers), forward and backward.
+// The training loss of one batch: label-smoothed cross-entropy plus the router losses of every
+// sparse layer (the paper's: per layer over the real tokens, summed over layers), forward and
+// backward.
 #pragma once
 
 #include <cstdint>

@@ -12,9 +12,9 @@
 
 namespace switchyard {
 
-// How a new model's parameter starts. `std` is the paper's setting (arXiv 2101.03961, 2.4: truncated
-// normal, sqrt(0.1 / fan_in)), `hf_std` Hugging Face's (_init_weights of modeling_switch_transformers
-// and modeling_t5: plain normal). A constant has std 0.
+// How a new model's parameter starts. `std` is the paper's setting (arXiv 2101.03961, 2.4:
+// truncated normal, sqrt(0.1 / fan_in)), `hf_std` Hugging Face's (_init_weights of
+// modeling_switch_transformers and modeling_t5: plain normal). A constant has std 0.
 struct Init {
   float constant = 0;
   float std = 0;
@@ -23,7 +23,8 @@ struct Init {
 };
 
 struct Param {
-  std::string name;  // Hugging Face's, in Switch's spelling: "encoder.block.0.layer.1.mlp.wi.weight"
+  std::string
+      name;  // Hugging Face's, in Switch's spelling: "encoder.block.0.layer.1.mlp.wi.weight"
   std::int64_t rows = 0;
   std::int64_t cols = 0;
   bool vector = false;  // one-dimensional on disk: rows is 1

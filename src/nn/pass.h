@@ -12,11 +12,11 @@ namespace switchyard {
 
 // Which tokens an expert may refuse (DESIGN of the router: dropless unless asked otherwise).
 struct CapacityOptions {
-  // > 0: an expert takes at most ceil(tokens * capacity_factor / num_experts) of a batch (the paper,
-  // eq. 3); 0: every token.
+  // > 0: an expert takes at most ceil(tokens * capacity_factor / num_experts) of a batch (the
+  // paper, eq. 3); 0: every token.
   float capacity_factor = 0;
-  // > 0: Hugging Face's expert_capacity, tokens per expert in each sequence; binds in whole-sequence
-  // passes (encoder, scoring), never in a cached decoding step.
+  // > 0: Hugging Face's expert_capacity, tokens per expert in each sequence; binds in
+  // whole-sequence passes (encoder, scoring), never in a cached decoding step.
   std::int64_t expert_capacity = 0;
 };
 

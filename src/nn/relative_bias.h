@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// T5's relative position bias (arXiv 1910.10683, 2.1): one table [num_buckets, heads] a stack, used by
-// the self-attention of all its blocks.
+// T5's relative position bias (arXiv 1910.10683, 2.1): one table [num_buckets, heads] a stack, used
+// by the self-attention of all its blocks.
 #pragma once
 
 #include <cstdint>

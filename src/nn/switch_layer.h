@@ -19,14 +19,14 @@ struct RouterLossCoefs {
 };
 
 struct SwitchLayer {
-  Linear router;               // [num_experts, d_model]
-  std::optional<Param> bias;   // [num_experts]
+  Linear router;              // [num_experts, d_model]
+  std::optional<Param> bias;  // [num_experts]
   std::vector<Ffn> experts;
   std::int64_t expert_dim = 0;  // d_ff
   std::uint64_t site = 0;
 
   struct Saved {
-    View x;         // [tokens, d_model]
+    View x;          // [tokens, d_model]
     View router_in;  // x, or its jittered copy
     Routing routing;
     View expert_in, expert_out;  // [tokens, d_model], rows sorted by expert
