@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "src/core/context.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace switchyard {
+
+namespace {
+
+constexpr std::size_t kAlignment = 64;
+constexpr std::size_t kFirstBlockBytes = std::size_t{1} << 20;
+
+std::size_t round_up(std::size_t n, std::size_t to) { return (n + to - 1) / to * to; }
+
+}  // namespace
+
+Arena::~Arena() {
+  for (const Block& block : blocks_) source_.release(block.data, block.bytes);
+}
+
+void* Arena::take(std::size_t bytes) {
+  bytes = round_up(std::max<std::size_t>(bytes, 1), kAlignment);
+  while (here_.block < blocks_.size()) {
+    const Block& block = blocks_[here_.block];
+    if (here_.offset + bytes <= block.bytes) {
+      std::byte* data = block.data + here_.offset;
+      here_.offset += bytes;
+      return data;
+    }
+    here_ = {here_.block + 1, 0};
+  }
+  // A new block is as large as all before it together: few blocks, little waste.
+  const std::size_t size = std::max({bytes, grown_bytes_, kFirstBlockBytes});
+  blocks_.push_back({static_cast<std::byte*>(source_.allocate(size)), size});
+  grown_bytes_ += size;
+  here_ = {blocks_.size() - 1, bytes};
+  return blocks_.back().data;
+}
+
+View Arena::make(std::int64_t rows, std::int64_t cols, DType dtype) {
+  View v;
+  v.rows = rows;
+  v.cols = v.row_stride = cols;
+  v.row_capacity = (rows + kRowRounding - 1) / kRowRounding * kRowRounding;
+  if (rows <= 1) v.row_capacity = rows;  // a vector, not a token matrix of many rows
+  v.dtype = dtype;
+  const std::size_t row_bytes = static_cast<std::size_t>(cols) * size_bytes(dtype);
+  v.data = take(static_cast<std::size_t>(v.row_capacity) * row_bytes);
+  const std::size_t used = static_cast<std::size_t>(rows) * row_bytes;
+  const std::size_t rest = static_cast<std::size_t>(v.row_capacity - rows) * row_bytes;
+  if (rest > 0) source_.zero(static_cast<std::byte*>(v.data) + used, rest);
+  return v;
+}
+
+Tensor::Tensor(const Context& ctx, std::int64_t rows, std::int64_t cols, DType dtype)
+    : source_(ctx.memory) {
+  bytes_ = round_up(
+      std::max<std::size_t>(static_cast<std::size_t>(rows * cols) * size_bytes(dtype), 1),
+      kAlignment);
+  view_ = {source_.allocate(bytes_), rows, cols, cols, rows, dtype};
+}
+
+Tensor::~Tensor() {
+  if (view_.data) source_.release(view_.data, bytes_);
+}
+
+Tensor::Tensor(Tensor&& other) noexcept
+    : view_(std::exchange(other.view_, {})),
+      bytes_(std::exchange(other.bytes_, 0)),
+      source_(other.source_) {}
+
+Tensor& Tensor::operator=(Tensor&& other) noexcept {
+  std::swap(view_, other.view_);
+  std::swap(bytes_, other.bytes_);
+  std::swap(source_, other.source_);
+  return *this;
+}
+
+}  // namespace switchyard

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "src/core/parallel.h"
+
+#include <sched.h>
+
+#include <fstream>
+#include <set>
+#include <string>
+#include <utility>
+
+namespace switchyard {
+
+namespace {
+
+// The cores behind the CPUs of the affinity mask, two hardware threads of one core counted once.
+int physical_cores() {
+  cpu_set_t mask;
+  CPU_ZERO(&mask);
+  if (sched_getaffinity(0, sizeof(mask), &mask) != 0) return 1;
+  std::set<std::pair<int, int>> cores;
+  for (int cpu = 0; cpu < CPU_SETSIZE; ++cpu) {
+    if (!CPU_ISSET(cpu, &mask)) continue;
+    const std::string topology = "/sys/devices/system/cpu/cpu" + std::to_string(cpu) + "/topology/";
+    int package = 0, core = cpu;  // without topology files every CPU counts as a core
+    std::ifstream(topology + "physical_package_id") >> package;
+    std::ifstream core_file(topology + "core_id");
+    int id = 0;
+    if (core_file >> id) core = id;
+    cores.insert({package, core});
+  }
+  return std::max(1, static_cast<int>(cores.size()));
+}
+
+// The CPU quota of cgroup v2 or v1 in whole CPUs, rounded up; 0: none.
+int cgroup_quota() {
+  std::string quota;
+  double period = 0;
+  if (std::ifstream file("/sys/fs/cgroup/cpu.max"); file >> quota >> period) {
+    if (quota == "max" || period <= 0) return 0;
+  } else {
+    std::ifstream quota_file("/sys/fs/cgroup/cpu/cpu.cfs_quota_us");
+    std::ifstream period_file("/sys/fs/cgroup/cpu/cpu.cfs_period_us");
+    if (!(quota_file >> quota) || !(period_file >> period) || quota[0] == '-' || period <= 0)
+      return 0;
+  }
+  const double cpus = std::stod(quota) / period;
+  return std::max(1, static_cast<int>(cpus + 0.999));
+}
+
+}  // namespace
+
+int default_threads() {
+  const int cores = physical_cores();
+  const int quota = cgroup_quota();
+  return quota > 0 ? std::min(cores, quota) : cores;
+}
+
+}  // namespace switchyard

@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "src/nn/config.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "src/core/error.h"
+
+namespace switchyard {
+
+namespace {
+
+void in_range(const char* field, std::int64_t value, std::int64_t low, std::int64_t high) {
+  check(value >= low && value <= high, ErrorKind::kData, field, ": ", value, ", expected ", low,
+        " to ", high);
+}
+
+void in_range(const char* field, float value, float low, float high) {
+  check(value >= low && value <= high, ErrorKind::kData, field, ": ", value, ", expected ", low,
+        " to ", high);
+}
+
+std::int64_t ffn_parameters(const ModelConfig& c) {
+  return c.d_model * c.d_ff * (c.is_gated_act ? 3 : 2);
+}
+
+// `experts`: how many of a sparse layer's experts to count.
+std::int64_t count_parameters(const ModelConfig& c, std::int64_t experts) {
+  const std::int64_t attention = 4 * c.d_model * c.inner_dim();
+  const auto stack = [&](const std::vector<bool>& sparse, std::int64_t attentions) {
+    std::int64_t n = c.relative_attention_num_buckets * c.num_heads + c.d_model;
+    for (const bool is_sparse : sparse) {
+      n += attentions * (attention + c.d_model) + c.d_model;
+      n += is_sparse ? experts * ffn_parameters(c) + c.num_experts * (c.d_model + c.router_bias)
+                     : ffn_parameters(c);
+    }
+    return n;
+  };
+  const std::int64_t embeddings = (c.tie_word_embeddings ? 1 : 2) * c.vocab_size * c.d_model;
+  return embeddings + stack(c.encoder_sparse, 1) + stack(c.decoder_sparse, 2);
+}
+
+}  // namespace
+
+std::int64_t ModelConfig::sparse_count() const {
+  return std::count(encoder_sparse.begin(), encoder_sparse.end(), true) +
+         std::count(decoder_sparse.begin(), decoder_sparse.end(), true);
+}
+
+void validate(const ModelConfig& c) {
+  check(c.model_type == "switch_transformers" || c.model_type == "t5", ErrorKind::kData,
+        "model_type: \"", escaped(c.model_type), "\", expected \"switch_transformers\" or \"t5\"");
+  in_range("vocab_size", c.vocab_size, 3, std::int64_t{1} << 24);
+  in_range("d_model", c.d_model, 1, 1 << 16);
+  in_range("d_kv", c.d_kv, 1, 1 << 14);
+  in_range("d_ff", c.d_ff, 1, 1 << 20);
+  in_range("num_heads", c.num_heads, 1, 1 << 12);
+  in_range("num_layers", c.num_layers, 1, 1 << 10);
+  in_range("num_decoder_layers", c.num_decoder_layers, 1, 1 << 10);
+  in_range("num_experts", c.num_experts, 1, 1 << 16);
+  in_range("expert_capacity", c.expert_capacity, 1, std::numeric_limits<std::int32_t>::max());
+  in_range("router_jitter_noise", c.router_jitter_noise, 0.0f, 0.99f);
+  in_range("router_z_loss_coef", c.router_z_loss_coef, 0.0f, 1e6f);
+  in_range("router_aux_loss_coef", c.router_aux_loss_coef, 0.0f, 1e6f);
+  in_range("relative_attention_num_buckets", c.relative_attention_num_buckets, 4, 1 << 16);
+  // Beyond the exact buckets there must be distances left to take a logarithm of.
+  in_range("relative_attention_max_distance", c.relative_attention_max_distance,
+           c.relative_attention_num_buckets / 2 + 1, std::int64_t{1} << 24);
+  in_range("dropout_rate", c.dropout_rate, 0.0f, 0.99f);
+  in_range("layer_norm_epsilon", c.layer_norm_epsilon, 0.0f, 1.0f);
+  in_range("pad_token_id", c.pad_token_id, 0, c.vocab_size - 1);
+  in_range("eos_token_id", c.eos_token_id, 0, c.vocab_size - 1);
+  in_range("decoder_start_token_id", c.decoder_start_token_id, 0, c.vocab_size - 1);
+  check(static_cast<std::int64_t>(c.encoder_sparse.size()) == c.num_layers, ErrorKind::kData,
+        "num_layers: ", c.num_layers, ", but ", c.encoder_sparse.size(), " layers are described");
+  check(static_cast<std::int64_t>(c.decoder_sparse.size()) == c.num_decoder_layers,
+        ErrorKind::kData, "num_decoder_layers: ", c.num_decoder_layers, ", but ",
+        c.decoder_sparse.size(), " layers are described");
+  check(c.model_type != "t5" || c.sparse_count() == 0, ErrorKind::kData,
+        "model_type: \"t5\" with ", c.sparse_count(), " sparse layers, expected none");
+  // In floating point, since hostile sizes overflow the exact count.
+  const double per_layer = 9.0 * static_cast<double>(c.d_model) * static_cast<double>(c.inner_dim()) +
+                           3.0 * static_cast<double>(c.d_model) * static_cast<double>(c.d_ff) *
+                               static_cast<double>(c.num_experts);
+  const double bound = 2.0 * static_cast<double>(c.vocab_size) * static_cast<double>(c.d_model) +
+                       per_layer * static_cast<double>(c.num_layers + c.num_decoder_layers);
+  check(bound < 0x1p50 && parameter_count(c) < (std::int64_t{1} << 41), ErrorKind::kData,
+        "the sizes together make ", bound, " parameters, expected at most 2^41");
+}
+
+std::int64_t parameter_count(const ModelConfig& c) { return count_parameters(c, c.num_experts); }
+std::int64_t active_parameter_count(const ModelConfig& c) { return count_parameters(c, 1); }
+
+std::vector<bool> sparse_layers_by_step(std::int64_t layers, std::int64_t step) {
+  std::vector<bool> sparse(static_cast<std::size_t>(layers), false);
+  for (std::int64_t i = 0; i < layers; ++i)
+    sparse[static_cast<std::size_t>(i)] = step == 1 || (step > 1 && i % step == 1);
+  return sparse;
+}
+
+std::vector<bool> sparse_layers(std::int64_t layers, std::int64_t sparse) {
+  check(sparse >= 0 && sparse <= layers, ErrorKind::kUsage, sparse, " sparse layers among ", layers,
+        ", expected 0 to ", layers);
+  if (sparse == 0) return std::vector<bool>(static_cast<std::size_t>(layers), false);
+  std::vector<bool> placed = sparse_layers_by_step(layers, layers / sparse);
+  const auto made = std::count(placed.begin(), placed.end(), true);
+  if (made != sparse) {
+    std::string possible;
+    for (std::int64_t n = 1; n <= layers; ++n) {
+      const auto by_step = sparse_layers_by_step(layers, layers / n);
+      if (std::count(by_step.begin(), by_step.end(), true) == n)
+        possible += (possible.empty() ? "" : ", ") + std::to_string(n);
+    }
+    fail(ErrorKind::kUsage, sparse, " sparse layers among ", layers,
+         " cannot be placed at even steps; possible are 0, ", possible);
+  }
+  return placed;
+}
+
+Activation activation_from_name(const std::string& name) {
+  if (name == "relu") return Activation::relu;
+  if (name == "gelu") return Activation::gelu;
+  if (name == "gelu_new") return Activation::gelu_new;
+  if (name == "silu" || name == "swish") return Activation::silu;
+  fail(ErrorKind::kData, "activation \"", escaped(name),
+       "\", expected relu, gelu, gelu_new or silu");
+}
+
+std::string activation_name(Activation act) {
+  switch (act) {
+    case Activation::relu:
+      return "relu";
+    case Activation::gelu:
+      return "gelu";
+    case Activation::gelu_new:
+      return "gelu_new";
+    case Activation::silu:
+      return "silu";
+  }
+  return "";
+}
+
+}  // namespace switchyard

@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "src/nn/rms_norm.h"
+
+#include <utility>
+
+namespace switchyard {
+
+RmsNorm::RmsNorm(std::string name, std::int64_t d_model, float eps) : epsilon(eps) {
+  weight.name = std::move(name);
+  weight.rows = 1;
+  weight.cols = d_model;
+  weight.vector = true;
+  weight.init = {1, 0, false, 0};
+}
+
+View RmsNorm::forward(Context& ctx, View x, Saved& s) const {
+  s.x = x;
+  s.inv_rms = ctx.saved.make(x.rows, 1);
+  const View y = ctx.saved.make(x.rows, x.cols);
+  rms_norm(ctx, x, weight.weight.value, epsilon, y, s.inv_rms);
+  return y;
+}
+
+void RmsNorm::backward(Context& ctx, View dy, const Saved& s, View dx,
+                       const ParamBuffer& grads) const {
+  rms_norm_backward(ctx, s.x, weight.weight.value, s.inv_rms, dy, dx, grads[weight]);
+}
+
+}  // namespace switchyard
