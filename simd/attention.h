@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+// T5's attention for one head of one sequence: no scaling by 1 / sqrt(d_kv), an additive bias by
+// relative position. Vaswani et al. 2017 (arXiv 1706.03762) eq. 1, Raffel et al. 2020 (1910.10683).
+//   scores = q . k^T + bias,  probs = softmax(scores),  out = dropped(probs) . v
+// Pointers are to the head's first column in the sequence's first row; strides are of whole rows.
+#pragma once
+
+#include "simd/dropout.h"
+#include "simd/rows_view.h"
+
+namespace switchyard::simd {
+
+struct AttentionHead {
+  std::int64_t query_len = 0;
+  std::int64_t key_len = 0;
+  std::int64_t d_kv = 0;
+  bool causal = false;          // key position <= query position
+  const float* bias = nullptr;  // bias[key_pos - query_pos], negative indices too; null: none
+  // Element (head << 16) + key position of the query's row; tags are those of the sequence's
+  // queries.
+  Dropout drop;
+  std::uint32_t head = 0;
+};
+
+// Floats of scratch that one call needs; 64-byte aligned is fastest.
+std::int64_t attention_scratch(std::int64_t query_len, std::int64_t key_len, std::int64_t d_kv);
+
+// out [query_len, d_kv]; logsumexp [query_len, 1] of the scores, for backward (empty: not wanted).
+void attention(const AttentionHead& head, In q, In k, In v, Out out, Out logsumexp, float* scratch);
+
+// Computes the probabilities again. dq, dk, dv overwritten; grad_bias[key_pos - query_pos], as
+// head.bias, added to (null: not wanted). Rows without any key or query become 0.
+void attention_backward(const AttentionHead& head, In q, In k, In v, In out, In logsumexp, In dout,
+                        Out dq, Out dk, Out dv, float* grad_bias, float* scratch);
+
+// probs [query_len, key_len] before dropout, 0 where causal forbids.
+void attention_probs(const AttentionHead& head, In q, In k, In logsumexp, Out probs);
+
+// One decoding step of one row, all heads: q, out [num_heads * d_kv]; k, v [key_count, ...]; bias
+// [num_heads, ...], bias[h][key_pos - (key_count - 1)], so that bias.data points at relative
+// position 0 of head 0 (empty: none).
+void attention_step(std::int64_t num_heads, std::int64_t d_kv, std::int64_t key_count,
+                    const float* q, In k, In v, In bias, float* out, float* scratch);
+std::int64_t attention_step_scratch(std::int64_t num_heads, std::int64_t key_count);
+
+}  // namespace switchyard::simd

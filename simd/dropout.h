@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+// Random masks and factors on rows, with the numbers of src/core/rng.h: element i of a row is a
+// function of (stream, the row's tag, i) alone.
+#pragma once
+
+#include "simd/rows_view.h"
+
+namespace switchyard::simd {
+
+// Inverted dropout: an element whose random_u32 is below drop_threshold(rate) becomes 0, any other
+// is divided by (1 - rate). Rate 0: off, the rest is unused.
+struct Dropout {
+  float rate = 0;
+  std::uint64_t stream = 0;
+  IndexIn tags;          // [tokens, 2]: sentence and position
+  IndexIn token_of_row;  // row r of the call is token token_of_row[r]; empty: token r
+};
+
+// y = dropped x [rows, cols]; x may be y.
+void dropout(std::int64_t rows, std::int64_t cols, const Dropout& drop, In x, Out y);
+
+// y = residual + dropped x; y may be residual or x.
+void add_dropout(std::int64_t rows, std::int64_t cols, const Dropout& drop, In x, In residual,
+                 Out y);
+
+// y = x * (1 + eps * (2 u - 1)), u = uniform_f32 of the element: a factor from [1 - eps, 1 + eps)
+// (Switch Transformer, App. C). x may be y.
+void jitter(std::int64_t rows, std::int64_t cols, float eps, std::uint64_t stream, IndexIn tags,
+            In x, Out y);
+
+}  // namespace switchyard::simd

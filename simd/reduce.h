@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: Apache-2.0
+// Sums.
+#pragma once
+
+#include "simd/rows_view.h"
+
+namespace switchyard::simd {
+
+// In double, in an order that depends only on n and the target. Not finite where an element is not.
+double sum_of_squares(std::int64_t n, const float* x);
+double sum(std::int64_t n, const float* x);
+
+// In f32.
+float dot(std::int64_t n, const float* x, const float* y);
+
+// total [cols] += sum over rows of x, in row order.
+void add_column_sums(std::int64_t rows, std::int64_t cols, In x, float* total);
+
+}  // namespace switchyard::simd
