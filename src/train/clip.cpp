@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "src/train/clip.h"
+
+#include <cmath>
+
+namespace switchyard {
+
+float global_norm(Context& ctx, View flat) {
+  ArenaScope scope(ctx.scratch);
+  const View out = ctx.scratch.make(1, 1);
+  sum_of_squares(ctx, flat, out);
+  float sum = 0;
+  download(ctx, out, &sum, 1);
+  return std::sqrt(sum);
+}
+
+}  // namespace switchyard

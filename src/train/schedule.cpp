@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "src/train/schedule.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "src/core/error.h"
+
+namespace switchyard {
+
+double learning_rate(const Schedule& schedule, std::int64_t update) {
+  const double t = static_cast<double>(update);
+  double rate = schedule.peak;
+  if (update < schedule.warmup) rate *= t / static_cast<double>(schedule.warmup);
+  switch (schedule.decay) {
+    case Schedule::kConstant:
+      break;
+    case Schedule::kInverseSqrt:
+      if (update > schedule.decay_start && schedule.decay_start > 0)
+        rate *= std::sqrt(static_cast<double>(schedule.decay_start) / t);
+      break;
+    case Schedule::kLinear: {
+      const double begin = static_cast<double>(schedule.warmup);
+      const double end = static_cast<double>(schedule.last_update);
+      if (update > schedule.warmup) rate *= std::max(0.0, (end - t) / std::max(1.0, end - begin));
+      break;
+    }
+  }
+  return rate;
+}
+
+Schedule::Decay decay_from_name(const std::string& name) {
+  if (name == "constant") return Schedule::kConstant;
+  if (name == "inv-sqrt") return Schedule::kInverseSqrt;
+  if (name == "linear") return Schedule::kLinear;
+  fail(ErrorKind::kUsage, "--lr-schedule: found ", escaped(name),
+       ", expected constant, inv-sqrt or linear");
+}
+
+}  // namespace switchyard

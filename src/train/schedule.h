@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+// The learning rate of each update, in Marian's words: linear warm-up, then inverse square root
+// (arXiv 1706.03762, 5.3, with a peak instead of a d_model factor), linear to zero, or constant.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+namespace switchyard {
+
+struct Schedule {
+  enum Decay { kConstant, kInverseSqrt, kLinear };
+
+  double peak = 3e-4;
+  std::int64_t warmup = 0;  // updates from 0 to the peak
+  Decay decay = kInverseSqrt;
+  // kInverseSqrt: from this update on peak * sqrt(decay_start / update); kLinear: the update at
+  // which the rate is 0.
+  std::int64_t decay_start = 0;
+  std::int64_t last_update = 0;
+};
+
+// The rate of the `update`-th update, counted from 1.
+double learning_rate(const Schedule& schedule, std::int64_t update);
+
+// "constant", "inv-sqrt" or "linear"; Error(kUsage) naming any other.
+Schedule::Decay decay_from_name(const std::string& name);
+
+}  // namespace switchyard

@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "src/train/trainer.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "src/core/error.h"
+#include "src/train/clip.h"
+
+namespace switchyard {
+
+namespace {
+
+constexpr std::int64_t kMaxSkippedInARow = 10;
+
+template <class T>
+void add_to(std::vector<T>& sum, const std::vector<T>& x) {
+  sum.resize(x.size());
+  for (std::size_t i = 0; i < x.size(); ++i) sum[i] += x[i];
+}
+
+void add_to(LossResult& sum, const LossResult& x, float router_scale) {
+  sum.loss_sum += x.loss_sum;
+  sum.nll_sum += x.nll_sum;
+  sum.target_tokens += x.target_tokens;
+  sum.router_aux_loss.resize(x.router_aux_loss.size());
+  sum.router_z_loss.resize(x.router_z_loss.size());
+  sum.expert_count.resize(x.expert_count.size());
+  for (std::size_t layer = 0; layer < x.expert_count.size(); ++layer) {
+    sum.router_aux_loss[layer] += router_scale * x.router_aux_loss[layer];
+    sum.router_z_loss[layer] += router_scale * x.router_z_loss[layer];
+    add_to(sum.expert_count[layer], x.expert_count[layer]);
+  }
+  add_to(sum.dropped, x.dropped);
+}
+
+}  // namespace
+
+Trainer::Trainer(Context& ctx, const Model& model, const ParamBuffer& params,
+                 const TrainerOptions& options)
+    : ctx_(ctx),
+      model_(model),
+      params_(params),
+      options_(options),
+      grads_(ctx, model.layout()),
+      adamw_(ctx, model.layout()) {
+  if (options.exponential_smoothing > 0) average_.emplace(ctx, model.layout());
+  reset_average();
+}
+
+void Trainer::reset_average() {
+  if (average_) copy(ctx_, params_.flat(), average_->flat());
+}
+
+StepResult Trainer::step(const std::vector<HostBatch>& batches) {
+  StepResult result = forward_backward(batches);
+  result.grad_norm = global_norm(ctx_, grads_.flat());
+  result.rate = learning_rate(options_.schedule, counters_.update + 1);
+  result.skipped = !std::isfinite(result.grad_norm) || !std::isfinite(result.loss.loss_sum);
+  if (result.skipped) {
+    skip(result);
+    return result;
+  }
+  counters_.skipped_in_a_row = 0;
+  ++counters_.update;
+  adamw_.step(ctx_, options_.adamw, counters_.update, result.rate,
+              clip_scale(result.grad_norm, options_.clip_norm), grads_, params_);
+  update_average();
+  return result;
+}
+
+StepResult Trainer::forward_backward(const std::vector<HostBatch>& batches) {
+  StepResult result;
+  std::int64_t target_tokens = 0;
+  for (const HostBatch& batch : batches) target_tokens += batch.target_tokens();
+
+  const ModelConfig& config = model_.config();
+  Pass pass;
+  pass.training = true;
+  pass.dropout_rate = config.dropout_rate;
+  pass.jitter_noise = config.router_jitter_noise;
+  pass.seed = options_.seed;
+  pass.step = static_cast<std::uint64_t>(counters_.update);
+  pass.capacity = options_.capacity;
+  LossOptions loss;
+  loss.label_smoothing = options_.label_smoothing;
+  loss.router_aux_loss_coef = config.router_aux_loss_coef;
+  loss.router_z_loss_coef = config.router_z_loss_coef;
+  // Every target token weighs the same, whichever batch it is in.
+  loss.ce_scale = 1.0f / static_cast<float>(target_tokens);
+  loss.router_scale = 1.0f / static_cast<float>(batches.size());
+
+  fill(ctx_, 0, grads_.flat());
+  for (const HostBatch& batch : batches) {
+    add_to(result.loss, compute_loss(ctx_, model_, batch, pass, loss, &grads_), loss.router_scale);
+    result.source_tokens += batch.source_tokens();
+    result.sentences += static_cast<std::int64_t>(batch.source.size());
+  }
+  return result;
+}
+
+void Trainer::skip(const StepResult& result) {
+  ++counters_.skipped;
+  ++counters_.skipped_in_a_row;
+  check(counters_.skipped_in_a_row < kMaxSkippedInARow, ErrorKind::kDiverged,
+        "training diverged after update ", counters_.update, ": ", kMaxSkippedInARow,
+        " steps in a row had a gradient that is not finite (the last: norm ", result.grad_norm,
+        ", learning rate ", result.rate, "); try a lower --learn-rate or a longer --lr-warmup");
+}
+
+void Trainer::update_average() {
+  if (!average_) return;
+  // Marian's: at first the average follows quickly, with 1 - (t + 1) / (t + 10).
+  const double t = static_cast<double>(counters_.update);
+  const double share =
+      std::max<double>(options_.exponential_smoothing, 1.0 - (t + 1.0) / (t + 10.0));
+  lerp(ctx_, static_cast<float>(share), params_.flat(), average_->flat());
+}
+
+}  // namespace switchyard

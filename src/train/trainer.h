@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+// Trainer: one update after the other. It knows batches of ids and flat buffers; texts, files and
+// validation are src/app/training_session.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "src/nn/loss.h"
+#include "src/train/adamw.h"
+#include "src/train/schedule.h"
+
+namespace switchyard {
+
+struct TrainerOptions {
+  AdamWOptions adamw;
+  Schedule schedule;
+  float clip_norm = 1;  // 0: no clipping
+  float label_smoothing = 0.1f;
+  // > 0: a running average of the parameters follows them with this share of each update
+  // (Marian's --exponential-smoothing), faster in the first updates.
+  float exponential_smoothing = 0;
+  CapacityOptions capacity;
+  std::uint64_t seed = 1;
+};
+
+// What a resumed run goes on from, beside the buffers.
+struct TrainerCounters {
+  std::int64_t update = 0;            // updates made
+  std::int64_t skipped = 0;           // steps whose gradient was not finite
+  std::int64_t skipped_in_a_row = 0;  // of them, since the last good one
+};
+
+struct StepResult {
+  LossResult loss;  // summed over the step's batches; router losses are their mean
+  std::int64_t source_tokens = 0;
+  std::int64_t sentences = 0;
+  double rate = 0;
+  float grad_norm = 0;  // before clipping
+  bool skipped = false;
+};
+
+class Trainer {
+ public:
+  // `model` is bound to `params`; dropout, jitter and the router losses' coefficients are its
+  // config's. Both must outlive this.
+  Trainer(Context& ctx, const Model& model, const ParamBuffer& params,
+          const TrainerOptions& options);
+
+  // One update from the gradient of the mean loss over all target tokens of `batches` (more than
+  // one: gradient accumulation). Where the gradient or the loss is not finite nothing is changed
+  // and the result says `skipped`; the tenth such step in a row is Error(kDiverged).
+  StepResult step(const std::vector<HostBatch>& batches);
+
+  // What is validated and saved as the model: the running average where there is one.
+  const ParamBuffer& averaged() const { return average_ ? *average_ : params_; }
+  bool has_average() const { return average_.has_value(); }
+  const ParamBuffer& params() const { return params_; }
+  AdamWState& optimizer() { return adamw_; }
+  TrainerCounters& counters() { return counters_; }
+
+  // The average starts as a copy of the parameters: after they got their values.
+  void reset_average();
+
+ private:
+  StepResult forward_backward(const std::vector<HostBatch>& batches);
+  void skip(const StepResult& result);
+  void update_average();
+
+  Context& ctx_;
+  const Model& model_;
+  const ParamBuffer& params_;
+  TrainerOptions options_;
+  ParamBuffer grads_;
+  AdamWState adamw_;
+  std::optional<ParamBuffer> average_;
+  TrainerCounters counters_;
+};
+
+}  // namespace switchyard
