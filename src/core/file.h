@@ -60,13 +60,14 @@ class DurableFile {
   fs::path path_;
   fs::path temporary_;
   int fd_ = -1;
+  std::size_t written_bytes_ = 0;
   std::vector<std::byte> buffer_;
 };
 
 void write_file_durably(const fs::path& path, std::string_view text);
 
-// A folder written under a temporary name and renamed into place once its files are durable. `path`
-// must not exist or is replaced. `fill` writes the files (with plain names) into the folder it
+// A folder written under a temporary name and renamed into place once its files are durable; one
+// that is there already is replaced. `fill` writes the files (with plain names) into the folder it
 // gets.
 void write_folder_durably(const fs::path& path, const std::function<void(const fs::path&)>& fill);
 
@@ -75,5 +76,9 @@ void sync_folder(const fs::path& path);
 
 // Points the symbolic link `link` at `target` (a relative name) in one step.
 void replace_symlink(const fs::path& link, const fs::path& target);
+
+// Removes from a folder what a writer that was killed has left: the temporaries of the functions
+// above. Only while no other process writes there.
+void remove_leftovers(const fs::path& folder);
 
 }  // namespace switchyard

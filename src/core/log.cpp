@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "src/core/log.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <ctime>
+#include <mutex>
+#include <system_error>
+
+#include "src/core/error.h"
+
+namespace switchyard {
+
+namespace {
+
+struct Log {
+  std::mutex mutex;
+  LogLevel level = LogLevel::kInfo;
+  std::string tool = "switchyard";
+  std::string status;
+  int file = -1;
+  bool terminal = ::isatty(STDERR_FILENO) == 1;
+};
+
+Log& the_log() {
+  static Log log;
+  return log;
+}
+
+// One write() a line, so that lines of several processes do not mix. A log that cannot be written
+// stops nothing.
+void write_all(int fd, std::string_view text) {
+  while (!text.empty()) {
+    const ssize_t n = ::write(fd, text.data(), text.size());
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) return;
+    text.remove_prefix(static_cast<std::size_t>(n));
+  }
+}
+
+std::string time_stamp() {
+  const std::time_t now = std::time(nullptr);
+  std::tm local = {};
+  ::localtime_r(&now, &local);
+  char text[32];
+  const std::size_t length = std::strftime(text, sizeof(text), "[%Y-%m-%d %H:%M:%S] ", &local);
+  return std::string(text, length);
+}
+
+// The caller holds the mutex.
+void print_line(Log& log, const std::string& line, bool to_stderr) {
+  if (to_stderr && log.terminal && !log.status.empty())
+    write_all(STDERR_FILENO, "\r\x1b[K" + line + "\n" + log.status);
+  else if (to_stderr)
+    write_all(STDERR_FILENO, line + "\n");
+  if (log.file >= 0) write_all(log.file, line + "\n");
+}
+
+void log_at(LogLevel level, std::string_view text) {
+  Log& log = the_log();
+  const std::lock_guard<std::mutex> lock(log.mutex);
+  // A quiet program still writes its log file; verbose lines are for nobody who did not ask.
+  if (level == LogLevel::kVerbose && log.level < level) return;
+  print_line(log, time_stamp() + std::string(text), log.level >= level);
+}
+
+}  // namespace
+
+void set_log_level(LogLevel level) {
+  Log& log = the_log();
+  const std::lock_guard<std::mutex> lock(log.mutex);
+  log.level = level;
+}
+
+void open_log_file(const std::string& path) {
+  const int fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
+  const int error = errno;
+  check(fd >= 0, ErrorKind::kRuntime, escaped(path),
+        ": cannot open the log file: ", std::generic_category().message(error));
+  Log& log = the_log();
+  const std::lock_guard<std::mutex> lock(log.mutex);
+  if (log.file >= 0) ::close(log.file);
+  log.file = fd;
+}
+
+void log_info(std::string_view text) { log_at(LogLevel::kInfo, text); }
+void log_verbose(std::string_view text) { log_at(LogLevel::kVerbose, text); }
+
+void log_warning(std::string_view text) {
+  Log& log = the_log();
+  const std::lock_guard<std::mutex> lock(log.mutex);
+  print_line(log, log.tool + ": warning: " + std::string(text), true);
+}
+
+void set_tool_name(std::string_view name) {
+  Log& log = the_log();
+  const std::lock_guard<std::mutex> lock(log.mutex);
+  log.tool = name;
+}
+
+void set_status_line(std::string_view text) {
+  Log& log = the_log();
+  const std::lock_guard<std::mutex> lock(log.mutex);
+  if (!log.terminal || log.level == LogLevel::kQuiet || text == log.status) return;
+  log.status = text;
+  write_all(STDERR_FILENO, "\r\x1b[K" + log.status);
+}
+
+}  // namespace switchyard
