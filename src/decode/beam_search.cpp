@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "src/decode/beam_search.h"
+
+#include <cmath>
+#include <numeric>
+#include <span>
+
+#include "src/core/error.h"
+#include "src/decode/beam.h"
+#include "src/nn/decoder_state.h"
+
+namespace switchyard {
+
+std::vector<NBest> beam_search(Context& ctx, const Model& model, const std::vector<Ids>& sources,
+                               const SearchOptions& options) {
+  const ModelConfig& config = model.config();
+  const auto eos = static_cast<std::int32_t>(config.eos_token_id);
+  const std::int32_t suppressed = options.suppress_eos ? eos : -1;
+  const auto beams = static_cast<std::size_t>(options.num_beams);
+  const auto k = static_cast<std::size_t>(Beam::candidates(options));
+
+  DecoderState state(ctx, model, sources, options.num_beams, options.capacity);
+  std::vector<Beam> beam(sources.size(), Beam(options, config.vocab_size, eos));
+  std::vector<std::size_t> live(sources.size());  // sentences still searched, in row order
+  std::iota(live.begin(), live.end(), std::size_t{0});
+  Ids tokens(sources.size() * beams, static_cast<std::int32_t>(config.decoder_start_token_id));
+
+  std::vector<NBest> result(sources.size());
+  std::vector<float> score, value;
+  std::vector<std::int32_t> index, parent;
+  while (!live.empty()) {
+    score.clear();
+    for (const std::size_t s : live)
+      score.insert(score.end(), beam[s].score().begin(), beam[s].score().end());
+    value.resize(live.size() * k);
+    index.resize(live.size() * k);
+    const View logits = state.step(tokens);
+    {
+      ArenaScope scope(ctx.scratch);
+      const auto sentences = static_cast<std::int64_t>(live.size());
+      const auto columns = static_cast<std::int64_t>(k);
+      const View scores = ctx.scratch.make(logits.rows, 1);
+      const View values = ctx.scratch.make(sentences, columns);
+      const View indices = ctx.scratch.make(sentences, columns, DType::i32);
+      upload(ctx, score.data(), scores.size(), scores);
+      top_k_rows(ctx, logits, scores, options.num_beams, columns, suppressed, values, indices);
+      download(ctx, values, value.data(), values.size());
+      download(ctx, indices, index.data(), indices.size());
+    }
+
+    tokens.clear();
+    parent.clear();
+    std::vector<std::size_t> still_live;
+    for (std::size_t i = 0; i < live.size(); ++i) {
+      const std::span values(value.data() + i * k, k);
+      for (const float v : values)
+        check(!std::isnan(v), ErrorKind::kData, "the model's logits are not numbers (NaN)");
+      Beam& b = beam[live[i]];
+      b.advance(values, std::span(index.data() + i * k, k));
+      if (b.done()) {
+        result[live[i]] = b.best(options.num_return_sequences);
+        continue;
+      }
+      still_live.push_back(live[i]);
+      tokens.insert(tokens.end(), b.token().begin(), b.token().end());
+      for (const std::int32_t p : b.parent())
+        parent.push_back(static_cast<std::int32_t>(i * beams) + p);
+    }
+    live = std::move(still_live);
+    if (!live.empty()) state.reorder(parent);
+  }
+  return result;
+}
+
+}  // namespace switchyard

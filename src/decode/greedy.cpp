@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "src/decode/greedy.h"
+
+#include <cmath>
+#include <numeric>
+
+#include "src/core/error.h"
+#include "src/nn/decoder_state.h"
+
+namespace switchyard {
+
+std::vector<NBest> greedy_search(Context& ctx, const Model& model, const std::vector<Ids>& sources,
+                                 const SearchOptions& options) {
+  const ModelConfig& config = model.config();
+  const auto eos = static_cast<std::int32_t>(config.eos_token_id);
+  const std::int32_t suppressed = options.suppress_eos ? eos : -1;
+
+  DecoderState state(ctx, model, sources, 1, options.capacity);
+  std::vector<NBest> result(sources.size(), NBest(1));
+  std::vector<std::size_t> live(sources.size());  // sentences still searched, in row order
+  std::iota(live.begin(), live.end(), std::size_t{0});
+  Ids tokens(sources.size(), static_cast<std::int32_t>(config.decoder_start_token_id));
+
+  std::vector<float> log_prob;
+  std::vector<std::int32_t> parent;
+  for (std::int64_t length = 1; !live.empty(); ++length) {
+    const View logits = state.step(tokens);
+    // The first step's probabilities are always looked at: they show a model that gives NaN.
+    const bool scores = options.scores || length == 1;
+    {
+      ArenaScope scope(ctx.scratch);
+      const View token = ctx.scratch.make(logits.rows, 1, DType::i32);
+      const View log_probs = scores ? ctx.scratch.make(logits.rows, 1) : View();
+      argmax_rows(ctx, logits, suppressed, token, log_probs);
+      download(ctx, token, tokens.data(), token.size());
+      if (scores) {
+        log_prob.resize(tokens.size());
+        download(ctx, log_probs, log_prob.data(), log_probs.size());
+      }
+    }
+
+    parent.clear();
+    for (std::size_t i = 0; i < live.size(); ++i) {
+      Hypothesis& h = result[live[i]][0];
+      h.ids.push_back(tokens[i]);
+      if (scores) {
+        check(!std::isnan(log_prob[i]), ErrorKind::kData,
+              "the model's logits are not numbers (NaN)");
+        if (options.scores) h.score += log_prob[i];
+      }
+      if (tokens[i] != eos && length < options.max_new_tokens)
+        parent.push_back(static_cast<std::int32_t>(i));
+    }
+    if (parent.size() == live.size()) continue;
+    for (std::size_t i = 0; i < parent.size(); ++i) {
+      const auto p = static_cast<std::size_t>(parent[i]);
+      live[i] = live[p];
+      tokens[i] = tokens[p];
+    }
+    live.resize(parent.size());
+    tokens.resize(parent.size());
+    if (!live.empty()) state.reorder(parent);
+  }
+
+  if (options.scores) {
+    for (NBest& n_best : result) {
+      Hypothesis& h = n_best[0];
+      h.score = normalised_score(h.score, static_cast<std::int64_t>(h.ids.size()), options);
+    }
+  }
+  return result;
+}
+
+}  // namespace switchyard
