@@ -55,9 +55,9 @@ View Arena::make(std::int64_t rows, std::int64_t cols, DType dtype) {
 
 Tensor::Tensor(const Context& ctx, std::int64_t rows, std::int64_t cols, DType dtype)
     : source_(ctx.memory) {
-  bytes_ = round_up(
-      std::max<std::size_t>(static_cast<std::size_t>(rows * cols) * size_bytes(dtype), 1),
-      kAlignment);
+  bytes_ =
+      round_up(std::max<std::size_t>(static_cast<std::size_t>(rows * cols) * size_bytes(dtype), 1),
+               kAlignment);
   view_ = {source_.allocate(bytes_), rows, cols, cols, rows, dtype};
 }
 

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <string>
 
+#include "src/nn/config.h"
 #include "src/nn/kv_cache.h"
 #include "src/nn/linear.h"
 #include "src/nn/pass.h"
@@ -27,15 +28,14 @@ struct Attention {
   };
 
   Attention() = default;
-  Attention(const std::string& prefix, std::int64_t d_model, std::int64_t num_heads,
-            std::int64_t d_kv, bool causal, std::uint64_t site);
+  Attention(const std::string& prefix, const ModelConfig& config, bool causal, std::uint64_t site);
 
   // x [query tokens, d_model], memory [key tokens, d_model] (self-attention: x itself); `position`
   // null for cross-attention. -> [query tokens, d_model] in ctx.saved.
   View forward(Context& ctx, const Pass& pass, View x, const Ragged& queries, View memory,
                const Ragged& keys, const RelativeBias::Expanded* position, Saved& s) const;
-  // dx and dmemory += the gradients (self-attention: dmemory is dx); grad_bias as the bias, empty
-  // for cross-attention.
+  // dx = the gradient by x, then dmemory += the gradient by memory (self-attention: the same view);
+  // grad_bias += that of the position bias, empty for cross-attention.
   void backward(Context& ctx, View dy, const Ragged& queries, const Ragged& keys, const Saved& s,
                 View dx, View dmemory, View grad_bias, const ParamBuffer& grads) const;
   // The probabilities of the last forward, for a Recorder.

@@ -68,6 +68,7 @@ void validate(const ModelConfig& c) {
   in_range("relative_attention_max_distance", c.relative_attention_max_distance,
            c.relative_attention_num_buckets / 2 + 1, std::int64_t{1} << 24);
   in_range("dropout_rate", c.dropout_rate, 0.0f, 0.99f);
+  in_range("initializer_factor", c.initializer_factor, 0.0f, 1e6f);
   in_range("layer_norm_epsilon", c.layer_norm_epsilon, 0.0f, 1.0f);
   in_range("pad_token_id", c.pad_token_id, 0, c.vocab_size - 1);
   in_range("eos_token_id", c.eos_token_id, 0, c.vocab_size - 1);
@@ -77,12 +78,13 @@ void validate(const ModelConfig& c) {
   check(static_cast<std::int64_t>(c.decoder_sparse.size()) == c.num_decoder_layers,
         ErrorKind::kData, "num_decoder_layers: ", c.num_decoder_layers, ", but ",
         c.decoder_sparse.size(), " layers are described");
-  check(c.model_type != "t5" || c.sparse_count() == 0, ErrorKind::kData,
-        "model_type: \"t5\" with ", c.sparse_count(), " sparse layers, expected none");
+  check(c.model_type != "t5" || c.sparse_count() == 0, ErrorKind::kData, "model_type: \"t5\" with ",
+        c.sparse_count(), " sparse layers, expected none");
   // In floating point, since hostile sizes overflow the exact count.
-  const double per_layer = 9.0 * static_cast<double>(c.d_model) * static_cast<double>(c.inner_dim()) +
-                           3.0 * static_cast<double>(c.d_model) * static_cast<double>(c.d_ff) *
-                               static_cast<double>(c.num_experts);
+  const double per_layer =
+      9.0 * static_cast<double>(c.d_model) * static_cast<double>(c.inner_dim()) +
+      3.0 * static_cast<double>(c.d_model) * static_cast<double>(c.d_ff) *
+          static_cast<double>(c.num_experts);
   const double bound = 2.0 * static_cast<double>(c.vocab_size) * static_cast<double>(c.d_model) +
                        per_layer * static_cast<double>(c.num_layers + c.num_decoder_layers);
   check(bound < 0x1p50 && parameter_count(c) < (std::int64_t{1} << 41), ErrorKind::kData,

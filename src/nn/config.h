@@ -33,6 +33,7 @@ struct ModelConfig {
   std::int64_t relative_attention_num_buckets = 32;
   std::int64_t relative_attention_max_distance = 128;
   float dropout_rate = 0.1f;
+  float initializer_factor = 1.0f;
   float layer_norm_epsilon = 1e-6f;
   Activation dense_act_fn = Activation::relu;
   bool is_gated_act = false;

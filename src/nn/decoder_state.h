@@ -33,17 +33,14 @@ class DecoderState {
   void reorder(const std::vector<std::int32_t>& parent);
 
  private:
-  void upload_rows();
-
   Context& ctx_;
   const Model& model_;
   ArenaScope whole_;  // encoder output, cross keys and values
   std::vector<CrossKeys> cross_;
-  std::vector<std::int32_t> source_offsets_;
+  std::vector<std::int32_t> source_offsets_, source_lengths_;  // by sentence
   std::vector<std::int32_t> sentence_of_row_;
   KvCache cache_;
-  Tensor cross_first_key_, cross_key_count_;  // [rows, 1] i32
-  Arena::Mark step_mark_;
+  Arena::Mark step_mark_;  // what lies beyond belongs to the current step
 };
 
 }  // namespace switchyard

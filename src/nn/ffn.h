@@ -31,7 +31,7 @@ struct Ffn {
 
   // x [tokens, d_model] -> the same shape in ctx.saved.
   View forward(Context& ctx, const Pass& pass, View x, View tags, Saved& s) const;
-  // dx += the gradient by x.
+  // dx = the gradient by x.
   void backward(Context& ctx, View dy, View tags, const Saved& s, View dx,
                 const ParamBuffer& grads) const;
 

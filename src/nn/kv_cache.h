@@ -23,7 +23,7 @@ class KvCache {
 
   std::int64_t length() const { return length_; }
   std::int64_t capacity() const { return capacity_; }
-  // Makes room for one more position of `rows` rows.
+  // Makes room for one more position of `rows` rows; its index views lie in ctx.saved.
   void begin_step(std::int64_t rows);
   void end_step() { ++length_; }
   // Row i becomes what row parent[i] was; parent [n, 1] i32.
@@ -49,7 +49,7 @@ class KvCache {
   std::int64_t capacity_ = 0;
   std::int64_t length_ = 0;
   std::vector<Block> blocks_;
-  Tensor own_row_, first_key_, key_count_;
+  View own_row_, first_key_, key_count_;
 };
 
 }  // namespace switchyard

@@ -100,7 +100,7 @@ class Model {
 };
 
 // Fills `values` for a new model. hf_init: Hugging Face's initialisation instead of the paper's.
-// The same seed gives the same values on every machine.
+// The same seed gives the same values.
 void initialise(Context& ctx, const Model& model, std::uint64_t seed, bool hf_init,
                 const ParamBuffer& values);
 

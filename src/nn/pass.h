@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "src/backend/backend.h"
@@ -29,7 +30,8 @@ struct Recorder {
 };
 
 struct Pass {
-  bool training = false;  // keeps what backward needs; dropout and jitter on
+  bool training = false;  // dropout and jitter on
+  bool keep = false;      // intermediate values outlive their layer; so they do with the two others
   float dropout_rate = 0;
   float jitter_noise = 0;
   std::uint64_t seed = 0;
@@ -37,10 +39,23 @@ struct Pass {
   CapacityOptions capacity;
   Recorder* record = nullptr;
 
+  bool keeps() const { return training || keep || record; }
+
   Dropout dropout(std::uint64_t site) const {
     if (!training || dropout_rate == 0) return {};
     return {dropout_rate, stream_key(seed, step, site)};
   }
+};
+
+// Gives back what a sublayer took from ctx.saved, unless the pass keeps it.
+class SublayerScope {
+ public:
+  SublayerScope(Context& ctx, const Pass& pass) {
+    if (!pass.keeps()) scope_.emplace(ctx.saved);
+  }
+
+ private:
+  std::optional<ArenaScope> scope_;
 };
 
 }  // namespace switchyard

@@ -22,8 +22,8 @@ std::int64_t relative_position_bucket(std::int64_t relative_position, bool bidir
   // Rounded to f32 where Hugging Face is in f32, so that distances on a threshold fall alike.
   const float ratio = static_cast<float>(distance) / static_cast<float>(exact);
   const float log_ratio = static_cast<float>(std::log(static_cast<double>(ratio)));
-  const float log_range = static_cast<float>(
-      std::log(static_cast<double>(max_distance) / static_cast<double>(exact)));
+  const float log_range =
+      static_cast<float>(std::log(static_cast<double>(max_distance) / static_cast<double>(exact)));
   const float steps = log_ratio / log_range * static_cast<float>(num_buckets - exact);
   return first + std::min(num_buckets - 1, exact + static_cast<std::int64_t>(steps));
 }

@@ -22,7 +22,8 @@ struct SwitchLayer {
   Linear router;              // [num_experts, d_model]
   std::optional<Param> bias;  // [num_experts]
   std::vector<Ffn> experts;
-  std::int64_t expert_dim = 0;  // d_ff
+  std::int64_t expert_dim = 0;                     // d_ff
+  static constexpr std::uint64_t kJitterSite = 1;  // the router's random numbers, after `site`
   std::uint64_t site = 0;
 
   struct Saved {
@@ -36,12 +37,13 @@ struct SwitchLayer {
     std::uint64_t jitter_stream = 0;
   };
 
-  SwitchLayer() = default;
   SwitchLayer(const std::string& prefix, const ModelConfig& config, std::uint64_t site);
+  SwitchLayer(SwitchLayer&&) = default;  // a copy's weights_ would point into the original
+  SwitchLayer& operator=(SwitchLayer&&) = default;
 
   // x [tokens, d_model] -> the same shape in ctx.saved; a dropped token's row is zero.
   View forward(Context& ctx, const Pass& pass, View x, const Ragged& tokens, Saved& s) const;
-  // dx += the gradient by x, of the output and of coefs' router losses.
+  // dx = the gradient by x, of the output and of coefs' router losses.
   void backward(Context& ctx, View dy, View tags, const Saved& s, RouterLossCoefs coefs, View dx,
                 const ParamBuffer& grads) const;
 
@@ -56,7 +58,9 @@ struct SwitchLayer {
   void route_tokens(Context& ctx, const Pass& pass, View x, const Ragged& tokens, Saved& s) const;
   void route_tokens_backward(Context& ctx, View grad_combine_weight, View tags, const Saved& s,
                              RouterLossCoefs coefs, View dx, const ParamBuffer& grads) const;
-  std::vector<FfnWeights> weights() const;
+  ExpertCall expert_call(const Saved& s, View tags) const;
+
+  std::vector<FfnWeights> weights_;  // of experts, as the grouped call takes them
 };
 
 }  // namespace switchyard

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "src/nn/batch.h"
+
+#include <algorithm>
+
+#include "src/core/error.h"
+
+namespace switchyard {
+
+namespace {
+
+std::int64_t total(const std::vector<Ids>& sequences) {
+  std::int64_t n = 0;
+  for (const Ids& ids : sequences) n += static_cast<std::int64_t>(ids.size());
+  return n;
+}
+
+View upload_column(Context& ctx, Arena& arena, const Ids& values, std::int64_t cols = 1) {
+  const auto count = static_cast<std::int64_t>(values.size());
+  const View v = arena.make(count / cols, cols, DType::i32);
+  upload(ctx, values.data(), count, v);
+  return v;
+}
+
+void check_ids(const std::vector<Ids>& sequences, std::int64_t vocab_size) {
+  for (const Ids& ids : sequences)
+    for (const std::int32_t id : ids)
+      check(id >= 0 && id < vocab_size, ErrorKind::kData, "token id ", id, ", expected 0 to ",
+            vocab_size - 1, ": the vocabulary does not fit the model");
+}
+
+}  // namespace
+
+std::int64_t HostBatch::source_tokens() const { return total(source); }
+std::int64_t HostBatch::target_tokens() const { return total(target); }
+
+Ragged upload_sequences(Context& ctx, Arena& arena, const std::vector<Ids>& sequences,
+                        const std::vector<std::uint32_t>* sentence, View& ids) {
+  Ragged ragged;
+  Ids flat, offsets{0}, tags;
+  for (std::size_t b = 0; b < sequences.size(); ++b) {
+    const Ids& sequence = sequences[b];
+    flat.insert(flat.end(), sequence.begin(), sequence.end());
+    offsets.push_back(static_cast<std::int32_t>(flat.size()));
+    ragged.max_len = std::max(ragged.max_len, static_cast<std::int64_t>(sequence.size()));
+    if (sentence) {
+      for (std::size_t position = 0; position < sequence.size(); ++position) {
+        tags.push_back(static_cast<std::int32_t>((*sentence)[b]));
+        tags.push_back(static_cast<std::int32_t>(position));
+      }
+    }
+  }
+  ragged.batch = static_cast<std::int64_t>(sequences.size());
+  ragged.tokens = static_cast<std::int64_t>(flat.size());
+  ragged.offsets = arena.make(1, ragged.batch + 1, DType::i32);
+  upload(ctx, offsets.data(), ragged.batch + 1, ragged.offsets);
+  if (sentence) ragged.tags = upload_column(ctx, arena, tags, 2);
+  ids = upload_column(ctx, arena, flat);
+  return ragged;
+}
+
+Batch upload_batch(Context& ctx, Arena& arena, const HostBatch& host, const ModelConfig& config) {
+  check_ids(host.source, config.vocab_size);
+  check_ids(host.target, config.vocab_size);
+  Batch batch;
+  batch.source = upload_sequences(ctx, arena, host.source, &host.sentence, batch.source_ids);
+  batch.target = upload_sequences(ctx, arena, host.target, &host.sentence, batch.labels);
+  Ids shifted;
+  for (const Ids& target : host.target) {
+    shifted.push_back(static_cast<std::int32_t>(config.decoder_start_token_id));
+    shifted.insert(shifted.end(), target.begin(), target.end() - 1);
+  }
+  batch.target_ids = upload_column(ctx, arena, shifted);
+  return batch;
+}
+
+}  // namespace switchyard

@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "src/nn/block.h"
+
+#include <cmath>
+
+namespace switchyard {
+
+namespace {
+
+// Random-number sites within a block.
+enum : std::uint64_t {
+  kSelfProbs = 0,
+  kSelfOutput = 1,
+  kCrossProbs = 2,
+  kCrossOutput = 3,
+  kFfnHidden = 4,  // and 5: the router's jitter
+  kFfnOutput = 6,
+};
+
+std::string layer_name(const std::string& block, int layer) {
+  return block + ".layer." + std::to_string(layer);
+}
+
+}  // namespace
+
+Block::Block(const std::string& prefix, const ModelConfig& c, bool decoder, bool is_sparse,
+             std::uint64_t site_)
+    : self_norm(layer_name(prefix, 0) + ".layer_norm.weight", c.d_model, c.layer_norm_epsilon),
+      self_attention(layer_name(prefix, 0) + ".SelfAttention", c, decoder, site_ + kSelfProbs),
+      site(site_) {
+  if (decoder) {
+    cross_norm.emplace(layer_name(prefix, 1) + ".layer_norm.weight", c.d_model,
+                       c.layer_norm_epsilon);
+    cross_attention.emplace(layer_name(prefix, 1) + ".EncDecAttention", c, false,
+                            site + kCrossProbs);
+  }
+  const std::string ffn = layer_name(prefix, decoder ? 2 : 1);
+  ffn_norm = RmsNorm(ffn + ".layer_norm.weight", c.d_model, c.layer_norm_epsilon);
+  if (is_sparse) {
+    sparse.emplace(ffn + ".mlp", c, site + kFfnHidden);
+  } else {
+    const float wo_hf_std = c.initializer_factor / std::sqrt(static_cast<float>(c.d_ff));
+    dense.emplace(ffn + ".mlp", c, wo_hf_std, site + kFfnHidden);
+  }
+}
+
+View Block::forward(Context& ctx, const Pass& pass, View x, const Ragged& tokens, View memory,
+                    const Ragged* keys, const RelativeBias::Expanded& position, Saved& s) const {
+  {
+    const SublayerScope scope(ctx, pass);
+    const View h = self_norm.forward(ctx, x, s.self_norm);
+    const View y =
+        self_attention.forward(ctx, pass, h, tokens, h, tokens, &position, s.self_attention);
+    x = add_residual(ctx, pass, x, y, tokens.tags, site + kSelfOutput);
+  }
+  if (cross_attention) {
+    const SublayerScope scope(ctx, pass);
+    const View h = cross_norm->forward(ctx, x, s.cross_norm);
+    const View y =
+        cross_attention->forward(ctx, pass, h, tokens, memory, *keys, nullptr, s.cross_attention);
+    x = add_residual(ctx, pass, x, y, tokens.tags, site + kCrossOutput);
+  }
+  const SublayerScope scope(ctx, pass);
+  const View h = ffn_norm.forward(ctx, x, s.ffn_norm);
+  const View y = dense ? dense->forward(ctx, pass, h, tokens.tags, s.dense)
+                       : sparse->forward(ctx, pass, h, tokens, s.sparse);
+  return add_residual(ctx, pass, x, y, tokens.tags, site + kFfnOutput);
+}
+
+void Block::backward(Context& ctx, const Pass& pass, View dx, const Ragged& tokens, View dmemory,
+                     const Ragged* keys, View grad_bias, const Saved& s, RouterLossCoefs coefs,
+                     const ParamBuffer& grads) const {
+  const ArenaScope scope(ctx.scratch);
+  const View dy = ctx.scratch.make(dx.rows, dx.cols);
+  const View dh = ctx.scratch.make(dx.rows, dx.cols);
+
+  dropout(ctx, pass.dropout(site + kFfnOutput), tokens.tags, dx, dy);
+  if (dense) {
+    dense->backward(ctx, dy, tokens.tags, s.dense, dh, grads);
+  } else {
+    sparse->backward(ctx, dy, tokens.tags, s.sparse, coefs, dh, grads);
+  }
+  ffn_norm.backward(ctx, dh, s.ffn_norm, dx, grads);
+
+  if (cross_attention) {
+    dropout(ctx, pass.dropout(site + kCrossOutput), tokens.tags, dx, dy);
+    cross_attention->backward(ctx, dy, tokens, *keys, s.cross_attention, dh, dmemory, {}, grads);
+    cross_norm->backward(ctx, dh, s.cross_norm, dx, grads);
+  }
+
+  dropout(ctx, pass.dropout(site + kSelfOutput), tokens.tags, dx, dy);
+  self_attention.backward(ctx, dy, tokens, tokens, s.self_attention, dh, dh, grad_bias, grads);
+  self_norm.backward(ctx, dh, s.self_norm, dx, grads);
+}
+
+void Block::step(Context& ctx, View x, const KvCache& cache, std::int64_t index,
+                 const RelativeBias::Expanded& position, const CrossKeys& cross,
+                 View cross_first_key, View cross_key_count) const {
+  const ArenaScope scope(ctx.saved);
+  Saved s;
+  add(ctx,
+      self_attention.step_self(ctx, self_norm.forward(ctx, x, s.self_norm), cache, index, position),
+      x);
+  add(ctx,
+      cross_attention->step_cross(ctx, cross_norm->forward(ctx, x, s.cross_norm), cross,
+                                  cross_first_key, cross_key_count),
+      x);
+  // A step's rows are one token of a sequence each: no capacity binds.
+  const Pass pass;
+  Ragged rows;
+  rows.tokens = rows.batch = x.rows;
+  rows.max_len = 1;
+  const View h = ffn_norm.forward(ctx, x, s.ffn_norm);
+  add(ctx,
+      dense ? dense->forward(ctx, pass, h, {}, s.dense)
+            : sparse->forward(ctx, pass, h, rows, s.sparse),
+      x);
+}
+
+View Block::add_residual(Context& ctx, const Pass& pass, View x, View y, View tags,
+                         std::uint64_t at) const {
+  const View out = pass.keeps() ? ctx.saved.make(x.rows, x.cols) : x;
+  add_dropout(ctx, pass.dropout(at), tags, y, x, out);
+  return out;
+}
+
+}  // namespace switchyard

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "src/nn/ffn.h"
+
+#include <cmath>
+
+namespace switchyard {
+
+Ffn::Ffn(const std::string& prefix, const ModelConfig& c, float wo_hf_std, std::uint64_t site_)
+    : act(c.dense_act_fn), site(site_) {
+  const float wi_hf_std = c.initializer_factor / std::sqrt(static_cast<float>(c.d_model));
+  wi = Linear(prefix + (c.is_gated_act ? ".wi_0.weight" : ".wi.weight"), c.d_ff, c.d_model,
+              wi_hf_std);
+  if (c.is_gated_act) wi_1 = Linear(prefix + ".wi_1.weight", c.d_ff, c.d_model, wi_hf_std);
+  wo = Linear(prefix + ".wo.weight", c.d_model, c.d_ff, wo_hf_std);
+}
+
+View Ffn::forward(Context& ctx, const Pass& pass, View x, View tags, Saved& s) const {
+  s.x = x;
+  s.drop = pass.dropout(site);
+  s.ffn.hidden = wi.forward(ctx, ctx.saved, x);
+  if (wi_1) s.ffn.gate = wi_1->forward(ctx, ctx.saved, x);
+  s.ffn.activated = ctx.saved.make(x.rows, wi.weight.rows);
+  activation(ctx, act, s.ffn.hidden, s.ffn.gate, s.drop, tags, s.ffn.activated);
+  return wo.forward(ctx, ctx.saved, s.ffn.activated);
+}
+
+void Ffn::backward(Context& ctx, View dy, View tags, const Saved& s, View dx,
+                   const ParamBuffer& grads) const {
+  const ArenaScope scope(ctx.scratch);
+  const View grad_hidden = ctx.scratch.make(dy.rows, wi.weight.rows);
+  const View grad_gate = wi_1 ? ctx.scratch.make(dy.rows, wi.weight.rows) : View{};
+  wo.backward(ctx, s.ffn.activated, dy, grad_hidden, false, grads);
+  activation_backward(ctx, act, s.ffn.hidden, s.ffn.gate, s.drop, tags, grad_hidden, grad_hidden,
+                      grad_gate);
+  if (wi_1) wi_1->backward(ctx, s.x, grad_gate, dx, false, grads);
+  wi.backward(ctx, s.x, grad_hidden, dx, wi_1.has_value(), grads);
+}
+
+}  // namespace switchyard

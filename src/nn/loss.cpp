@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "src/nn/loss.h"
+
+namespace switchyard {
+
+namespace {
+
+// Reads one sparse layer's losses and counts back to the host.
+void read_router(Context& ctx, const Routing& routing, LossResult& result) {
+  const View losses = ctx.scratch.make(1, 2);
+  router_losses(ctx, routing, losses);
+  float host[2];
+  download(ctx, losses, host, 2);
+  result.router_aux_loss.push_back(host[0]);
+  result.router_z_loss.push_back(host[1]);
+
+  const std::int64_t num_experts = routing.expert_count.cols;
+  std::vector<std::int32_t> count(static_cast<std::size_t>(num_experts));
+  download(ctx, routing.expert_count, count.data(), num_experts);
+  std::vector<std::int32_t> offsets(static_cast<std::size_t>(num_experts) + 1);
+  download(ctx, routing.expert_offsets, offsets.data(), num_experts + 1);
+  result.expert_count.push_back(std::move(count));
+  result.dropped.push_back(routing.expert_index.rows - offsets.back());
+}
+
+void read_routers(Context& ctx, const Stack& stack, const Stack::Saved& s, LossResult& result) {
+  for (std::size_t i = 0; i < stack.blocks.size(); ++i)
+    if (stack.blocks[i].sparse) read_router(ctx, s.blocks[i].sparse.routing, result);
+}
+
+}  // namespace
+
+LossResult compute_loss(Context& ctx, const Model& model, const HostBatch& host, const Pass& pass,
+                        const LossOptions& options, const ParamBuffer* grads) {
+  const ArenaScope saved(ctx.saved);
+  const ArenaScope scratch(ctx.scratch);
+  const Batch batch = upload_batch(ctx, ctx.saved, host, model.config());
+
+  // Router statistics are read after the pass, so it has to keep them.
+  Pass kept = pass;
+  kept.keep = true;
+  Stack::Saved encoder_saved, decoder_saved;
+  const View memory = model.encoder.forward(ctx, kept, model.shared, batch.source_ids, batch.source,
+                                            {}, nullptr, encoder_saved);
+  const View states = model.decoder.forward(ctx, kept, model.shared, batch.target_ids, batch.target,
+                                            memory, &batch.source, decoder_saved);
+  const View h = ctx.saved.make(states.rows, states.cols);
+  scale(ctx, model.head_scale(), states, h);
+
+  const View sums = ctx.scratch.make(1, 2);
+  fill(ctx, 0, sums);
+  const View dh = grads ? ctx.scratch.make(h.rows, h.cols) : View{};
+  linear_cross_entropy(ctx, h, model.head(), batch.labels, options.label_smoothing, sums,
+                       options.ce_scale, dh, grads ? (*grads)[model.head_param()] : View{});
+  if (grads) {
+    const RouterLossCoefs coefs{options.router_scale * options.router_aux_loss_coef,
+                                options.router_scale * options.router_z_loss_coef};
+    scale(ctx, model.head_scale(), dh, dh);
+    const View dmemory = ctx.scratch.make(memory.rows, memory.cols);
+    fill(ctx, 0, dmemory);
+    model.decoder.backward(ctx, kept, model.shared, dh, batch.target_ids, batch.target, dmemory,
+                           &batch.source, decoder_saved, coefs, *grads);
+    model.encoder.backward(ctx, kept, model.shared, dmemory, batch.source_ids, batch.source, {},
+                           nullptr, encoder_saved, coefs, *grads);
+  }
+
+  LossResult result;
+  float host_sums[2];
+  download(ctx, sums, host_sums, 2);
+  result.loss_sum = double{host_sums[0]};
+  result.nll_sum = double{host_sums[1]};
+  result.target_tokens = batch.target.tokens;
+  read_routers(ctx, model.encoder, encoder_saved, result);
+  read_routers(ctx, model.decoder, decoder_saved, result);
+  return result;
+}
+
+}  // namespace switchyard

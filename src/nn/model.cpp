@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "src/nn/model.h"
+
+#include <cmath>
+
+#include "src/core/rng.h"
+
+namespace switchyard {
+
+namespace {
+
+// Random-number sites: each stack has its own range, in it the stack's own and 8 for each block.
+constexpr std::uint64_t kDecoderSites = std::uint64_t{1} << 20;
+constexpr std::uint64_t kEmbeddingSite = 0;
+constexpr std::uint64_t kFinalSite = 1;
+constexpr std::uint64_t kSitesPerBlock = 8;
+
+// Parameters start on 64 bytes in their buffers.
+constexpr std::int64_t kParamRounding = 16;
+
+void record_block(Context& ctx, const Pass& pass, bool decoder, const Block& block,
+                  const Ragged& tokens, const Ragged* keys, const Block::Saved& s) {
+  Recorder& r = *pass.record;
+  (decoder ? r.decoder_attentions : r.encoder_attentions)
+      .push_back(block.self_attention.probs(ctx, tokens, tokens, s.self_attention));
+  if (block.cross_attention)
+    r.cross_attentions.push_back(
+        block.cross_attention->probs(ctx, tokens, *keys, s.cross_attention));
+  if (block.sparse)
+    (decoder ? r.decoder_router_logits : r.encoder_router_logits)
+        .push_back(s.sparse.routing.logits);
+}
+
+}  // namespace
+
+Stack::Stack(const ModelConfig& c, bool is_decoder)
+    : decoder(is_decoder), site(is_decoder ? kDecoderSites : 0) {
+  const std::string name = decoder ? "decoder" : "encoder";
+  const float bias_hf_std = c.initializer_factor / std::sqrt(static_cast<float>(c.d_model));
+  position = RelativeBias(name + ".block.0.layer.0.SelfAttention.relative_attention_bias.weight",
+                          !decoder, c.relative_attention_num_buckets,
+                          c.relative_attention_max_distance, c.num_heads, bias_hf_std);
+  const std::vector<bool>& sparse = decoder ? c.decoder_sparse : c.encoder_sparse;
+  for (std::size_t i = 0; i < sparse.size(); ++i)
+    blocks.emplace_back(name + ".block." + std::to_string(i), c, decoder, sparse[i],
+                        site + kSitesPerBlock * (i + 1));
+  final_norm = RmsNorm(name + ".final_layer_norm.weight", c.d_model, c.layer_norm_epsilon);
+}
+
+View Stack::forward(Context& ctx, const Pass& pass, const Param& embedding, View ids,
+                    const Ragged& tokens, View memory, const Ragged* keys, Saved& s) const {
+  View x = ctx.saved.make(tokens.tokens, embedding.cols);
+  embed(ctx, embedding.weight.value, ids, x);
+  dropout(ctx, pass.dropout(site + kEmbeddingSite), tokens.tags, x, x);
+  std::vector<View>* states = nullptr;
+  if (pass.record)
+    states = decoder ? &pass.record->decoder_hidden_states : &pass.record->encoder_hidden_states;
+
+  s.position = position.forward(ctx, tokens.max_len);
+  s.blocks.resize(blocks.size());
+  for (std::size_t i = 0; i < blocks.size(); ++i) {
+    if (states) states->push_back(x);
+    x = blocks[i].forward(ctx, pass, x, tokens, memory, keys, s.position, s.blocks[i]);
+    if (pass.record) record_block(ctx, pass, decoder, blocks[i], tokens, keys, s.blocks[i]);
+  }
+  const View y = final_norm.forward(ctx, x, s.final_norm);
+  dropout(ctx, pass.dropout(site + kFinalSite), tokens.tags, y, y);
+  if (states) states->push_back(y);
+  return y;
+}
+
+void Stack::backward(Context& ctx, const Pass& pass, const Param& embedding, View dy, View ids,
+                     const Ragged& tokens, View dmemory, const Ragged* keys, const Saved& s,
+                     RouterLossCoefs coefs, const ParamBuffer& grads) const {
+  const ArenaScope scope(ctx.scratch);
+  const View dx = ctx.scratch.make(dy.rows, dy.cols);
+  const View grad_bias = ctx.scratch.make(s.position.bias.rows, s.position.bias.cols);
+  fill(ctx, 0, dx);
+  fill(ctx, 0, grad_bias);
+  dropout(ctx, pass.dropout(site + kFinalSite), tokens.tags, dy, dy);
+  final_norm.backward(ctx, dy, s.final_norm, dx, grads);
+  for (std::size_t i = blocks.size(); i-- > 0;)
+    blocks[i].backward(ctx, pass, dx, tokens, dmemory, keys, grad_bias, s.blocks[i], coefs, grads);
+  position.backward(ctx, grad_bias, s.position, grads);
+  dropout(ctx, pass.dropout(site + kEmbeddingSite), tokens.tags, dx, dx);
+  embed_backward(ctx, ids, dx, grads[embedding]);
+}
+
+Model::Model(const ModelConfig& c) : encoder(c, false), decoder(c, true), config_(c) {
+  shared.name = "shared.weight";
+  shared.rows = c.vocab_size;
+  shared.cols = c.d_model;
+  shared.init = {0, 1.0f, false, c.initializer_factor};
+  if (!c.tie_word_embeddings) {
+    const float paper_std = std::sqrt(0.1f / static_cast<float>(c.d_model));
+    lm_head.emplace();
+    lm_head->name = "lm_head.weight";
+    lm_head->rows = c.vocab_size;
+    lm_head->cols = c.d_model;
+    lm_head->init = {0, paper_std, true, c.initializer_factor};
+  }
+  each_param([&](Param& param) {
+    param.index = static_cast<std::int64_t>(layout_.offset.size());
+    layout_.offset.push_back(layout_.total);
+    layout_.total += (param.size() + kParamRounding - 1) / kParamRounding * kParamRounding;
+  });
+}
+
+void Model::bind(const ParamBuffer& values) {
+  each_param([&](Param& param) { param.weight = {values[param], nullptr}; });
+}
+
+void Model::prepare(Context& ctx) {
+  each_param([&](Param& param) {
+    if (!param.vector) prepare_weight(ctx, param.weight);
+  });
+}
+
+float Model::head_scale() const {
+  return config_.scale_decoder_outputs ? 1.0f / std::sqrt(static_cast<float>(config_.d_model))
+                                       : 1.0f;
+}
+
+View Model::logits(Context& ctx, const Pass& pass, const Batch& batch) const {
+  Stack::Saved encoder_saved, decoder_saved;
+  const View memory = encoder.forward(ctx, pass, shared, batch.source_ids, batch.source, {},
+                                      nullptr, encoder_saved);
+  const View states = decoder.forward(ctx, pass, shared, batch.target_ids, batch.target, memory,
+                                      &batch.source, decoder_saved);
+  const View h = ctx.saved.make(states.rows, states.cols);
+  scale(ctx, head_scale(), states, h);
+  const View y = ctx.saved.make(states.rows, config_.vocab_size);
+  linear(ctx, h, head(), y);
+  return y;
+}
+
+void initialise(Context& ctx, const Model& model, std::uint64_t seed, bool hf_init,
+                const ParamBuffer& values) {
+  constexpr std::uint64_t kInitStep = ~std::uint64_t{0};  // no training step has this number
+  model.each_param([&](const Param& param) {
+    const auto site = static_cast<std::uint64_t>(param.index);
+    Rng rng(stream_key(seed, kInitStep, site));
+    const float std = hf_init ? param.init.hf_std : param.init.std;
+    const bool truncated = !hf_init && param.init.truncated;
+    std::vector<float> host(static_cast<std::size_t>(param.size()), param.init.constant);
+    if (std > 0)
+      for (float& x : host)
+        x = static_cast<float>((truncated ? rng.truncated_normal() : rng.normal()) * double{std});
+    upload(ctx, host.data(), param.size(), values[param]);
+  });
+}
+
+}  // namespace switchyard

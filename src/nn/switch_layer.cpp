@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "src/nn/switch_layer.h"
+
+#include <cmath>
+
+namespace switchyard {
+
+namespace {
+
+Routing make_routing(Arena& arena, std::int64_t tokens, std::int64_t num_experts) {
+  Routing r;
+  r.logits = arena.make(tokens, num_experts);
+  r.probs = arena.make(tokens, num_experts);
+  r.logsumexp = arena.make(tokens, 1);
+  r.expert_index = arena.make(tokens, 1, DType::i32);
+  r.combine_weight = arena.make(tokens, 1);
+  r.slot_of_token = arena.make(tokens, 1, DType::i32);
+  r.token_of_slot = arena.make(tokens, 1, DType::i32);
+  r.expert_offsets = arena.make(1, num_experts + 1, DType::i32);
+  r.expert_count = arena.make(1, num_experts, DType::i32);
+  return r;
+}
+
+Capacity capacity_of(const CapacityOptions& options, std::int64_t tokens,
+                     std::int64_t num_experts) {
+  if (options.expert_capacity > 0) return {Capacity::kPerSequence, options.expert_capacity};
+  if (options.capacity_factor > 0) {
+    const double even = static_cast<double>(tokens) / static_cast<double>(num_experts);
+    return {Capacity::kPerBatch,
+            static_cast<std::int64_t>(std::ceil(even * double{options.capacity_factor}))};
+  }
+  return {};
+}
+
+}  // namespace
+
+SwitchLayer::SwitchLayer(const std::string& prefix, const ModelConfig& c, std::uint64_t site_)
+    : router(prefix + ".router.classifier.weight", c.num_experts, c.d_model, c.initializer_factor),
+      expert_dim(c.d_ff),
+      site(site_) {
+  router.weight.init = {0, 0.02f, false, c.initializer_factor};
+  if (c.router_bias) {
+    bias.emplace();
+    bias->name = prefix + ".router.classifier.bias";
+    bias->rows = 1;
+    bias->cols = c.num_experts;
+    bias->vector = true;
+  }
+  const float wo_hf_std = c.initializer_factor / std::sqrt(static_cast<float>(c.d_model));
+  for (std::int64_t e = 0; e < c.num_experts; ++e)
+    experts.emplace_back(prefix + ".experts.expert_" + std::to_string(e), c, wo_hf_std, site);
+  for (const Ffn& expert : experts) weights_.push_back(expert.weights());
+}
+
+View SwitchLayer::forward(Context& ctx, const Pass& pass, View x, const Ragged& tokens,
+                          Saved& s) const {
+  s.x = x;
+  route_tokens(ctx, pass, x, tokens, s);
+  s.expert_in = ctx.saved.make(x.rows, x.cols);
+  gather_rows(ctx, x, s.routing.token_of_slot, s.expert_in);
+  s.ffn.hidden = ctx.saved.make(x.rows, expert_dim);
+  if (experts[0].wi_1) s.ffn.gate = ctx.saved.make(x.rows, expert_dim);
+  s.ffn.activated = ctx.saved.make(x.rows, expert_dim);
+  s.drop = pass.dropout(site);
+  s.expert_out = ctx.saved.make(x.rows, x.cols);
+  switchyard::experts(ctx, expert_call(s, tokens.tags), s.routing, s.expert_in, s.ffn,
+                      s.expert_out);
+  const View y = ctx.saved.make(x.rows, x.cols);
+  combine_rows(ctx, s.expert_out, s.routing, y);
+  return y;
+}
+
+void SwitchLayer::backward(Context& ctx, View dy, View tags, const Saved& s, RouterLossCoefs coefs,
+                           View dx, const ParamBuffer& grads) const {
+  const ArenaScope scope(ctx.scratch);
+  const View grad_out = ctx.scratch.make(dy.rows, dy.cols);
+  const View grad_combine_weight = ctx.scratch.make(dy.rows, 1);
+  combine_rows_backward(ctx, dy, s.expert_out, s.routing, grad_out, grad_combine_weight);
+
+  const View grad_in = ctx.scratch.make(dy.rows, dy.cols);
+  std::vector<FfnGrads> expert_grads;
+  for (const Ffn& expert : experts) expert_grads.push_back(expert.grads_of(grads));
+  experts_backward(ctx, expert_call(s, tags), s.routing, s.expert_in, s.ffn, grad_out, grad_in,
+                   expert_grads.data());
+
+  route_tokens_backward(ctx, grad_combine_weight, tags, s, coefs, dx, grads);
+  gather_rows_add(ctx, grad_in, s.routing.slot_of_token, dx);
+}
+
+// Router logits from x, or in training from a jittered copy of it that the experts never see.
+void SwitchLayer::route_tokens(Context& ctx, const Pass& pass, View x, const Ragged& tokens,
+                               Saved& s) const {
+  s.jitter_noise = pass.training ? pass.jitter_noise : 0;
+  s.jitter_stream = stream_key(pass.seed, pass.step, site + kJitterSite);
+  s.router_in = x;
+  if (s.jitter_noise > 0) {
+    s.router_in = ctx.saved.make(x.rows, x.cols);
+    jitter(ctx, s.jitter_noise, s.jitter_stream, tokens.tags, x, s.router_in);
+  }
+  const auto num_experts = static_cast<std::int64_t>(experts.size());
+  s.routing = make_routing(ctx.saved, x.rows, num_experts);
+  linear(ctx, s.router_in, router.weight.weight, s.routing.logits);
+  if (bias) add_bias(ctx, bias->weight.value, s.routing.logits);
+  route(ctx, capacity_of(pass.capacity, x.rows, num_experts), tokens, s.routing);
+}
+
+void SwitchLayer::route_tokens_backward(Context& ctx, View grad_combine_weight, View tags,
+                                        const Saved& s, RouterLossCoefs coefs, View dx,
+                                        const ParamBuffer& grads) const {
+  const View grad_logits = ctx.scratch.make(dx.rows, s.routing.logits.cols);
+  router_backward(ctx, s.routing, grad_combine_weight, coefs.aux, coefs.z, grad_logits);
+  if (bias) bias_backward(ctx, grad_logits, grads[*bias]);
+  router.backward(ctx, s.router_in, grad_logits, dx, false, grads);
+  if (s.jitter_noise > 0) jitter(ctx, s.jitter_noise, s.jitter_stream, tags, dx, dx);
+}
+
+ExpertCall SwitchLayer::expert_call(const Saved& s, View tags) const {
+  ExpertCall call;
+  call.weights = weights_.data();
+  call.count = static_cast<std::int64_t>(weights_.size());
+  call.act = experts[0].act;
+  call.drop = s.drop;
+  call.tags = tags;
+  return call;
+}
+
+}  // namespace switchyard
