@@ -6,11 +6,10 @@
 #include <vector>
 
 #include "src/backend/backend.h"
+#include "src/core/ids.h"
 #include "src/nn/config.h"
 
 namespace switchyard {
-
-using Ids = std::vector<std::int32_t>;
 
 // Sentences with their ids, eos included, none empty.
 struct HostBatch {

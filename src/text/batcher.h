@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+// Batches of a corpus: pairs of like length together, in an order that is a pure function of
+// (seed, epoch). No padding exists, so a batch is sized by its real tokens.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "src/core/ids.h"
+#include "src/text/corpus.h"
+
+namespace switchyard {
+
+struct BatchOptions {
+  // At most this many tokens (eos included) on the longer side of a batch: the larger of its
+  // source's and its target's sum. A pair above it is a batch of its own. 0: no such limit.
+  std::int64_t mini_batch_words = 4096;
+  // At most this many pairs; 0: no such limit. One of the two must be given.
+  std::int64_t mini_batch = 0;
+  // Pairs are sorted by length within windows of about this many batches of the shuffled corpus.
+  std::int64_t maxi_batch = 100;
+  std::uint64_t seed = 1;
+  bool shuffle = true;  // false: the corpus's order (still sorted within windows)
+};
+
+// Where training stands: the next batch to be taken.
+struct BatchPosition {
+  std::int64_t epoch = 0;
+  std::int64_t batch = 0;  // within the epoch
+  bool operator==(const BatchPosition&) const = default;
+};
+
+struct PairBatch {
+  std::vector<Ids> source;
+  std::vector<Ids> target;
+  std::vector<std::uint32_t> sentence;  // each pair's number in the corpus
+  std::int64_t source_tokens = 0;
+  std::int64_t target_tokens = 0;
+  BatchPosition next;  // what to save so that a resumed run goes on after this batch
+  std::int64_t batches_in_epoch = 0;
+};
+
+// The batches of one epoch as pair numbers: batch b is order[offsets[b] .. offsets[b + 1]).
+struct EpochPlan {
+  std::vector<std::uint32_t> order;
+  std::vector<std::int64_t> offsets;
+  std::int64_t batches() const { return static_cast<std::int64_t>(offsets.size()) - 1; }
+};
+EpochPlan plan_epoch(const Corpus& corpus, const BatchOptions& options, std::int64_t epoch);
+
+// Goes through epoch after epoch without end. The corpus must outlive it.
+class Batcher {
+ public:
+  // Error(kUsage) where the options give no limit; Error(kData) where `start` lies past its epoch
+  // (another corpus or other options than those the position was saved with).
+  Batcher(const Corpus& corpus, const BatchOptions& options, BatchPosition start = {});
+
+  PairBatch next();
+  BatchPosition position() const { return here_; }
+  std::int64_t batches_in_epoch() const { return plan_.batches(); }
+
+ private:
+  const Corpus& corpus_;
+  BatchOptions options_;
+  BatchPosition here_;
+  EpochPlan plan_;
+};
+
+}  // namespace switchyard

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+// Corpus BLEU (Papineni et al. 2002) as sacreBLEU 2.6.0 computes it (Post 2018, arXiv 1804.08771):
+// its tokenizers, smoothing, whitespace and rounding, so that figures and signatures compare.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace switchyard {
+
+constexpr int kBleuOrder = 4;
+
+struct BleuOptions {
+  std::string tokenize = "13a";        // 13a, none, char, zh, intl
+  std::string smooth = "exp";          // exp, floor, add-k, none
+  std::optional<double> smooth_value;  // of floor (0.1) and add-k (1)
+  bool lowercase = false;
+  bool effective_order = false;  // for single sentences: orders longer than the sentence left out
+};
+
+struct BleuScore {
+  double score = 0;  // 0 to 100
+  std::array<double, kBleuOrder> precisions{};
+  double brevity_penalty = 1;
+  std::int64_t hyp_len = 0;
+  std::int64_t ref_len = 0;
+
+  // sacreBLEU's: "61.4/38.2/25.9/17.7 (BP = 1.000 ratio = 1.021 hyp_len = 10 ref_len = 9)".
+  std::string details() const;
+};
+
+// One reference set: references[r][i] belongs to hypotheses[i]. Error(kData) where the numbers of
+// lines differ or there is none, Error(kUsage) for an unknown tokenizer or smoothing.
+BleuScore corpus_bleu(const std::vector<std::string>& hypotheses,
+                      const std::vector<std::vector<std::string>>& references,
+                      const BleuOptions& options = {});
+
+// "nrefs:1|case:mixed|eff:no|tok:13a|smooth:exp|version:switch-evaluate-VERSION(sacrebleu-2.6.0)".
+std::string bleu_signature(const BleuOptions& options, std::size_t num_references);
+
+// The tokens of a line, space-separated: what BLEU counts n-grams of.
+std::string bleu_tokenize(std::string_view line, const BleuOptions& options);
+
+}  // namespace switchyard

@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: Apache-2.0
+// Parallel text: files -> lines -> pairs of ids, made once and kept. Lines end at \n only; a \r
+// before it is dropped, so is a byte order mark at a file's start; every other character, NUL
+// included, is text.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "src/core/ids.h"
+#include "src/text/tokenizer.h"
+
+namespace switchyard {
+
+// Reads lines from a file, gunzipped where its name ends in .gz, or from stdin (path "-").
+// A file that cannot be read: Error(kRuntime). One that is UTF-16, gzip or binary, or a damaged
+// .gz: Error(kData) that says what it looks like.
+class LineReader {
+ public:
+  explicit LineReader(const std::filesystem::path& path);
+  ~LineReader();
+  LineReader(LineReader&&) noexcept;
+  LineReader& operator=(LineReader&&) noexcept;
+
+  // False at the end. A last line without \n counts; an empty file has none.
+  bool next(std::string& line);
+  // Whether next() would return at once: false while a pipe or terminal has no whole line yet.
+  bool ready();
+  std::int64_t lines() const;  // returned so far
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+std::vector<std::string> read_lines(const std::filesystem::path& path);
+
+struct ParallelText {
+  std::vector<std::string> source;
+  std::vector<std::string> target;
+};
+
+// Two files, line by line. Different numbers of lines, or none at all: Error(kData) with both
+// counts.
+ParallelText read_parallel(const std::filesystem::path& source,
+                           const std::filesystem::path& target);
+// One file of "source TAB target". A row that has not exactly one tab: Error(kData), FILE:LINE.
+ParallelText read_tsv(const std::filesystem::path& path);
+
+// Id sequences one after another in one array.
+struct Sequences {
+  std::vector<std::int32_t> ids;
+  std::vector<std::int64_t> offsets = {0};
+
+  std::int64_t size() const { return static_cast<std::int64_t>(offsets.size()) - 1; }
+  std::int64_t length(std::int64_t i) const {
+    return offsets[static_cast<std::size_t>(i) + 1] - offsets[static_cast<std::size_t>(i)];
+  }
+  std::span<const std::int32_t> operator[](std::int64_t i) const {
+    return std::span(ids).subspan(static_cast<std::size_t>(offsets[static_cast<std::size_t>(i)]),
+                                  static_cast<std::size_t>(length(i)));
+  }
+  void push_back(std::span<const std::int32_t> sequence) {
+    ids.insert(ids.end(), sequence.begin(), sequence.end());
+    offsets.push_back(static_cast<std::int64_t>(ids.size()));
+  }
+};
+
+struct CorpusOptions {
+  std::int64_t max_length = 128;  // tokens a side, eos included
+  bool crop = false;  // a longer side is cut to max_length (eos kept), else the pair skipped
+  std::string source_prefix;  // put before every source line ("translate English to German: ")
+};
+
+// What was done to the pairs while reading them.
+struct CorpusCounts {
+  std::int64_t pairs = 0;          // read
+  std::int64_t skipped_empty = 0;  // one side or both without a token
+  std::int64_t skipped_long = 0;
+  std::int64_t cropped = 0;       // pairs with a cropped side
+  std::int64_t invalid_utf8 = 0;  // places replaced by U+FFFD
+};
+
+// Pairs of ids, all non-empty, eos last. A pair's number is its index here.
+struct Corpus {
+  Sequences source;
+  Sequences target;
+  CorpusCounts counts;
+
+  std::int64_t size() const { return source.size(); }
+  // Of the ids: resuming compares it with the checkpoint's to know its data again.
+  std::uint64_t hash() const;
+};
+
+// Error(kData) where no pair is left. `name` stands for the files in messages.
+Corpus encode_corpus(const Tokenizer& tokenizer, const ParallelText& text,
+                     const CorpusOptions& options, int threads, std::string_view name);
+
+}  // namespace switchyard

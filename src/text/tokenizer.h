@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+// Text <-> ids by a SentencePiece unigram model (Kudo 2018, arXiv 1804.10959), ids as T5's: pad 0,
+// eos 1, unk 2 in models we train, the file's own in models we load. A sentence's ids end in eos.
+// The one surprise: a control token spelled out in a text ("</s>", "<pad>") stays text.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "src/core/ids.h"
+
+namespace switchyard {
+
+struct TokenizerTraining {
+  int vocab_size = 8000;                   // an upper bound: less where the text has fewer pieces
+  std::int64_t max_sentences = 2'000'000;  // more are sampled down to this many
+};
+
+class Tokenizer {
+ public:
+  // Reads a spiece.model. Every fault of the file is an Error(kData) naming it, found before
+  // SentencePiece sees the bytes (its version 0.1.97 crashes on hostile models).
+  static Tokenizer load(const std::filesystem::path& path);
+  // The same from bytes; `name` stands for the file in messages.
+  static Tokenizer from_bytes(std::string bytes, std::string_view name);
+
+  // Trains a model. `next` puts a sentence into its argument, or returns false at the end. The same
+  // sentences give the same bytes on every machine. Error(kData) where there is too little text.
+  using NextSentence = std::function<bool(std::string&)>;
+  static Tokenizer train(const NextSentence& next, const TokenizerTraining& options);
+
+  Tokenizer(Tokenizer&&) noexcept;
+  Tokenizer& operator=(Tokenizer&&) noexcept;
+  ~Tokenizer();
+
+  int vocab_size() const;  // number of pieces
+  int pad_id() const;      // -1 where the model has none
+  int eos_id() const;
+  int unk_id() const;
+
+  // The line's ids, eos last; an empty or blank line is eos alone. Ill-formed UTF-8 is taken as
+  // U+FFFD; the number of such places is added to `replaced`. Safe to call from many threads.
+  Ids encode(std::string_view line, std::int64_t* replaced = nullptr) const;
+  // The text of ids, valid UTF-8, in one line; pad, eos and other control ids are skipped. An id
+  // outside the vocabulary is an Error(kData).
+  std::string decode(std::span<const std::int32_t> ids) const;
+  // One piece as it stands in the vocabulary ("▁Hund"); for reports.
+  const std::string& piece(int id) const;
+
+  // The model file's bytes, to be copied as spiece.model, and their 64-bit hash (FNV-1a), which a
+  // checkpoint keeps to know its tokenizer again.
+  const std::string& bytes() const;
+  std::uint64_t hash() const;
+
+ private:
+  struct Impl;
+  explicit Tokenizer(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace switchyard
