@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: Apache-2.0
+// The reference backend: src/backend/backend.h on the scalar templates of this folder, f32 in
+// memory, double within an operation, one thread whatever was asked for. Here: machine, copies,
+// search, optimizer; the rest by subject in the other backend_*.cpp.
+#include "src/backend/backend.h"
+
+#include <cstdlib>
+#include <cstring>
+
+#include "src/core/error.h"
+#include "tests/reference/ops.h"
+#include "tests/reference/views.h"
+
+namespace switchyard {
+
+using reference::IntMatrix;
+using reference::Matrix;
+using Reals = Matrix<double>;
+using reference::load;
+using reference::load_ints;
+using reference::store;
+
+namespace {
+
+void* allocate(std::size_t bytes) {
+  void* data = std::aligned_alloc(64, (bytes + 63) / 64 * 64);
+  check(data != nullptr, ErrorKind::kRuntime, "out of memory: ", bytes, " bytes");
+  return std::memset(data, 0, bytes);
+}
+
+}  // namespace
+
+std::unique_ptr<Context> make_context(const ContextOptions& options) {
+  auto ctx = std::make_unique<Context>(
+      MemorySource{allocate, [](void* data, std::size_t) { std::free(data); },
+                   [](void* data, std::size_t bytes) { std::memset(data, 0, bytes); }});
+  ctx->threads = options.threads;
+  ctx->row_invariant = options.row_invariant;
+  return ctx;
+}
+
+std::string backend_description() { return "scalar reference"; }
+std::int64_t primitives_created(const Context&) { return 0; }
+
+void upload(Context&, const float* host, std::int64_t count, View to) {
+  store(Reals(to.rows, to.cols, std::vector<double>(host, host + count)), to);
+}
+void upload(Context&, const std::int32_t* host, std::int64_t count, View to) {
+  store(IntMatrix(to.rows, to.cols, std::vector<std::int32_t>(host, host + count)), to);
+}
+void download(Context&, View from, float* host, std::int64_t count) {
+  const Reals values = load(from);
+  for (std::int64_t i = 0; i < count; ++i) host[i] = static_cast<float>(values[i]);
+}
+void download(Context&, View from, std::int32_t* host, std::int64_t count) {
+  const IntMatrix values = load_ints(from);
+  for (std::int64_t i = 0; i < count; ++i) host[i] = values[i];
+}
+
+void fill(Context&, float value, View y) { store(Reals(y.rows, y.cols, value), y); }
+void copy(Context&, View x, View y) {
+  if (x.dtype == DType::i32)
+    store(load_ints(x), y);
+  else
+    store(load(x), y);
+}
+void add(Context&, View x, View y) { reference::add_to(load(x), y); }
+void scale(Context&, float factor, View x, View y) {
+  Reals values = load(x);
+  for (double& value : values.values) value *= factor;
+  store(values, y);
+}
+void lerp(Context&, float t, View x, View y) {
+  const Reals from = load(x);
+  Reals to = load(y);
+  for (std::size_t i = 0; i < to.values.size(); ++i)
+    to.values[i] += t * (from.values[i] - to.values[i]);
+  store(to, y);
+}
+
+void argmax_rows(Context&, View logits, std::int32_t suppressed, View token, View log_prob) {
+  const Reals l = load(logits);
+  IntMatrix best(l.rows, 1);
+  Reals value(l.rows, 1);
+  for (std::int64_t r = 0; r < l.rows; ++r) {
+    best[r] = static_cast<std::int32_t>(reference::argmax(l, r, suppressed));
+    value[r] = l(r, best[r]) - reference::log_sum_exp(l, r);
+  }
+  store(best, token);
+  store(value, log_prob);
+}
+
+void top_k_rows(Context&, View logits, View score, std::int64_t beams, std::int64_t k,
+                std::int32_t suppressed, View values, View index) {
+  const Reals l = load(logits), s = load(score);
+  Reals best_values(l.rows / beams, k);
+  IntMatrix best_index(l.rows / beams, k);
+  for (std::int64_t g = 0; g < l.rows / beams; ++g) {
+    const auto best = reference::top_k(l, s, g * beams, beams, k, suppressed);
+    for (std::int64_t i = 0; i < k; ++i) {
+      best_values(g, i) = best[static_cast<std::size_t>(i)].value;
+      best_index(g, i) = static_cast<std::int32_t>(best[static_cast<std::size_t>(i)].index);
+    }
+  }
+  store(best_values, values);
+  store(best_index, index);
+}
+
+void sum_of_squares(Context&, View x, View out) {
+  store(Reals(1, 1, reference::sum_of_squares(load(x))), out);
+}
+
+void adamw(Context&, const AdamW& options, View grad, View m, View v, View param) {
+  const Reals g = load(grad);
+  Reals first = load(m), second = load(v), p = load(param);
+  for (std::size_t i = 0; i < g.values.size(); ++i)
+    reference::adamw(options, g.values[i], first.values[i], second.values[i], p.values[i]);
+  store(first, m);
+  store(second, v);
+  store(p, param);
+}
+
+}  // namespace switchyard

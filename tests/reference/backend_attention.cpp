@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+// Attention of the reference backend, and the rows of key/value caches.
+#include "src/backend/backend.h"
+#include "tests/reference/ops.h"
+#include "tests/reference/views.h"
+
+namespace switchyard {
+
+using Reals = reference::Matrix<double>;
+using reference::add_to;
+using reference::IntMatrix;
+using reference::load;
+using reference::load_ints;
+using reference::store;
+
+namespace {
+
+reference::AttentionSpec<double> load(const AttentionCall& call) {
+  return {call.num_heads, call.d_kv, call.causal, load(call.bias), call.center, call.drop};
+}
+
+}  // namespace
+
+void expand_bias(Context&, View table, View bucket, View bias) {
+  store(reference::expand_bias(load(table), load_ints(bucket)), bias);
+}
+void expand_bias_backward(Context&, View grad_bias, View bucket, View dtable) {
+  Reals sum = load(dtable);
+  reference::expand_bias_backward(load(grad_bias), load_ints(bucket), sum);
+  store(sum, dtable);
+}
+
+void attention(Context&, const AttentionCall& call, const Ragged& queries, const Ragged& keys,
+               View q, View k, View v, View out, View logsumexp) {
+  Reals sums;
+  store(
+      reference::attention(load(call), load(queries), load(keys), load(q), load(k), load(v), sums),
+      out);
+  store(sums, logsumexp);
+}
+
+void attention_backward(Context&, const AttentionCall& call, const Ragged& queries,
+                        const Ragged& keys, View q, View k, View v, View, View, View dout, View dq,
+                        View dk, View dv, View grad_bias) {
+  const auto grads = reference::attention_backward(load(call), load(queries), load(keys), load(q),
+                                                   load(k), load(v), load(dout));
+  store(grads.dq, dq);
+  store(grads.dk, dk);
+  store(grads.dv, dv);
+  if (call.bias) add_to(grads.grad_bias, grad_bias);
+}
+
+void attention_probs(Context&, const AttentionCall& call, const Ragged& queries, const Ragged& keys,
+                     View q, View k, View, View probs) {
+  store(reference::attention_probs(load(call), load(queries), load(keys), load(q), load(k)), probs);
+}
+
+void attention_step(Context&, const AttentionCall& call, View q, View k, View v, View first_key,
+                    View key_count, View out) {
+  store(reference::attention_step(load(call), load(q), load(k), load(v), load_ints(first_key),
+                                  load_ints(key_count)),
+        out);
+}
+
+void scatter_rows(Context&, View x, View index, View y) {
+  const IntMatrix to = load_ints(index);
+  for (std::int64_t r = 0; r < x.rows; ++r) store(load(x.slice_rows(r, 1)), y.slice_rows(to[r], 1));
+}
+
+void copy_blocks(Context&, View x, View parent, std::int64_t block_rows, std::int64_t used_rows,
+                 View y) {
+  const IntMatrix from = load_ints(parent);
+  for (std::int64_t i = 0; i < from.rows; ++i)
+    store(load(x.slice_rows(from[i] * block_rows, used_rows)),
+          y.slice_rows(i * block_rows, used_rows));
+}
+
+}  // namespace switchyard

@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: Apache-2.0
+// Router and experts of the reference backend.
+#include "src/backend/backend.h"
+#include "tests/reference/ops.h"
+#include "tests/reference/views.h"
+
+namespace switchyard {
+
+using Reals = reference::Matrix<double>;
+using reference::add_to;
+using reference::IntMatrix;
+using reference::load;
+using reference::load_ints;
+using reference::store;
+
+namespace {
+
+reference::Routes<double> load(const Routing& r) {
+  return {load(r.logits),
+          load(r.probs),
+          load(r.logsumexp),
+          load_ints(r.expert_index),
+          load(r.combine_weight),
+          load_ints(r.slot_of_token),
+          load_ints(r.token_of_slot),
+          load_ints(r.expert_offsets),
+          load_ints(r.expert_count)};
+}
+
+reference::FeedForward<double> load(const FfnWeights& w) {
+  return {load(w.wi->value), w.wi_1 ? load(w.wi_1->value) : Reals(), load(w.wo->value)};
+}
+
+// The slots of one expert of a call.
+struct ExpertRows {
+  std::int64_t begin, count;
+  IntMatrix tags;  // of their tokens
+
+  ExpertRows(const ExpertCall& call, const reference::Routes<double>& routes, std::int64_t i) {
+    begin = routes.expert_offsets[call.first_expert + i];
+    count = routes.expert_offsets[call.first_expert + i + 1] - begin;
+    if (call.drop.rate == 0) return;
+    IntMatrix tokens(count, 1);
+    for (std::int64_t s = 0; s < count; ++s) tokens[s] = routes.token_of_slot[begin + s];
+    tags = reference::gather_rows(load_ints(call.tags), tokens);
+  }
+  View of(View v) const { return v ? v.slice_rows(begin, count) : View{}; }
+};
+
+}  // namespace
+
+void jitter(Context&, float eps, std::uint64_t stream, View tags, View x, View y) {
+  store(reference::jitter(eps, stream, load_ints(tags), load(x)), y);
+}
+
+void route(Context&, Capacity capacity, const Ragged& tokens, Routing& routing) {
+  const auto r = reference::route(load(routing.logits), capacity, load(tokens));
+  store(r.probs, routing.probs);
+  store(r.logsumexp, routing.logsumexp);
+  store(r.expert_index, routing.expert_index);
+  store(r.combine_weight, routing.combine_weight);
+  store(r.slot_of_token, routing.slot_of_token);
+  store(r.token_of_slot, routing.token_of_slot);
+  store(r.expert_offsets, routing.expert_offsets);
+  store(r.expert_count, routing.expert_count);
+}
+
+void router_losses(Context&, const Routing& routing, View losses) {
+  const auto [balance, z] = reference::router_losses(load(routing));
+  store(Reals(1, 2, {balance, z}), losses);
+}
+void router_backward(Context&, const Routing& routing, View grad_combine_weight, float aux_coef,
+                     float z_coef, View grad_logits) {
+  store(reference::router_backward(load(routing), load(grad_combine_weight), aux_coef, z_coef),
+        grad_logits);
+}
+
+void gather_rows(Context&, View x, View index, View y) {
+  store(reference::gather_rows(load(x), load_ints(index)), y);
+}
+void gather_rows_add(Context&, View x, View index, View y) {
+  Reals sum = load(y);
+  reference::gather_rows_add(load(x), load_ints(index), sum);
+  store(sum, y);
+}
+
+void combine_rows(Context&, View expert_out, const Routing& routing, View y) {
+  store(reference::combine_rows(load(expert_out), load(routing)), y);
+}
+void combine_rows_backward(Context&, View dy, View expert_out, const Routing& routing,
+                           View grad_out, View grad_combine_weight) {
+  Reals out, weight;
+  reference::combine_rows_backward(load(dy), load(expert_out), load(routing), out, weight);
+  store(out, grad_out);
+  store(weight, grad_combine_weight);
+}
+
+void experts(Context&, const ExpertCall& call, const Routing& routing, View x, FfnSaved& saved,
+             View y) {
+  const auto routes = load(routing);
+  for (std::int64_t i = 0; i < call.count; ++i) {
+    const ExpertRows rows(call, routes, i);
+    if (rows.count == 0) continue;
+    reference::FeedForwardSaved<double> s;
+    store(reference::feed_forward(load(call.weights[i]), call.act, call.drop, rows.tags,
+                                  load(rows.of(x)), s),
+          rows.of(y));
+    store(s.hidden, rows.of(saved.hidden));
+    store(s.gate, rows.of(saved.gate));
+    store(s.activated, rows.of(saved.activated));
+  }
+}
+
+void experts_backward(Context&, const ExpertCall& call, const Routing& routing, View x,
+                      const FfnSaved& saved, View dy, View dx, const FfnGrads* grads) {
+  const auto routes = load(routing);
+  for (std::int64_t i = 0; i < call.count; ++i) {
+    const ExpertRows rows(call, routes, i);
+    if (rows.count == 0) continue;
+    const reference::FeedForwardSaved<double> s{
+        load(rows.of(saved.hidden)), load(rows.of(saved.gate)), load(rows.of(saved.activated))};
+    reference::FeedForward<double> dw{load(grads[i].wi), load(grads[i].wi_1), load(grads[i].wo)};
+    store(reference::feed_forward_backward(load(call.weights[i]), call.act, call.drop, rows.tags,
+                                           load(rows.of(x)), s, load(rows.of(dy)), dw),
+          rows.of(dx));
+    store(dw.wi, grads[i].wi);
+    store(dw.wi_1, grads[i].wi_1);
+    store(dw.wo, grads[i].wo);
+  }
+}
+
+}  // namespace switchyard

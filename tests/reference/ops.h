@@ -1,0 +1,10 @@
+// SPDX-License-Identifier: Apache-2.0
+// Every operation of src/backend/backend.h as an obvious scalar template: slow, and the judge of
+// the kernels in simd/ and of every backend.
+#pragma once
+
+#include "tests/reference/attention.h"
+#include "tests/reference/layers.h"
+#include "tests/reference/matrix.h"
+#include "tests/reference/output.h"
+#include "tests/reference/routing.h"

@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+// The reference's end of the model: cross-entropy over the vocabulary, what searches pick from
+// logits, and the optimizer.
+#pragma once
+
+#include <algorithm>
+
+#include "tests/reference/layers.h"
+
+namespace switchyard::reference {
+
+template <class T>
+struct CrossEntropy {
+  T loss, nll;
+};
+
+// Of one token: nll, and (1 - smoothing) * nll + smoothing * mean over V of -log p (Szegedy et al.
+// 2016).
+template <class T>
+CrossEntropy<T> cross_entropy(const Matrix<T>& logits, std::int64_t t, std::int32_t label,
+                              double smoothing) {
+  const T logsumexp = log_sum_exp(logits, t);
+  T mean = T(0);
+  for (std::int64_t v = 0; v < logits.cols; ++v)
+    mean += (logsumexp - logits(t, v)) / T(static_cast<double>(logits.cols));
+  const T nll = logsumexp - logits(t, label);
+  return {T(1 - smoothing) * nll + T(smoothing) * mean, nll};
+}
+
+// Its gradient by the logits [T, V]: softmax - (1 - smoothing) * one-hot - smoothing / V.
+template <class T>
+Matrix<T> cross_entropy_backward(const Matrix<T>& logits, const IntMatrix& labels,
+                                 double smoothing) {
+  Matrix<T> grad(logits.rows, logits.cols);
+  for (std::int64_t t = 0; t < logits.rows; ++t) {
+    const T logsumexp = log_sum_exp(logits, t);
+    for (std::int64_t v = 0; v < logits.cols; ++v)
+      grad(t, v) = std::exp(logits(t, v) - logsumexp) -
+                   T(smoothing / static_cast<double>(logits.cols)) -
+                   T(v == labels[t] ? 1 - smoothing : 0);
+  }
+  return grad;
+}
+
+struct Candidate {
+  double value;
+  std::int64_t index;
+};
+
+// The `k` best of score[r] + log_softmax(logits[r])[v] over the rows [first, first + beams), best
+// first, equal ones by index (r - first) * V + v.
+template <class T>
+std::vector<Candidate> top_k(const Matrix<T>& logits, const Matrix<T>& score, std::int64_t first,
+                             std::int64_t beams, std::int64_t k, std::int64_t suppressed) {
+  std::vector<Candidate> all;
+  for (std::int64_t r = 0; r < beams; ++r) {
+    const T logsumexp = log_sum_exp(logits, first + r);
+    for (std::int64_t v = 0; v < logits.cols; ++v)
+      if (v != suppressed)
+        all.push_back(
+            {real_part(score[first + r] + logits(first + r, v) - logsumexp), r * logits.cols + v});
+  }
+  std::stable_sort(all.begin(), all.end(),
+                   [](const Candidate& a, const Candidate& b) { return a.value > b.value; });
+  all.resize(static_cast<std::size_t>(k));
+  return all;
+}
+
+template <class T>
+T sum_of_squares(const Matrix<T>& x) {
+  T sum = T(0);
+  for (const T& value : x.values) sum += value * value;
+  return sum;
+}
+
+// One element of AdamW (Loshchilov & Hutter 2019, arXiv 1711.05101), bias-corrected.
+template <class T>
+void adamw(const AdamW& o, T grad, T& m, T& v, T& param) {
+  const double step = static_cast<double>(o.step);
+  const double beta1 = o.beta1, beta2 = o.beta2;
+  grad *= T(o.grad_scale);
+  m = T(beta1) * m + T(1 - beta1) * grad;
+  v = T(beta2) * v + T(1 - beta2) * grad * grad;
+  const T m_hat = m / T(1 - std::pow(beta1, step));
+  const T v_hat = v / T(1 - std::pow(beta2, step));
+  param -= T(o.lr) * (T(o.weight_decay) * param + m_hat / (std::sqrt(v_hat) + T(o.eps)));
+}
+
+}  // namespace switchyard::reference

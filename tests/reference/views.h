@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: Apache-2.0
+// Between the contract's views and the reference's matrices: operations read views into double,
+// compute there, and round once on the way back.
+#pragma once
+
+#include "tests/reference/matrix.h"
+
+namespace switchyard::reference {
+
+Matrix<double> load(View view);  // f32 or bf16; an empty view gives a matrix of no rows
+IntMatrix load_ints(View view);  // i32; likewise
+Sequences load(const Ragged& ragged);
+
+// Nothing where the view is empty. `values` may have more rows than the view: those are left out.
+void store(const Matrix<double>& values, View view);
+void store(const IntMatrix& values, View view);
+void add_to(const Matrix<double>& values, View view);
+
+}  // namespace switchyard::reference
