@@ -1,0 +1,71 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# Who may include whom, and which library is seen where (ARCHITECTURE.md, "Invariants").
+# Usage: layering.sh ROOT COMPILER...; prints each line that breaks a rule.
+set -uo pipefail
+cd "$1" || exit 2
+shift
+failures=0
+
+# rule WHAT PATTERN ALLOWED FOLDER...: no line of the folders' sources outside the files ALLOWED
+# matches (both are extended regular expressions).
+rule() {
+  local what=$1 pattern=$2 allowed=$3 found
+  shift 3
+  found=$(grep -rnE --include='*.h' --include='*.cpp' -e "$pattern" "$@" |
+    grep -vE "^($allowed)[^:]*:")
+  if [ -n "$found" ]; then
+    printf '%s:\n%s\n' "$what" "$found"
+    failures=$((failures + 1))
+  fi
+}
+
+everywhere=(src simd tools tests bench)
+rule 'oneDNN is seen in src/backend/cpu alone' \
+  '#include [<"](oneapi/)?dnnl|dnnl::|dnnl_[a-z]+\(' 'src/backend/cpu/|bench/gemm_rate' \
+  "${everywhere[@]}"
+rule 'Highway is seen in simd alone' '#include [<"]hwy/' 'simd/|tests/simd/' "${everywhere[@]}"
+rule 'OpenMP is seen in src/core/parallel.h and src/backend/cpu alone' \
+  '#pragma omp|_Pragma\("omp|#include <omp\.h>' 'src/core/parallel\.h|src/backend/cpu/|bench/gemm_rate' \
+  "${everywhere[@]}"
+rule 'SentencePiece is seen in src/text/tokenizer.cpp alone' \
+  '#include [<"]sentencepiece' 'src/text/tokenizer\.cpp' "${everywhere[@]}"
+rule "above the contract nobody dereferences a view's data" \
+  '(\.|->)data\b[^(]' '-' src/nn src/decode src/train src/io src/app
+rule 'errors are thrown; only main() ends the program or prints a result' \
+  '\b(abort|_?exit|printf|HWY_ASSERT)\(|std::cout' '-' src simd
+
+# may_include FOLDER ALLOWED: what a folder's files include of ours.
+may_include() {
+  [ -d "$1" ] || return 0
+  local found
+  found=$(grep -rnE --include='*.h' --include='*.cpp' '#include "' "$1" |
+    grep -vE "#include \"($2)")
+  if [ -n "$found" ]; then
+    printf '%s may include %s only:\n%s\n' "$1" "$2" "$found"
+    failures=$((failures + 1))
+  fi
+}
+
+below_nn='src/core/|src/backend/backend\.h|src/dist/comm\.h|src/nn/'
+may_include src/core 'src/core/'
+may_include simd 'simd/'
+may_include src/backend 'src/core/|simd/|src/backend/'
+may_include src/dist 'src/core/|src/dist/'
+may_include src/nn "$below_nn"
+may_include src/io "$below_nn|src/io/"
+may_include src/decode "$below_nn|src/decode/"
+may_include src/text 'src/core/|src/text/'
+may_include src/train "$below_nn|src/dist/|src/io/|src/text/|src/train/"
+may_include src/report 'src/core/|src/report/'
+may_include src/app 'src/(core|nn|io|decode|text|train|report|app)/|src/backend/backend\.h'
+may_include tools 'src/|tools/'
+
+# nvcc of Debian 12 knows no C++20.
+if ! echo '#include "src/backend/backend.h"' |
+  "$@" -std=c++17 -Wall -Wextra -Werror -fsyntax-only -I. -x c++ -; then
+  echo 'src/backend/backend.h does not compile as C++17'
+  failures=$((failures + 1))
+fi
+
+exit $((failures > 0))
