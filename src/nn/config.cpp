@@ -37,8 +37,9 @@ std::int64_t count_parameters(const ModelConfig& c, std::int64_t experts) {
     }
     return n;
   };
-  const std::int64_t embeddings = (c.tie_word_embeddings ? 1 : 2) * c.vocab_size * c.d_model;
-  return embeddings + stack(c.encoder_sparse, 1) + stack(c.decoder_sparse, 2);
+  const std::int64_t tables = 1 + !c.tie_word_embeddings + 2 * c.separate_embeddings;
+  return tables * c.vocab_size * c.d_model + stack(c.encoder_sparse, 1) +
+         stack(c.decoder_sparse, 2);
 }
 
 }  // namespace

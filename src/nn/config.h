@@ -37,6 +37,9 @@ struct ModelConfig {
   float layer_norm_epsilon = 1e-6f;
   Activation dense_act_fn = Activation::relu;
   bool is_gated_act = false;
+  // Each stack has an embed_tokens.weight of its own instead of shared.weight: what Hugging Face 5
+  // makes of a Switch model with tie_word_embeddings false.
+  bool separate_embeddings = false;
   bool tie_word_embeddings = true;    // no lm_head.weight of its own
   bool scale_decoder_outputs = true;  // h * d_model^-0.5 before the head
   std::int64_t pad_token_id = 0;

@@ -14,8 +14,8 @@ DecoderState::DecoderState(Context& ctx, const Model& model, const std::vector<I
   View ids;
   const Ragged source = upload_sequences(ctx, ctx.saved, sources, nullptr, ids);
   Stack::Saved saved;
-  const View memory =
-      model.encoder.forward(ctx, pass, model.shared, ids, source, {}, nullptr, saved);
+  const View memory = model.encoder.forward(ctx, pass, model.embedding(model.encoder), ids, source,
+                                            {}, nullptr, saved);
   for (const Block& block : model.decoder.blocks)
     cross_.push_back(block.cross_attention->cross_keys(ctx, memory));
 
@@ -47,7 +47,7 @@ View DecoderState::step(const Ids& tokens) {
   cache_.begin_step(rows());
   const RelativeBias::Expanded position = model_.decoder.position.forward(ctx_, cache_.capacity());
   const View x = ctx_.saved.make(rows(), model_.config().d_model);
-  embed(ctx_, model_.shared.weight.value, ids, x);
+  embed(ctx_, model_.embedding(model_.decoder).weight.value, ids, x);
   for (std::size_t i = 0; i < model_.decoder.blocks.size(); ++i)
     model_.decoder.blocks[i].step(ctx_, x, cache_, static_cast<std::int64_t>(i), position,
                                   cross_[i], cross_first_key, cross_key_count);
@@ -57,7 +57,7 @@ View DecoderState::step(const Ids& tokens) {
   const View h = model_.decoder.final_norm.forward(ctx_, x, saved);
   scale(ctx_, model_.head_scale(), h, h);
   const View logits = ctx_.saved.make(rows(), model_.config().vocab_size);
-  linear(ctx_, h, model_.head(), logits);
+  linear(ctx_, h, model_.head().weight, logits);
   return logits;
 }
 

@@ -40,28 +40,30 @@ LossResult compute_loss(Context& ctx, const Model& model, const HostBatch& host,
   Pass kept = pass;
   kept.keep = true;
   Stack::Saved encoder_saved, decoder_saved;
-  const View memory = model.encoder.forward(ctx, kept, model.shared, batch.source_ids, batch.source,
-                                            {}, nullptr, encoder_saved);
-  const View states = model.decoder.forward(ctx, kept, model.shared, batch.target_ids, batch.target,
-                                            memory, &batch.source, decoder_saved);
+  const View memory =
+      model.encoder.forward(ctx, kept, model.embedding(model.encoder), batch.source_ids,
+                            batch.source, {}, nullptr, encoder_saved);
+  const View states =
+      model.decoder.forward(ctx, kept, model.embedding(model.decoder), batch.target_ids,
+                            batch.target, memory, &batch.source, decoder_saved);
   const View h = ctx.saved.make(states.rows, states.cols);
   scale(ctx, model.head_scale(), states, h);
 
   const View sums = ctx.scratch.make(1, 2);
   fill(ctx, 0, sums);
   const View dh = grads ? ctx.scratch.make(h.rows, h.cols) : View{};
-  linear_cross_entropy(ctx, h, model.head(), batch.labels, options.label_smoothing, sums,
-                       options.ce_scale, dh, grads ? (*grads)[model.head_param()] : View{});
+  linear_cross_entropy(ctx, h, model.head().weight, batch.labels, options.label_smoothing, sums,
+                       options.ce_scale, dh, grads ? (*grads)[model.head()] : View{});
   if (grads) {
     const RouterLossCoefs coefs{options.router_scale * options.router_aux_loss_coef,
                                 options.router_scale * options.router_z_loss_coef};
     scale(ctx, model.head_scale(), dh, dh);
     const View dmemory = ctx.scratch.make(memory.rows, memory.cols);
     fill(ctx, 0, dmemory);
-    model.decoder.backward(ctx, kept, model.shared, dh, batch.target_ids, batch.target, dmemory,
-                           &batch.source, decoder_saved, coefs, *grads);
-    model.encoder.backward(ctx, kept, model.shared, dmemory, batch.source_ids, batch.source, {},
-                           nullptr, encoder_saved, coefs, *grads);
+    model.decoder.backward(ctx, kept, model.embedding(model.decoder), dh, batch.target_ids,
+                           batch.target, dmemory, &batch.source, decoder_saved, coefs, *grads);
+    model.encoder.backward(ctx, kept, model.embedding(model.encoder), dmemory, batch.source_ids,
+                           batch.source, {}, nullptr, encoder_saved, coefs, *grads);
   }
 
   LossResult result;

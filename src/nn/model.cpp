@@ -36,6 +36,13 @@ void record_block(Context& ctx, const Pass& pass, bool decoder, const Block& blo
 Stack::Stack(const ModelConfig& c, bool is_decoder)
     : decoder(is_decoder), site(is_decoder ? kDecoderSites : 0) {
   const std::string name = decoder ? "decoder" : "encoder";
+  if (c.separate_embeddings) {
+    embed_tokens.emplace();
+    embed_tokens->name = name + ".embed_tokens.weight";
+    embed_tokens->rows = c.vocab_size;
+    embed_tokens->cols = c.d_model;
+    embed_tokens->init = {0, 1.0f, false, c.initializer_factor};
+  }
   const float bias_hf_std = c.initializer_factor / std::sqrt(static_cast<float>(c.d_model));
   position = RelativeBias(name + ".block.0.layer.0.SelfAttention.relative_attention_bias.weight",
                           !decoder, c.relative_attention_num_buckets,
@@ -123,14 +130,14 @@ float Model::head_scale() const {
 
 View Model::logits(Context& ctx, const Pass& pass, const Batch& batch) const {
   Stack::Saved encoder_saved, decoder_saved;
-  const View memory = encoder.forward(ctx, pass, shared, batch.source_ids, batch.source, {},
-                                      nullptr, encoder_saved);
-  const View states = decoder.forward(ctx, pass, shared, batch.target_ids, batch.target, memory,
-                                      &batch.source, decoder_saved);
+  const View memory = encoder.forward(ctx, pass, embedding(encoder), batch.source_ids, batch.source,
+                                      {}, nullptr, encoder_saved);
+  const View states = decoder.forward(ctx, pass, embedding(decoder), batch.target_ids, batch.target,
+                                      memory, &batch.source, decoder_saved);
   const View h = ctx.saved.make(states.rows, states.cols);
   scale(ctx, head_scale(), states, h);
   const View y = ctx.saved.make(states.rows, config_.vocab_size);
-  linear(ctx, h, head(), y);
+  linear(ctx, h, head().weight, y);
   return y;
 }
 

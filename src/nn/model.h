@@ -19,6 +19,7 @@ namespace switchyard {
 // The encoder, or the decoder.
 struct Stack {
   bool decoder = false;
+  std::optional<Param> embed_tokens;  // [vocab_size, d_model] where it is not the shared one
   RelativeBias position;
   std::vector<Block> blocks;
   RmsNorm final_norm;
@@ -45,6 +46,7 @@ struct Stack {
 
   template <class F>
   void each_param(F&& f) {
+    if (embed_tokens) f(*embed_tokens);
     // In Hugging Face's order: block 0's table comes with its self-attention.
     for (std::size_t i = 0; i < blocks.size(); ++i) {
       if (i == 0) position.each_param(f);
@@ -82,8 +84,10 @@ class Model {
     const_cast<Model*>(this)->each_param([&](const Param& param) { f(param); });
   }
 
-  const Weight& head() const { return lm_head ? lm_head->weight : shared.weight; }
-  const Param& head_param() const { return lm_head ? *lm_head : shared; }
+  const Param& head() const { return lm_head ? *lm_head : shared; }
+  const Param& embedding(const Stack& stack) const {
+    return stack.embed_tokens ? *stack.embed_tokens : shared;
+  }
   // What the decoder's states are multiplied with before the head: d_model^-0.5, or 1.
   float head_scale() const;
 
