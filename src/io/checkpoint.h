@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+// A checkpoint: one folder with all that a training run goes on from. It is a model folder (io/hf)
+// and has, beside, optimizer.safetensors, trainer_state.json and checksums.json. It appears under
+// its name only when all of it is durable; a cut or changed file is found by its checksum.
+#pragma once
+
+#include <filesystem>
+#include <functional>
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+#include <vector>
+
+#include "src/io/hf.h"
+
+namespace switchyard {
+
+// A buffer of the model's layout beside its values: a moment of the optimizer, the parameters of
+// which the values are a running average. Its tensors are named "NAME/PARAMETER".
+struct StateBuffer {
+  std::string name;
+  const ParamBuffer* values;
+};
+
+struct CheckpointParts {
+  const Model& model;
+  const ParamBuffer& values;  // of model.safetensors
+  const GenerationConfig& generation;
+  std::vector<StateBuffer> state;
+  // Writes further files (spiece.model) into the folder it gets; may be empty.
+  std::function<void(const std::filesystem::path&)> add_files;
+};
+
+// `trainer_state` is what the trainer wants back; any JSON object.
+void save_checkpoint(Context& ctx, const std::filesystem::path& folder,
+                     const CheckpointParts& parts, const nlohmann::json& trainer_state);
+
+// Whether every file is there and has the size and checksum it was written with; `problem` names
+// what is not so.
+bool checkpoint_is_whole(const std::filesystem::path& folder, std::string& problem);
+
+// Fills `values` and the state buffers of a model that has been built, and returns trainer_state.
+// Error(kData) where the checkpoint is not whole, or is of another model or other buffers: the
+// message names both.
+nlohmann::json load_checkpoint(Context& ctx, const std::filesystem::path& folder,
+                               const Model& model, const ParamBuffer& values,
+                               const std::vector<StateBuffer>& state);
+
+// The last whole one of `folders` (oldest first). A warning names each damaged one that is passed
+// over; Error(kData) where all are damaged. Empty where there are none.
+std::filesystem::path newest_whole_checkpoint(const std::vector<std::filesystem::path>& folders);
+
+}  // namespace switchyard

@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+// Model folders in Hugging Face's form: config.json, generation_config.json, model.safetensors (or
+// shards with an index). The tensors decide which layers are sparse or gated and whether the head
+// is tied; a count or shape that contradicts config.json is an error.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+
+#include "src/io/hf_config.h"
+#include "src/nn/model.h"
+
+namespace switchyard {
+
+struct LoadedModel {
+  std::unique_ptr<ParamBuffer> values;
+  std::unique_ptr<Model> model;  // bound to values
+  GenerationConfig generation;
+};
+
+// Error(kRuntime) where a file is missing or cannot be read, Error(kData) where its content is bad:
+// the message names file, tensor or field, what was found and what was expected. Values that are
+// not finite are an error unless `allow_nonfinite`.
+LoadedModel load_model(Context& ctx, const std::filesystem::path& folder,
+                       bool allow_nonfinite = false);
+
+// Only what config.json and the tensors' names and shapes say: no values are read.
+ModelConfig load_model_config(const std::filesystem::path& folder);
+
+// Writes the files into an existing folder, each durably; `values` has the model's layout. Beside
+// them tokenizer_config.json and special_tokens_map.json, with which `transformers` loads the
+// spiece.model that the caller puts there; `sentinels`: how many <extra_id_N> follow its pieces.
+void save_model(Context& ctx, const std::filesystem::path& folder, const Model& model,
+                const ParamBuffer& values, const GenerationConfig& generation,
+                std::int64_t sentinels = 0);
+
+}  // namespace switchyard

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+// Hugging Face's config.json and generation_config.json <-> ModelConfig and GenerationConfig.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+
+#include "src/nn/config.h"
+
+namespace switchyard {
+
+// What generation_config.json says; a field it does not have is empty. Options of the command line
+// stand over it.
+struct GenerationConfig {
+  std::optional<std::int64_t> num_beams;
+  std::optional<float> length_penalty;
+  std::optional<bool> early_stopping;
+  std::optional<std::int64_t> max_new_tokens;  // of max_new_tokens, else max_length - 1
+};
+
+// config.json as the file says it, checked with validate(). encoder_sparse and decoder_sparse are
+// what its steps (or our own lists under "switchyard") place; tie_word_embeddings is what it says.
+// An absent field has Hugging Face's default for the model_type.
+struct FileConfig {
+  ModelConfig model;
+  // Which layers are sparse stands in the file layer by layer, not as a step.
+  bool encoder_layers_listed = false;
+  bool decoder_layers_listed = false;
+  // The activation where the tensors show gated layers.
+  Activation gated_act_fn = Activation::relu;
+};
+FileConfig read_config(const std::filesystem::path& path);
+// The token ids of a generation_config.json stand over config.json's: set in `model`. A missing
+// file is an empty GenerationConfig.
+GenerationConfig read_generation_config(const std::filesystem::path& path, ModelConfig& model);
+
+// The text of config.json, such that `transformers` loads it unchanged. A model without sparse
+// layers is written as "t5". A warning names what Hugging Face cannot express.
+std::string config_text(const ModelConfig& config);
+std::string generation_config_text(const ModelConfig& config, const GenerationConfig& generation);
+
+// The name of a parameter in a file of this model_type: T5's feed-forwards are DenseReluDense.
+std::string file_name_of(const std::string& param_name, const std::string& model_type);
+// The model_type that a model is written as.
+std::string written_model_type(const ModelConfig& config);
+
+}  // namespace switchyard
