@@ -45,13 +45,15 @@ Routes<T> route(Matrix<T> logits, Capacity capacity, const Sequences& tokens) {
   }
 
   // An expert takes the first `capacity` tokens that chose it, of the batch or of each sequence.
-  std::vector<bool> kept(static_cast<std::size_t>(num_tokens));
-  IntMatrix seen(1, num_experts);
-  for (std::int64_t b = 0; b < tokens.batch(); ++b) {
-    if (capacity.rule == Capacity::kPerSequence) seen = IntMatrix(1, num_experts);
-    for (std::int64_t t = tokens.begin(b); t < tokens.end(b); ++t)
-      kept[static_cast<std::size_t>(t)] =
-          seen[r.expert_index[t]]++ < capacity.tokens || capacity.rule == Capacity::kUnlimited;
+  std::vector<bool> kept(static_cast<std::size_t>(num_tokens),
+                         capacity.rule == Capacity::kUnlimited);
+  if (capacity.rule != Capacity::kUnlimited) {
+    IntMatrix seen(1, num_experts);
+    for (std::int64_t b = 0; b < tokens.batch(); ++b) {
+      if (capacity.rule == Capacity::kPerSequence) seen = IntMatrix(1, num_experts);
+      for (std::int64_t t = tokens.begin(b); t < tokens.end(b); ++t)
+        kept[static_cast<std::size_t>(t)] = seen[r.expert_index[t]]++ < capacity.tokens;
+    }
   }
 
   // Kept tokens by expert, in token order within one.
