@@ -1,0 +1,440 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tools/options.h"
+
+#include <yaml-cpp/yaml.h>
+
+#include <algorithm>
+#include <boost/program_options.hpp>
+#include <charconv>
+#include <cmath>
+#include <limits>
+#include <numeric>
+#include <sstream>
+#include <system_error>
+#include <type_traits>
+#include <utility>
+
+#include "src/core/error.h"
+#include "src/core/file.h"
+#include "src/core/log.h"
+#include "src/core/parallel.h"
+#include "src/core/version.h"
+
+namespace switchyard {
+
+namespace {
+
+namespace po = boost::program_options;
+using Values = std::vector<std::string>;
+
+constexpr int kMaxThreads = 1024;
+
+// Edit distance (Levenshtein): what a mistyped name is nearest to.
+std::size_t distance(std::string_view a, std::string_view b) {
+  std::vector<std::size_t> row(b.size() + 1);
+  std::iota(row.begin(), row.end(), std::size_t{0});
+  for (std::size_t i = 1; i <= a.size(); ++i) {
+    std::size_t diagonal = std::exchange(row[0], i);
+    for (std::size_t j = 1; j <= b.size(); ++j) {
+      const std::size_t change = diagonal + (a[i - 1] == b[j - 1] ? 0 : 1);
+      diagonal = std::exchange(row[j], std::min({change, row[j] + 1, row[j - 1] + 1}));
+    }
+  }
+  return row.back();
+}
+
+bool looks_like_number(std::string_view text) {
+  return text.size() > 1 && text[0] == '-' &&
+         (text[1] == '.' || (text[1] >= '0' && text[1] <= '9'));
+}
+
+std::string joined(const Values& values, const char* separator) {
+  std::string all;
+  for (const auto& v : values) all += (all.empty() ? "" : separator) + v;
+  return all;
+}
+
+void check_choice(const std::string& name, const std::string& value, const Values& allowed) {
+  check(std::find(allowed.begin(), allowed.end(), value) != allowed.end(), ErrorKind::kUsage, "--",
+        name, ": found '", escaped(value), "', expected one of: ", joined(allowed, ", "));
+}
+
+// Where a config file's relative paths start; empty on the command line.
+std::filesystem::path resolve(const std::filesystem::path& base, const std::string& value) {
+  const std::filesystem::path path(value);
+  return base.empty() || path.is_absolute() || value == "-" ? path : base / path;
+}
+
+Values scalars(const std::string& name, const YAML::Node& node) {
+  Values values;
+  if (node.IsScalar()) {
+    values.push_back(node.Scalar());
+  } else if (node.IsSequence()) {
+    for (const auto& item : node) {
+      check(item.IsScalar(), ErrorKind::kUsage, name, ": expected a list of plain values");
+      values.push_back(item.Scalar());
+    }
+  } else {
+    fail(ErrorKind::kUsage, name, ": expected a value or a list of values");
+  }
+  return values;
+}
+
+}  // namespace
+
+template <class T>
+std::string number_text(T value) {
+  char text[64];
+  const auto end = std::to_chars(text, text + sizeof(text), value).ptr;
+  return std::string(text, end);
+}
+
+template <class T>
+T parse_number(std::string_view name, std::string_view text, T min, T max) {
+  T value{};
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  const bool whole = error == std::errc() && end == text.data() + text.size() && !text.empty();
+  // The comparison is false for NaN.
+  if (whole && value >= min && value <= max) return value;
+  const bool open = max == std::numeric_limits<T>::max();
+  fail(ErrorKind::kUsage, "--", name, ": found '", escaped(text), "', expected ",
+       std::is_integral_v<T> ? "an integer" : "a number",
+       open ? " of at least " + number_text(min)
+            : " from " + number_text(min) + " to " + number_text(max));
+}
+
+template int parse_number(std::string_view, std::string_view, int, int);
+template std::int64_t parse_number(std::string_view, std::string_view, std::int64_t, std::int64_t);
+template std::uint64_t parse_number(std::string_view, std::string_view, std::uint64_t,
+                                    std::uint64_t);
+template float parse_number(std::string_view, std::string_view, float, float);
+template double parse_number(std::string_view, std::string_view, double, double);
+template std::string number_text(int);
+template std::string number_text(std::int64_t);
+template std::string number_text(std::uint64_t);
+template std::string number_text(float);
+template std::string number_text(double);
+
+Options::Options(std::string tool, std::string usage, std::string about)
+    : tool_(std::move(tool)), usage_(std::move(usage)), about_(std::move(about)) {
+  group("Common");
+  paths("config,c", config_, "FILE", "read options from a YAML file; given ones stand over it");
+  number("threads", threads_, 0, kMaxThreads, "threads; 0: one for each core that may be used");
+  flag("quiet,q", quiet_, "print errors and warnings only");
+  // Looked for before anything else, so only --help shows them.
+  add("help,h", "", "print this and exit").is_flag = true;
+  add("version", "", "print the version and exit").is_flag = true;
+}
+
+void Options::group(std::string title) { groups_.push_back(std::move(title)); }
+
+Options::Entry& Options::add(std::string_view name, std::string metavar, std::string help) {
+  Entry entry;
+  const auto comma = name.find(',');
+  entry.name = name.substr(0, comma);
+  if (comma != std::string_view::npos) {
+    entry.letter = name[comma + 1];
+    alias("-" + std::string(1, entry.letter), entry.name);
+  }
+  entry.metavar = std::move(metavar);
+  entry.help = std::move(help);
+  entry.group = groups_.size() - 1;
+  entries_.push_back(std::move(entry));
+  return entries_.back();
+}
+
+void Options::alias(std::string spelling, std::string name) {
+  aliases_.emplace(std::move(spelling), std::move(name));
+}
+
+void Options::positional(std::string_view name) { positional_ = name; }
+
+void Options::flag(std::string_view name, bool& value, std::string help) {
+  Entry& entry = add(name, "", std::move(help));
+  entry.is_flag = true;
+  entry.set = [&value, key = entry.name](const Values& v) {
+    check_choice(key, v.front(), {"true", "false", "on", "off", "yes", "no"});
+    value = v.front() == "true" || v.front() == "on" || v.front() == "yes";
+  };
+  entry.get = [&value] { return Values{value ? "true" : "false"}; };
+}
+
+void Options::text(std::string_view name, std::string& value, std::string metavar,
+                   std::string help) {
+  Entry& entry = add(name, std::move(metavar), std::move(help));
+  entry.set = [&value](const Values& v) { value = v.front(); };
+  entry.get = [&value] { return Values{value}; };
+}
+
+void Options::path(std::string_view name, std::filesystem::path& value, std::string metavar,
+                   std::string help) {
+  Entry& entry = add(name, std::move(metavar), std::move(help));
+  entry.is_path = true;
+  entry.set = [&value, key = entry.name](const Values& v) {
+    check(!v.front().empty(), ErrorKind::kUsage, "--", key, ": the path is empty");
+    value = v.front();
+  };
+  entry.get = [&value] { return value.empty() ? Values{} : Values{value.string()}; };
+}
+
+void Options::choice(std::string_view name, std::string& value, std::vector<std::string> allowed,
+                     std::string help) {
+  Entry& entry = add(name, joined(allowed, "|"), std::move(help));
+  entry.set = [&value, allowed, key = entry.name](const Values& v) {
+    check_choice(key, v.front(), allowed);
+    value = v.front();
+  };
+  entry.get = [&value] { return Values{value}; };
+}
+
+void Options::texts(std::string_view name, std::vector<std::string>& values, std::string metavar,
+                    std::string help, Count count) {
+  Entry& entry = add(name, std::move(metavar), std::move(help));
+  entry.is_list = true;
+  entry.set = [&values, count, key = entry.name](const Values& v) {
+    check_count(key, v, count);
+    values = v;
+  };
+  entry.get = [&values] { return values; };
+}
+
+void Options::paths(std::string_view name, std::vector<std::filesystem::path>& values,
+                    std::string metavar, std::string help, Count count) {
+  Entry& entry = add(name, std::move(metavar), std::move(help));
+  entry.is_list = entry.is_path = true;
+  entry.set = [&values, count, key = entry.name](const Values& v) {
+    check_count(key, v, count);
+    values.clear();
+    for (const auto& path : v) {
+      check(!path.empty(), ErrorKind::kUsage, "--", key, ": a path is empty");
+      values.emplace_back(path);
+    }
+  };
+  entry.get = [&values] {
+    Values v;
+    for (const auto& path : values) v.push_back(path.string());
+    return v;
+  };
+}
+
+void Options::choices(std::string_view name, std::vector<std::string>& values,
+                      std::vector<std::string> allowed, std::string help) {
+  Entry& entry = add(name, joined(allowed, "|") + "...", std::move(help));
+  entry.is_list = true;
+  entry.set = [&values, allowed, key = entry.name](const Values& v) {
+    check_count(key, v, {});
+    for (const auto& value : v) check_choice(key, value, allowed);
+    values = v;
+  };
+  entry.get = [&values] { return values; };
+}
+
+void Options::check_count(const std::string& name, const Values& values, Count count) {
+  if (values.size() >= count.min && values.size() <= count.max) return;
+  std::ostringstream expected;
+  expected << count.min;
+  if (count.max == SIZE_MAX)
+    expected << " or more";
+  else if (count.max != count.min)
+    expected << " to " << count.max;
+  fail(ErrorKind::kUsage, "--", name, ": found ", values.size(), " values, expected ",
+       expected.str());
+}
+
+Options::Entry& Options::find(std::string_view name, std::string_view shown_as) {
+  const Entry* nearest = nullptr;
+  std::size_t best = std::numeric_limits<std::size_t>::max();
+  for (Entry& entry : entries_) {
+    if (entry.name == name) return entry;
+    const std::size_t d = distance(entry.name, name);
+    if (d < best) best = d, nearest = &entry;
+  }
+  fail(ErrorKind::kUsage, "unknown option '", escaped(shown_as), "'; did you mean --",
+       nearest->name, "?");
+}
+
+// The arguments with every option in one form, "--name" or "--name=value" for flags, so that what
+// Boost is left with has one reading.
+Values Options::normalised(int argc, const char* const* argv) {
+  Values out;
+  for (int i = 1; i < argc; ++i) {
+    const std::string argument = argv[i];
+    if (argument == "--") {
+      out.insert(out.end(), argv + i, argv + argc);
+      break;
+    }
+    if (argument.size() < 2 || argument[0] != '-' || looks_like_number(argument)) {
+      out.push_back(argument);
+      continue;
+    }
+    const auto equals = argument.find('=');
+    std::string name = argument.substr(0, equals);
+    if (name.starts_with("--")) std::replace(name.begin(), name.end(), '_', '-');
+    const auto alias = aliases_.find(name);
+    const bool is_long = name.starts_with("--");
+    const Entry& entry = find(alias != aliases_.end() ? alias->second
+                              : is_long               ? name.substr(2)
+                                                      : name,
+                              argument);
+    name = "--" + entry.name;
+    if (entry.is_flag) {
+      out.push_back(name + "=" +
+                    (equals == std::string::npos ? "true" : argument.substr(equals + 1)));
+      continue;
+    }
+    out.push_back(name);
+    if (equals != std::string::npos) {
+      out.push_back(argument.substr(equals + 1));
+      continue;
+    }
+    // A value that starts with a dash is written --name=-value.
+    const std::string next = i + 1 < argc ? argv[i + 1] : "--";
+    check(next.size() < 2 || next[0] != '-' || looks_like_number(next), ErrorKind::kUsage, name,
+          ": a value is missing, expected ", entry.metavar);
+  }
+  return out;
+}
+
+void Options::apply(const std::map<std::string, Values>& found) {
+  for (const auto& [name, values] : found) {
+    Entry& entry = find(name, name);
+    check(entry.is_list || values.size() == 1, ErrorKind::kUsage, "--", name, ": given ",
+          values.size(), " times, expected once");
+    entry.set(values);
+    entry.given = true;
+  }
+}
+
+void Options::read_config(const std::filesystem::path& file) {
+  const std::string shown = escaped(file.string());
+  YAML::Node root;
+  try {
+    root = YAML::Load(read_file(file, 1 << 20));
+  } catch (const YAML::Exception& e) {
+    fail(ErrorKind::kUsage, shown, ":", e.mark.line + 1, ":", e.mark.column + 1, ": ", e.msg);
+  }
+  if (root.IsNull()) return;
+  check(root.IsMap(), ErrorKind::kUsage, shown, ": expected lines of 'option: value'");
+  const auto base = std::filesystem::absolute(file).parent_path();
+  std::map<std::string, Values> found;
+  for (const auto& item : root) {
+    const std::string where = shown + ":" + std::to_string(item.first.Mark().line + 1);
+    with_context(where, [&] {
+      check(item.first.IsScalar(), ErrorKind::kUsage, "expected an option's name");
+      std::string name = item.first.Scalar();
+      std::replace(name.begin(), name.end(), '_', '-');
+      const auto alias = aliases_.find("--" + name);
+      const Entry& entry = find(alias != aliases_.end() ? alias->second : name, name);
+      check(entry.set && entry.name != "config", ErrorKind::kUsage, name,
+            ": only for the command line");
+      Values values = scalars(name, item.second);
+      if (entry.is_path)
+        for (auto& value : values)
+          if (!value.empty()) value = resolve(base, value).string();
+      check(found.emplace(entry.name, values).second, ErrorKind::kUsage, name, ": given twice");
+      apply({{entry.name, values}});
+    });
+  }
+}
+
+bool Options::parse(int argc, const char* const* argv) {
+  for (int i = 1; i < argc && std::string_view(argv[i]) != "--"; ++i) {
+    const std::string_view argument = argv[i];
+    if (argument == "-h" || argument == "--help") {
+      write_stdout(help());
+      return false;
+    }
+    if (argument == "--version") {
+      write_stdout(tool_ + " " + std::string(version()) + "\n");
+      return false;
+    }
+  }
+
+  po::options_description description;
+  for (const Entry& entry : entries_) {
+    auto value = po::value<Values>();
+    description.add_options()(entry.name.c_str(), entry.is_list ? value->multitoken() : value, "");
+  }
+  po::positional_options_description arguments;
+  if (!positional_.empty()) arguments.add(positional_.c_str(), -1);
+  std::map<std::string, Values> found;
+  try {
+    const auto parsed = po::command_line_parser(normalised(argc, argv))
+                            .options(description)
+                            .positional(arguments)
+                            .style(po::command_line_style::allow_long |
+                                   po::command_line_style::long_allow_adjacent |
+                                   po::command_line_style::long_allow_next)
+                            .run();
+    for (const auto& option : parsed.options) {
+      Values& values = found[option.string_key];
+      values.insert(values.end(), option.value.begin(), option.value.end());
+    }
+  } catch (const po::too_many_positional_options_error&) {
+    fail(ErrorKind::kUsage, "an argument without an option's name, expected: ", tool_, " ", usage_);
+  } catch (const po::error& e) {
+    fail(ErrorKind::kUsage, e.what());
+  }
+
+  if (const auto config = found.find("config"); config != found.end()) {
+    apply({*config});
+    for (const auto& file : config_) read_config(file);
+  }
+  apply(found);
+  if (threads_ == 0) threads_ = default_threads();
+  if (quiet_) set_log_level(LogLevel::kQuiet);
+  return true;
+}
+
+bool Options::given(std::string_view name) const {
+  const auto entry = std::find_if(entries_.begin(), entries_.end(),
+                                  [&](const Entry& e) { return e.name == name; });
+  return entry != entries_.end() && entry->given;
+}
+
+std::string Options::to_yaml() const {
+  YAML::Emitter out;
+  out << YAML::BeginMap;
+  for (const Entry& entry : entries_) {
+    if (!entry.get || entry.name == "config") continue;
+    Values values = entry.get();
+    if (values.empty()) continue;
+    if (entry.is_path)
+      for (auto& value : values)
+        if (value != "-") value = std::filesystem::absolute(value).string();
+    out << YAML::Key << entry.name << YAML::Value;
+    if (entry.is_list)
+      out << YAML::Flow << values;
+    else
+      out << values.front();
+  }
+  out << YAML::EndMap;
+  return std::string(out.c_str()) + "\n";
+}
+
+std::string Options::help() const {
+  std::ostringstream out;
+  out << "Usage: " << tool_ << " " << usage_ << "\n";
+  if (!about_.empty()) out << about_ << "\n";
+  // The common options, which came first, are shown last.
+  for (std::size_t g = 1; g <= groups_.size(); ++g) {
+    po::options_description section(groups_[g % groups_.size()], 100, 50);
+    for (const Entry& entry : entries_) {
+      if (entry.group != g % groups_.size()) continue;
+      const std::string name = entry.name + (entry.letter ? std::string(",") + entry.letter : "");
+      std::string metavar = entry.metavar;
+      if (entry.get && !entry.is_flag)
+        if (const Values values = entry.get(); !values.empty() && !values.front().empty())
+          metavar += " [" + joined(values, " ") + "]";
+      if (entry.is_flag)
+        section.add_options()(name.c_str(), entry.help.c_str());
+      else
+        section.add_options()(name.c_str(), po::value<Values>()->value_name(metavar),
+                              entry.help.c_str());
+    }
+    out << "\n" << section;
+  }
+  return out.str();
+}
+
+}  // namespace switchyard

@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: Apache-2.0
+// The command line of all tools, over Boost.Program_options. Options fill variables (fields of a
+// config struct) and take their defaults from them; --help is the manual.
+//   --name value, --name=value; _ may stand for - in a name; a list takes several values, by spaces
+//   or repetition; no abbreviations. Every tool has -c/--config FILE.yml (the same names; relative
+//   paths in it are relative to it; the command line stands over it), -h/--help, --version,
+//   --threads and -q/--quiet.
+// All mistakes are Error(kUsage) that name the option, what was found and what was expected.
+//
+//   Config config;
+//   Options options("switch-train", "--train-sets SRC TGT --model DIR [options]");
+//   options.group("Model");
+//   options.path("model,m", config.model, "DIR", "where the model is written");
+//   options.number("d-model", config.d_model, 1, 65536, "width of the model");
+//   if (!options.parse(argc, argv)) return 0;   // --help or --version
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include "tools/run.h"
+
+namespace switchyard {
+
+// The number `text` spells: decimal digits alone for an integer; a fraction and an exponent are
+// allowed for a real number, which must be finite. `name` is what the message names.
+// T: int, std::int64_t, std::uint64_t, float, double.
+template <class T>
+T parse_number(std::string_view name, std::string_view text, T min, T max);
+// The shortest text that parse_number reads as the same value.
+template <class T>
+std::string number_text(T value);
+
+// How many values a list takes.
+struct Count {
+  std::size_t min = 1;
+  std::size_t max = SIZE_MAX;
+};
+
+class Options {
+ public:
+  // `usage` is what follows the tool's name on the help's first line; `about` stands below it.
+  Options(std::string tool, std::string usage, std::string about = "");
+
+  // The options added next stand under this heading in --help.
+  void group(std::string title);
+
+  // `name` is "long" or "long,s". Each variable keeps its value where the option is not given.
+  void flag(std::string_view name, bool& value, std::string help);  // --name, --name=false
+  void text(std::string_view name, std::string& value, std::string metavar, std::string help);
+  void path(std::string_view name, std::filesystem::path& value, std::string metavar,
+            std::string help);
+  void choice(std::string_view name, std::string& value, std::vector<std::string> allowed,
+              std::string help);
+  // Types and spelling: see parse_number.
+  template <class T>
+  void number(std::string_view name, T& value, std::type_identity_t<T> min,
+              std::type_identity_t<T> max, std::string help);
+  template <class T>
+  void number(std::string_view name, std::optional<T>& value, std::type_identity_t<T> min,
+              std::type_identity_t<T> max, std::string help);
+
+  // Lists of min_count to max_count values; what is given replaces the default.
+  void texts(std::string_view name, std::vector<std::string>& values, std::string metavar,
+             std::string help, Count count = {});
+  void paths(std::string_view name, std::vector<std::filesystem::path>& values, std::string metavar,
+             std::string help, Count count = {});
+  void choices(std::string_view name, std::vector<std::string>& values,
+               std::vector<std::string> allowed, std::string help);
+  template <class T>
+  void numbers(std::string_view name, std::vector<T>& values, std::type_identity_t<T> min,
+               std::type_identity_t<T> max, std::string help, Count count = {});
+
+  // Arguments without an option's name go to this list, as "--name" is one of paths().
+  void positional(std::string_view name);
+  // Another spelling: alias("--lr", "learn-rate"), alias("-lc", "lowercase").
+  void alias(std::string spelling, std::string name);
+
+  // False where --help or --version was asked for and printed: the tool ends with 0. Sets the
+  // number of threads and the log level.
+  bool parse(int argc, const char* const* argv);
+
+  // Whether the command line or a config file gave it.
+  bool given(std::string_view name) const;
+  // As counted by --threads, or default_threads().
+  int threads() const { return threads_; }
+  // Every option with its effective value, as a YAML file that --config reads; paths are absolute.
+  std::string to_yaml() const;
+
+ private:
+  using Values = std::vector<std::string>;
+  struct Entry {
+    std::string name, metavar, help;
+    char letter = 0;
+    std::size_t group = 0;
+    bool is_flag = false, is_list = false, is_path = false;
+    std::function<void(const Values&)> set;
+    std::function<Values()> get;
+    bool given = false;
+  };
+
+  Entry& add(std::string_view name, std::string metavar, std::string help);
+  static void check_count(const std::string& name, const Values& values, Count count);
+  Entry& find(std::string_view name, std::string_view shown_as);
+  Values normalised(int argc, const char* const* argv);
+  void read_config(const std::filesystem::path& file);
+  void apply(const std::map<std::string, Values>& found);
+  std::string help() const;
+
+  std::string tool_, usage_, about_;
+  std::vector<std::string> groups_;
+  std::vector<Entry> entries_;
+  std::map<std::string, std::string> aliases_;
+  std::string positional_;
+  std::vector<std::filesystem::path> config_;
+  int threads_ = 0;
+  bool quiet_ = false;
+};
+
+template <class T>
+void Options::number(std::string_view name, T& value, std::type_identity_t<T> min,
+                     std::type_identity_t<T> max, std::string help) {
+  Entry& entry = add(name, "N", std::move(help));
+  entry.set = [&value, min, max, key = entry.name](const Values& v) {
+    value = parse_number<T>(key, v.front(), min, max);
+  };
+  entry.get = [&value] { return Values{number_text(value)}; };
+}
+
+template <class T>
+void Options::number(std::string_view name, std::optional<T>& value, std::type_identity_t<T> min,
+                     std::type_identity_t<T> max, std::string help) {
+  Entry& entry = add(name, "N", std::move(help));
+  entry.set = [&value, min, max, key = entry.name](const Values& v) {
+    value = parse_number<T>(key, v.front(), min, max);
+  };
+  entry.get = [&value] { return value ? Values{number_text(*value)} : Values{}; };
+}
+
+template <class T>
+void Options::numbers(std::string_view name, std::vector<T>& values, std::type_identity_t<T> min,
+                      std::type_identity_t<T> max, std::string help, Count count) {
+  Entry& entry = add(name, "N...", std::move(help));
+  entry.is_list = true;
+  entry.set = [&values, min, max, count, key = entry.name](const Values& v) {
+    check_count(key, v, count);
+    values.clear();
+    for (const auto& text : v) values.push_back(parse_number<T>(key, text, min, max));
+  };
+  entry.get = [&values] {
+    Values v;
+    for (const T value : values) v.push_back(number_text(value));
+    return v;
+  };
+}
+
+}  // namespace switchyard

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tools/run.h"
+
+#include <cerrno>
+#include <csignal>
+#include <cstdio>
+#include <exception>
+#include <new>
+#include <string>
+#include <system_error>
+
+#include "src/core/error.h"
+#include "src/core/log.h"
+
+namespace switchyard {
+
+namespace {
+
+// The reader of our stdout has gone: nothing is left to do, and nothing is wrong.
+struct StdoutClosed {};
+
+[[noreturn]] void stdout_failed(int error) {
+  if (error == EPIPE) throw StdoutClosed{};
+  fail(ErrorKind::kRuntime, "stdout: write error: ", std::generic_category().message(error));
+}
+
+// One line whatever a message holds: file names may have newlines and escape codes in them.
+std::string one_line(std::string_view text) {
+  static const char* digits = "0123456789abcdef";
+  std::string line;
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (byte < 0x20 || byte == 0x7f) {
+      line += "\\x";
+      line += digits[byte >> 4];
+      line += digits[byte & 15];
+    } else {
+      line += c;
+    }
+  }
+  return line;
+}
+
+int report(std::string_view tool, std::string_view message, int code) {
+  set_status_line("");
+  std::string line(tool);
+  line += ": error: " + one_line(message) + "\n";
+  std::fwrite(line.data(), 1, line.size(), stderr);
+  return code;
+}
+
+}  // namespace
+
+int run_main(std::string_view tool, const std::function<int()>& f) {
+  std::signal(SIGPIPE, SIG_IGN);
+  set_tool_name(tool);
+  try {
+    const int code = f();
+    flush_stdout();
+    return code;
+  } catch (const StdoutClosed&) {
+    return 0;
+  } catch (const Error& e) {
+    return report(tool, e.what(), static_cast<int>(e.kind()));
+  } catch (const std::bad_alloc&) {
+    return report(tool, "out of memory", 1);
+  } catch (const std::exception& e) {
+    return report(tool, std::string("internal error: ") + e.what(), 1);
+  }
+}
+
+void write_stdout(std::string_view text) {
+  if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size()) stdout_failed(errno);
+}
+
+void flush_stdout() {
+  if (std::fflush(stdout) != 0) stdout_failed(errno);
+}
+
+}  // namespace switchyard
