@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: Apache-2.0
+// Attention over ragged batches: one task for each head of each sequence.
+#include "simd/attention.h"
+
+#include "simd/rows.h"
+#include "src/backend/cpu/views.h"
+
+namespace switchyard {
+
+using cpu::columns_from;
+using cpu::f32;
+using cpu::from;
+using cpu::i32;
+
+namespace {
+
+std::int64_t first_token(const Ragged& sequences, std::int64_t b) {
+  return i32(sequences.offsets).data[b];
+}
+std::int64_t length(const Ragged& sequences, std::int64_t b) {
+  return first_token(sequences, b + 1) - first_token(sequences, b);
+}
+
+// Head h of sequence b.
+struct Head {
+  Head(const AttentionCall& call, const Ragged& queries, const Ragged& keys, std::int64_t b,
+       std::int64_t h)
+      : query(first_token(queries, b)), key(first_token(keys, b)), col(h * call.d_kv) {
+    kernel.query_len = length(queries, b);
+    kernel.key_len = length(keys, b);
+    kernel.d_kv = call.d_kv;
+    kernel.causal = call.causal;
+    if (call.bias) kernel.bias = f32(call.bias)[h] + call.center;
+    kernel.drop = cpu::dropout_of(call.drop, queries.tags, query);
+    kernel.head = static_cast<std::uint32_t>(h);
+  }
+  simd::Out of_queries(const View& v) const { return columns_from(from(f32(v), query), col); }
+  simd::Out of_keys(const View& v) const { return columns_from(from(f32(v), key), col); }
+
+  simd::AttentionHead kernel;
+  std::int64_t query, key, col;
+};
+
+}  // namespace
+
+void expand_bias(Context&, View table, View bucket, View bias) {
+  for (std::int64_t h = 0; h < bias.rows; ++h)
+    for (std::int64_t i = 0; i < bias.cols; ++i)
+      f32(bias)[h][i] = f32(table)[i32(bucket).data[i]][h];
+}
+
+void expand_bias_backward(Context&, View grad_bias, View bucket, View dtable) {
+  for (std::int64_t h = 0; h < grad_bias.rows; ++h)
+    for (std::int64_t i = 0; i < grad_bias.cols; ++i)
+      f32(dtable)[i32(bucket).data[i]][h] += f32(grad_bias)[h][i];
+}
+
+void attention(Context& ctx, const AttentionCall& call, const Ragged& queries, const Ragged& keys,
+               View q, View k, View v, View out, View logsumexp) {
+  ArenaScope scope(ctx.scratch);
+  const cpu::ThreadScratch scratch(
+      ctx, simd::attention_scratch(queries.max_len, keys.max_len, call.d_kv));
+  parallel_tasks(ctx.threads, queries.batch * call.num_heads, [&](std::int64_t task) {
+    const std::int64_t b = task / call.num_heads, h = task % call.num_heads;
+    const Head head(call, queries, keys, b, h);
+    simd::attention(head.kernel, head.of_queries(q), head.of_keys(k), head.of_keys(v),
+                    head.of_queries(out), columns_from(from(f32(logsumexp), head.query), h),
+                    scratch.mine());
+  });
+}
+
+void attention_backward(Context& ctx, const AttentionCall& call, const Ragged& queries,
+                        const Ragged& keys, View q, View k, View v, View out, View logsumexp,
+                        View dout, View dq, View dk, View dv, View grad_bias) {
+  // grad_bias is a sum over sequences: each chunk of sequences has its own part, and the parts are
+  // added in order. The number of chunks does not depend on the threads.
+  constexpr std::int64_t kMostChunks = 16;
+  ArenaScope scope(ctx.scratch);
+  const std::int64_t heads = call.num_heads;
+  const std::int64_t chunks = std::min(queries.batch, kMostChunks);
+  const std::int64_t width = grad_bias.cols;
+  View parts;  // [chunks, heads * width]
+  if (grad_bias) {
+    parts = ctx.scratch.make(chunks, heads * width);
+    simd::fill(chunks, parts.cols, 0, f32(parts));
+  }
+  const cpu::ThreadScratch scratch(
+      ctx, simd::attention_scratch(queries.max_len, keys.max_len, call.d_kv));
+  parallel_tasks(ctx.threads, chunks * heads, [&](std::int64_t task) {
+    const std::int64_t chunk = task / heads, h = task % heads;
+    float* part = grad_bias ? f32(parts)[chunk] + h * width + call.center : nullptr;
+    for (std::int64_t b = queries.batch * chunk / chunks; b < queries.batch * (chunk + 1) / chunks;
+         ++b) {
+      const Head head(call, queries, keys, b, h);
+      simd::attention_backward(
+          head.kernel, head.of_queries(q), head.of_keys(k), head.of_keys(v), head.of_queries(out),
+          columns_from(from(f32(logsumexp), head.query), h), head.of_queries(dout),
+          head.of_queries(dq), head.of_keys(dk), head.of_keys(dv), part, scratch.mine());
+    }
+  });
+  for (std::int64_t h = 0; grad_bias && h < heads; ++h)
+    simd::add_column_sums(chunks, width, columns_from(f32(parts), h * width), f32(grad_bias)[h]);
+}
+
+void attention_probs(Context& ctx, const AttentionCall& call, const Ragged& queries,
+                     const Ragged& keys, View q, View k, View logsumexp, View probs) {
+  parallel_tasks(ctx.threads, queries.batch * call.num_heads, [&](std::int64_t task) {
+    const std::int64_t b = task / call.num_heads, h = task % call.num_heads;
+    const Head head(call, queries, keys, b, h);
+    const simd::Out mine = from(f32(probs), task * queries.max_len);
+    simd::fill(queries.max_len, keys.max_len, 0, mine);
+    simd::attention_probs(head.kernel, head.of_queries(q), head.of_keys(k),
+                          columns_from(from(f32(logsumexp), head.query), h), mine);
+  });
+}
+
+void attention_step(Context& ctx, const AttentionCall& call, View q, View k, View v, View first_key,
+                    View key_count, View out) {
+  std::int64_t most_keys = 0;
+  for (std::int64_t r = 0; r < q.rows; ++r)
+    most_keys = std::max<std::int64_t>(most_keys, *i32(key_count)[r]);
+  ArenaScope scope(ctx.scratch);
+  const cpu::ThreadScratch scratch(ctx, simd::attention_step_scratch(call.num_heads, most_keys));
+  cpu::for_rows(ctx, q.rows, most_keys * q.cols, [&](std::int64_t first, std::int64_t count) {
+    for (std::int64_t r = first; r < first + count; ++r) {
+      const std::int64_t key = *i32(first_key)[r];
+      simd::attention_step(call.num_heads, call.d_kv, *i32(key_count)[r], f32(q)[r],
+                           from(f32(k), key), from(f32(v), key),
+                           columns_from(f32(call.bias), call.center), f32(out)[r], scratch.mine());
+    }
+  });
+}
+
+}  // namespace switchyard

@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: Apache-2.0
+// The machine: contexts, memory, copies between host and backend, elementwise arithmetic.
+#include <sys/mman.h>
+
+#include <cstdlib>
+#include <cstring>
+
+#include "simd/convert.h"
+#include "simd/rows.h"
+#include "simd/targets.h"
+#include "src/backend/cpu/matmul.h"
+#include "src/backend/cpu/views.h"
+#include "src/core/error.h"
+#if defined(__SSE2__)
+#include <pmmintrin.h>
+#include <xmmintrin.h>
+#endif
+
+namespace switchyard {
+
+namespace {
+
+using cpu::f32;
+using cpu::from;
+
+constexpr std::size_t kAlignment = 64;
+constexpr std::size_t kHugePage = std::size_t{2} << 20;
+
+std::size_t round_up(std::size_t n, std::size_t to) { return (n + to - 1) / to * to; }
+
+[[noreturn]] void out_of_memory(std::size_t bytes) {
+  fail(ErrorKind::kRuntime, "out of memory: ", bytes, " bytes could not be allocated");
+}
+
+// Large blocks: fresh zero pages, aligned so that the kernel can back them with huge ones, and not
+// touched before they are used.
+void* map_pages(std::size_t bytes) {
+  const std::size_t size = round_up(bytes, kHugePage);
+  void* mapped = mmap(nullptr, size + kHugePage, PROT_READ | PROT_WRITE,
+                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (mapped == MAP_FAILED) out_of_memory(bytes);
+  auto* begin = static_cast<std::byte*>(mapped);
+  const std::size_t head = round_up(reinterpret_cast<std::uintptr_t>(begin), kHugePage) -
+                           reinterpret_cast<std::uintptr_t>(begin);
+  if (head > 0) munmap(begin, head);
+  munmap(begin + head + size, kHugePage - head);
+  madvise(begin + head, size, MADV_HUGEPAGE);  // only advice: a kernel without them is as right
+  return begin + head;
+}
+
+void* allocate(std::size_t bytes) {
+  if (bytes >= kHugePage) return map_pages(bytes);
+  const std::size_t size = round_up(bytes, kAlignment);
+  void* data = std::aligned_alloc(kAlignment, size);
+  if (!data) out_of_memory(bytes);
+  return std::memset(data, 0, size);
+}
+
+void release(void* data, std::size_t bytes) {
+  if (bytes >= kHugePage) {
+    munmap(data, round_up(bytes, kHugePage));
+  } else {
+    std::free(data);
+  }
+}
+
+void zero(void* data, std::size_t bytes) { std::memset(data, 0, bytes); }
+
+// Results and operands too small for a normal f32 become 0: arithmetic on them is many times
+// slower on some machines (PyTorch's set_flush_denormal does the same).
+void flush_denormals() {
+#if defined(__SSE2__)
+  _MM_SET_FLUSH_ZERO_MODE(_MM_FLUSH_ZERO_ON);
+  _MM_SET_DENORMALS_ZERO_MODE(_MM_DENORMALS_ZERO_ON);
+#endif
+}
+
+template <class T>
+void copy_in(const T* host, [[maybe_unused]] std::int64_t count, const View& to) {
+  assert(count == to.size() && size_bytes(to.dtype) == sizeof(T));
+  auto* data = static_cast<T*>(to.data);
+  for (std::int64_t r = 0; r < to.rows; ++r)
+    std::memcpy(data + r * to.row_stride, host + r * to.cols,
+                static_cast<std::size_t>(to.cols) * sizeof(T));
+}
+
+template <class T>
+void copy_out(const View& x, [[maybe_unused]] std::int64_t count, T* host) {
+  assert(count == x.size() && size_bytes(x.dtype) == sizeof(T));
+  const auto* data = static_cast<const T*>(x.data);
+  for (std::int64_t r = 0; r < x.rows; ++r)
+    std::memcpy(host + r * x.cols, data + r * x.row_stride,
+                static_cast<std::size_t>(x.cols) * sizeof(T));
+}
+
+// Elementwise on x and y. A matrix without gaps is cut as one long row: a flat buffer [1, n] has
+// work for all threads too.
+template <class F>
+void elementwise(Context& ctx, const View& x, const View& y, F&& f) {
+  assert(x.rows == y.rows && x.cols == y.cols);
+  if (x.contiguous() && y.contiguous()) {
+    parallel_for(ctx.threads, 0, y.size(), std::int64_t{1} << 15,
+                 [&](std::int64_t first, std::int64_t last) {
+                   f(1, last - first, cpu::columns_from(f32(x), first),
+                     cpu::columns_from(f32(y), first));
+                 });
+  } else {
+    cpu::for_rows(ctx, y.rows, y.cols, [&](std::int64_t first, std::int64_t count) {
+      f(count, y.cols, from(f32(x), first), from(f32(y), first));
+    });
+  }
+}
+
+}  // namespace
+
+// To be called by the thread that will use the context: the loops' helper threads are its own.
+std::unique_ptr<Context> make_context(const ContextOptions& options) {
+  check(options.threads >= 1, ErrorKind::kUsage, "threads ", options.threads, ", at least 1");
+  simd::apply_isa_cap();
+  auto ctx = std::make_unique<Context>(MemorySource{allocate, release, zero});
+  ctx->threads = options.threads;
+  ctx->row_invariant = options.row_invariant;
+#pragma omp parallel num_threads(options.threads)
+  flush_denormals();
+  return ctx;
+}
+
+std::string backend_description() {
+  simd::apply_isa_cap();
+  return simd::target_name() + ", " + cpu::onednn_description();
+}
+
+// All matmuls go through dnnl_sgemm, which compiles nothing per shape, or kernels of our own.
+std::int64_t primitives_created(const Context&) { return 0; }
+
+void upload(Context&, const float* host, std::int64_t count, View to) { copy_in(host, count, to); }
+void upload(Context&, const std::int32_t* host, std::int64_t count, View to) {
+  copy_in(host, count, to);
+}
+void download(Context&, View x, float* host, std::int64_t count) { copy_out(x, count, host); }
+void download(Context&, View x, std::int32_t* host, std::int64_t count) {
+  copy_out(x, count, host);
+}
+
+void fill(Context& ctx, float value, View y) {
+  elementwise(ctx, y, y, [&](std::int64_t rows, std::int64_t cols, simd::In, simd::Out to) {
+    simd::fill(rows, cols, value, to);
+  });
+}
+
+void copy(Context& ctx, View x, View y) {
+  assert(x.rows == y.rows && x.cols == y.cols);
+  const auto cols = static_cast<std::size_t>(y.cols);
+  cpu::for_rows(ctx, y.rows, y.cols, [&](std::int64_t first, std::int64_t count) {
+    for (std::int64_t r = first; r < first + count; ++r) {
+      const std::byte* from = static_cast<const std::byte*>(x.data) +
+                              r * x.row_stride * std::int64_t(size_bytes(x.dtype));
+      std::byte* to =
+          static_cast<std::byte*>(y.data) + r * y.row_stride * std::int64_t(size_bytes(y.dtype));
+      if (x.dtype == y.dtype) {
+        std::memcpy(to, from, cols * size_bytes(x.dtype));
+      } else if (x.dtype == DType::bf16 && y.dtype == DType::f32) {
+        simd::bf16_to_f32(y.cols, reinterpret_cast<const std::uint16_t*>(from),
+                          reinterpret_cast<float*>(to));
+      } else {
+        assert(x.dtype == DType::f32 && y.dtype == DType::bf16);
+        simd::f32_to_bf16(y.cols, reinterpret_cast<const float*>(from),
+                          reinterpret_cast<std::uint16_t*>(to));
+      }
+    }
+  });
+}
+
+void add(Context& ctx, View x, View y) { elementwise(ctx, x, y, simd::add); }
+
+void scale(Context& ctx, float factor, View x, View y) {
+  elementwise(ctx, x, y, [&](std::int64_t rows, std::int64_t cols, simd::In a, simd::Out b) {
+    simd::scale(rows, cols, factor, a, b);
+  });
+}
+
+void lerp(Context& ctx, float t, View x, View y) {
+  elementwise(ctx, x, y, [&](std::int64_t rows, std::int64_t cols, simd::In a, simd::Out b) {
+    simd::lerp(rows, cols, t, a, b);
+  });
+}
+
+}  // namespace switchyard

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+// Matrix products for the other files of this folder. Views are f32.
+//
+// Two ways, by ctx.row_invariant:
+// - off (training): dnnl_sgemm on the exact shapes. Nothing is made per shape, nothing past the
+//   last token is read.
+// - on (translation): the kernels of simd/packed_gemm.h, where an element is one chain of
+//   multiply-adds along K whatever the number of rows and threads. On AVX2 and SSE4.1 oneDNN's own
+//   products have no such property.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "src/backend/backend.h"
+
+namespace switchyard {
+
+// The weight in the layout of simd/packed_gemm.h.
+struct PackedWeight {
+  Tensor data;
+};
+
+namespace cpu {
+
+// "oneDNN 2.6.3 (AVX2)"
+std::string onednn_description();
+
+// While it lives, oneDNN uses one thread for each caller: for products inside a parallel loop.
+class OneThreadEach {
+ public:
+  OneThreadEach();
+  ~OneThreadEach();
+  OneThreadEach(const OneThreadEach&) = delete;
+  OneThreadEach& operator=(const OneThreadEach&) = delete;
+
+ private:
+  int before_;
+};
+
+// beta 0: overwritten, 1: added to. They return false where oneDNN had no memory: a parallel loop
+// cannot throw.
+// y [T, out] = x [T, in] . w [out, in]^T
+[[nodiscard]] bool gemm_nt(const View& x, const View& w, float beta, const View& y);
+// dx [T, in] = dy [T, out] . w [out, in]
+[[nodiscard]] bool gemm_nn(const View& dy, const View& w, float beta, const View& dx);
+// dw [out, in] = dy [T, out]^T . x [T, in]
+[[nodiscard]] bool gemm_tn(const View& dy, const View& x, float beta, const View& dw);
+void check_gemm(bool ok);
+
+// y = x . w^T by one thread, the row-invariant way. `scratch` of packing_floats(w) is used where
+// the weight is not packed.
+void row_invariant_linear(const View& x, const Weight& w, const View& y, float* scratch);
+std::int64_t packing_floats(const Weight& w);
+
+}  // namespace cpu
+}  // namespace switchyard

@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+// Operations on rows of tokens: embedding, dropout, norm, activation, and moving rows by index.
+#include "simd/rows.h"
+
+#include "simd/activation.h"
+#include "simd/rms_norm.h"
+#include "src/backend/cpu/views.h"
+
+namespace switchyard {
+
+using cpu::dropout_of;
+using cpu::f32;
+using cpu::for_rows;
+using cpu::from;
+using cpu::i32;
+
+void embed(Context& ctx, View table, View ids, View y) { gather_rows(ctx, table, ids, y); }
+
+// Threads share out the columns, so that each element of dtable is added to in token order.
+void embed_backward(Context& ctx, View ids, View dy, View dtable) {
+  constexpr std::int64_t kColumns = 64;
+  parallel_for(ctx.threads, 0, dy.cols, kColumns, [&](std::int64_t first, std::int64_t last) {
+    simd::scatter_rows_add(dy.rows, last - first, cpu::columns_from(f32(dy), first), i32(ids),
+                           cpu::columns_from(f32(dtable), first));
+  });
+}
+
+void dropout(Context& ctx, Dropout drop, View tags, View x, View y) {
+  for_rows(ctx, y.rows, y.cols, [&](std::int64_t first, std::int64_t count) {
+    simd::dropout(count, y.cols, dropout_of(drop, tags, first), from(f32(x), first),
+                  from(f32(y), first));
+  });
+}
+
+void add_dropout(Context& ctx, Dropout drop, View tags, View x, View residual, View y) {
+  for_rows(ctx, y.rows, y.cols, [&](std::int64_t first, std::int64_t count) {
+    simd::add_dropout(count, y.cols, dropout_of(drop, tags, first), from(f32(x), first),
+                      from(f32(residual), first), from(f32(y), first));
+  });
+}
+
+void jitter(Context& ctx, float eps, std::uint64_t stream, View tags, View x, View y) {
+  for_rows(ctx, y.rows, y.cols, [&](std::int64_t first, std::int64_t count) {
+    simd::jitter(count, y.cols, eps, stream, from(i32(tags), first), from(f32(x), first),
+                 from(f32(y), first));
+  });
+}
+
+void rms_norm(Context& ctx, View x, View weight, float eps, View y, View inv_rms) {
+  for_rows(ctx, y.rows, y.cols, [&](std::int64_t first, std::int64_t count) {
+    simd::rms_norm(count, y.cols, from(f32(x), first), f32(weight).data, eps, from(f32(y), first),
+                   from(f32(inv_rms), first));
+  });
+}
+
+void rms_norm_backward(Context& ctx, View x, View weight, View inv_rms, View dy, View dx,
+                       View dweight) {
+  const auto rows = [&](std::int64_t first, std::int64_t count, float* dweight_part) {
+    simd::rms_norm_backward(count, x.cols, from(f32(x), first), f32(weight).data,
+                            from(f32(inv_rms), first), from(f32(dy), first), from(f32(dx), first),
+                            dweight_part);
+  };
+  if (dweight) {
+    cpu::sum_row_blocks(ctx, x.rows, x.cols, f32(dweight).data, rows);
+  } else {
+    for_rows(ctx, x.rows, x.cols,
+             [&](std::int64_t first, std::int64_t count) { rows(first, count, nullptr); });
+  }
+}
+
+void activation(Context& ctx, Activation act, View hidden, View gate, Dropout drop, View tags,
+                View y) {
+  for_rows(ctx, y.rows, y.cols, [&](std::int64_t first, std::int64_t count) {
+    simd::activation(cpu::kernel_of(act), count, y.cols, from(f32(hidden), first),
+                     from(f32(gate), first), dropout_of(drop, tags, first), from(f32(y), first));
+  });
+}
+
+void activation_backward(Context& ctx, Activation act, View hidden, View gate, Dropout drop,
+                         View tags, View dy, View grad_hidden, View grad_gate) {
+  for_rows(ctx, dy.rows, dy.cols, [&](std::int64_t first, std::int64_t count) {
+    simd::activation_backward(cpu::kernel_of(act), count, dy.cols, from(f32(hidden), first),
+                              from(f32(gate), first), dropout_of(drop, tags, first),
+                              from(f32(dy), first), from(f32(grad_hidden), first),
+                              from(f32(grad_gate), first));
+  });
+}
+
+void gather_rows(Context& ctx, View x, View index, View y) {
+  for_rows(ctx, y.rows, y.cols, [&](std::int64_t first, std::int64_t count) {
+    simd::gather_rows(count, y.cols, f32(x), from(i32(index), first), from(f32(y), first));
+  });
+}
+
+void gather_rows_add(Context& ctx, View x, View index, View y) {
+  for_rows(ctx, y.rows, y.cols, [&](std::int64_t first, std::int64_t count) {
+    simd::gather_rows_add(count, y.cols, f32(x), from(i32(index), first), from(f32(y), first));
+  });
+}
+
+void scatter_rows(Context& ctx, View x, View index, View y) {
+  for_rows(ctx, x.rows, x.cols, [&](std::int64_t first, std::int64_t count) {
+    simd::scatter_rows(count, x.cols, from(f32(x), first), from(i32(index), first), f32(y));
+  });
+}
+
+void copy_blocks(Context& ctx, View x, View parent, std::int64_t block_rows, std::int64_t used_rows,
+                 View y) {
+  for_rows(ctx, parent.rows, used_rows * x.cols, [&](std::int64_t first, std::int64_t count) {
+    for (std::int64_t i = first; i < first + count; ++i)
+      simd::copy(used_rows, x.cols, from(f32(x), *i32(parent)[i] * block_rows),
+                 from(f32(y), i * block_rows));
+  });
+}
+
+}  // namespace switchyard

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+// From the contract's views to what the kernels of simd/ take, and how rows are cut into pieces.
+#pragma once
+
+#include <omp.h>
+
+#include <algorithm>
+#include <cassert>
+#include <cstdint>
+#include <type_traits>
+
+#include "simd/activation.h"
+#include "simd/dropout.h"
+#include "simd/reduce.h"
+#include "simd/rows_view.h"
+#include "src/backend/backend.h"
+#include "src/core/parallel.h"
+
+namespace switchyard::cpu {
+
+inline simd::Out f32(const View& v) {
+  assert(!v || v.dtype == DType::f32);
+  return {static_cast<float*>(v.data), v.row_stride};
+}
+inline simd::IndexOut i32(const View& v) {
+  assert(!v || v.dtype == DType::i32);
+  return {static_cast<std::int32_t*>(v.data), v.row_stride};
+}
+
+// The matrix from row `first` on; an empty one stays empty.
+template <class T>
+simd::Rows<T> from(simd::Rows<T> x, std::int64_t first) {
+  return x ? simd::Rows<T>{x[first], x.stride} : x;
+}
+inline simd::Out columns_from(simd::Out x, std::int64_t first) {
+  return x ? simd::Out{x.data + first, x.stride} : x;
+}
+
+// Of the rows from token `first` on.
+inline simd::Dropout dropout_of(const Dropout& drop, const View& tags, std::int64_t first) {
+  return {drop.rate, drop.stream, from(i32(tags), first), {}};
+}
+
+constexpr simd::Activation kernel_of(Activation act) {
+  switch (act) {
+    case Activation::relu:
+      return simd::Activation::relu;
+    case Activation::gelu:
+      return simd::Activation::gelu;
+    case Activation::gelu_new:
+      return simd::Activation::gelu_new;
+    case Activation::silu:
+      break;
+  }
+  return simd::Activation::silu;
+}
+
+// About 64 KiB of f32 a piece: larger than what starting a thread costs, small enough to share out.
+inline std::int64_t row_grain(std::int64_t cols) {
+  return std::max<std::int64_t>(1, (std::int64_t{1} << 14) / std::max<std::int64_t>(1, cols));
+}
+
+// f(first, count) on pieces of [0, rows).
+template <class F>
+void for_rows(Context& ctx, std::int64_t rows, std::int64_t cols, F&& f) {
+  parallel_for(ctx.threads, 0, rows, row_grain(cols),
+               [&](std::int64_t first, std::int64_t last) { f(first, last - first); });
+}
+
+// Uninitialized scratch for `count` values, until the caller's ArenaScope ends.
+template <class T>
+T* scratch_array(Context& ctx, std::int64_t count) {
+  static_assert(std::is_trivially_destructible_v<T> && alignof(T) <= 64);
+  const auto bytes = static_cast<std::int64_t>(sizeof(T)) * count;
+  return static_cast<T*>(ctx.scratch.make(1, bytes, DType::i8).data);
+}
+
+// The same for each thread of the parallel loops that follow.
+class ThreadScratch {
+ public:
+  ThreadScratch(Context& ctx, std::int64_t floats)
+      : stride_((floats + 15) / 16 * 16),  // a cache line of one's own
+        data_(scratch_array<float>(ctx, stride_ * ctx.threads)) {}
+  float* mine() const { return data_ + stride_ * omp_get_thread_num(); }
+
+ private:
+  std::int64_t stride_;
+  float* data_;
+};
+
+// total [cols] += the sum over rows: f(first, count, partial) adds a block's sum to its partial.
+// The blocks do not depend on the number of threads, and are added in order.
+template <class F>
+void sum_row_blocks(Context& ctx, std::int64_t rows, std::int64_t cols, float* total, F&& f) {
+  constexpr std::int64_t kBlock = 128;
+  ArenaScope scope(ctx.scratch);
+  const std::int64_t blocks = (rows + kBlock - 1) / kBlock;
+  const View partials = ctx.scratch.make(blocks, cols);
+  parallel_for(ctx.threads, 0, rows, kBlock, [&](std::int64_t first, std::int64_t last) {
+    float* partial = f32(partials)[first / kBlock];
+    std::fill(partial, partial + cols, 0.0f);
+    f(first, last - first, partial);
+  });
+  simd::add_column_sums(blocks, cols, f32(partials), total);
+}
+
+}  // namespace switchyard::cpu
