@@ -246,7 +246,9 @@ Options::Entry& Options::find(std::string_view name, std::string_view shown_as) 
   std::size_t best = std::numeric_limits<std::size_t>::max();
   for (Entry& entry : entries_) {
     if (entry.name == name) return entry;
-    const std::size_t d = distance(entry.name, name);
+    // The start of a name counts as near: "beam" means beam-size.
+    const std::size_t d =
+        std::min(distance(entry.name, name), 1 + distance(entry.name.substr(0, name.size()), name));
     if (d < best) best = d, nearest = &entry;
   }
   fail(ErrorKind::kUsage, "unknown option '", escaped(shown_as), "'; did you mean --",
