@@ -10,6 +10,9 @@ namespace {
 
 constexpr std::size_t kAlignment = 64;
 constexpr std::size_t kFirstBlockBytes = std::size_t{1} << 20;
+// Rows a multiple of this apart fall into the same few cache sets: a product that walks down the
+// columns of two such matrices (a weight's gradient) then runs at two thirds of its speed.
+constexpr std::size_t kAliasingBytes = 2048;
 
 std::size_t round_up(std::size_t n, std::size_t to) { return (n + to - 1) / to * to; }
 
@@ -45,7 +48,11 @@ View Arena::make(std::int64_t rows, std::int64_t cols, DType dtype) {
   v.row_capacity = (rows + kRowRounding - 1) / kRowRounding * kRowRounding;
   if (rows <= 1) v.row_capacity = rows;  // a vector, not a token matrix of many rows
   v.dtype = dtype;
-  const std::size_t row_bytes = static_cast<std::size_t>(cols) * size_bytes(dtype);
+  std::size_t row_bytes = static_cast<std::size_t>(cols) * size_bytes(dtype);
+  if (rows > 1 && row_bytes % kAliasingBytes == 0) {
+    row_bytes += kAlignment;
+    v.row_stride = static_cast<std::int64_t>(row_bytes / size_bytes(dtype));
+  }
   v.data = take(static_cast<std::size_t>(v.row_capacity) * row_bytes);
   const std::size_t used = static_cast<std::size_t>(rows) * row_bytes;
   const std::size_t rest = static_cast<std::size_t>(v.row_capacity - rows) * row_bytes;

@@ -31,7 +31,8 @@ class Arena {
   Arena& operator=(const Arena&) = delete;
 
   // A matrix of undefined content but for the rows past `rows`, which are zero. Row capacity is
-  // `rows` rounded up to kRowRounding, each row starts on 64 bytes where cols fill whole ones.
+  // `rows` rounded up to kRowRounding; each row starts on 64 bytes where cols fill whole ones, and
+  // rows of 2 KiB or a multiple have 64 bytes between them.
   View make(std::int64_t rows, std::int64_t cols, DType dtype = DType::f32);
 
   struct Mark {
