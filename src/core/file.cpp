@@ -131,15 +131,15 @@ void exchange_folders(const fs::path& temporary, const fs::path& path) {
 
 std::size_t checked_mul(std::size_t a, std::size_t b, std::string_view what) {
   std::size_t result = 0;
-  check(!__builtin_mul_overflow(a, b, &result), ErrorKind::kData, what, ": ", a, " * ", b,
-        " is beyond 64 bits");
+  if (__builtin_mul_overflow(a, b, &result))
+    fail(ErrorKind::kData, escaped(what), ": ", a, " * ", b, " is beyond 64 bits");
   return result;
 }
 
 std::size_t checked_add(std::size_t a, std::size_t b, std::string_view what) {
   std::size_t result = 0;
-  check(!__builtin_add_overflow(a, b, &result), ErrorKind::kData, what, ": ", a, " + ", b,
-        " is beyond 64 bits");
+  if (__builtin_add_overflow(a, b, &result))
+    fail(ErrorKind::kData, escaped(what), ": ", a, " + ", b, " is beyond 64 bits");
   return result;
 }
 

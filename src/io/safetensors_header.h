@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+// The JSON header of a safetensors file, read event by event: no tree is built of it, so that a
+// header of a million tensors costs little more than the tensors' list.
+#pragma once
+
+#include <cstddef>
+#include <map>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "src/io/safetensors.h"
+
+namespace switchyard {
+
+constexpr std::size_t kMaxHeaderBytes = 100'000'000;  // the format's own limit
+
+// Fills `tensors`, whose bytes lie in `data`, and `metadata`. Error(kData) naming the tensor where
+// the header is no JSON, is not of the format, or describes what is not in `data`.
+void parse_safetensors_header(std::string_view header, std::span<const std::byte> data,
+                              TensorMap& tensors, std::map<std::string, std::string>& metadata);
+
+}  // namespace switchyard
