@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+// Lines in, lines out: text to ids, the translator, ids to text. One output line for every input
+// line, in order; a blank line stays blank; a line past the length limit is cropped, split or an
+// error, never lost.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "src/decode/translator.h"
+#include "src/io/hf.h"
+#include "src/text/tokenizer.h"
+
+namespace switchyard {
+
+// A model folder opened for translation: weights packed, tokenizer checked against the model.
+struct TextModel {
+  std::filesystem::path folder;
+  std::unique_ptr<Context> ctx;
+  LoadedModel loaded;
+  Tokenizer tokenizer;
+
+  const Model& model() const { return *loaded.model; }
+};
+
+// `folder` is a model's own, or that of a training run, whose best model is taken. Error as
+// load_model and Tokenizer::load; Error(kData) where the two do not fit together.
+TextModel load_text_model(const std::filesystem::path& folder);
+
+// The pieces of a tokenizer fit into the model's vocabulary, eos is the same; else Error(kData)
+// with both numbers, after `name`.
+void check_tokenizer(const Tokenizer& tokenizer, const ModelConfig& config,
+                     const std::string& name);
+
+// What becomes of a line with more tokens than max_input_length: cut there; translated in pieces,
+// cut at ends of sentences or words, whose translations are joined by spaces; Error(kData).
+enum class LongInput { kCrop, kSplit, kError };
+
+struct TextTranslatorOptions {
+  TranslatorOptions translator;
+  std::int64_t max_input_length = 1024;  // tokens, eos counted; at least 2
+  LongInput long_input = LongInput::kCrop;
+  // Lists every hypothesis as "N ||| text ||| score", N the line's number from 0: as many lines
+  // for a line as there are hypotheses.
+  bool n_best = false;
+  bool scores = false;  // "text ||| score"
+};
+
+class TextTranslator {
+ public:
+  // Both must outlive this. Error(kUsage) naming an option that is out of range.
+  TextTranslator(const Model& model, const Tokenizer& tokenizer,
+                 const TextTranslatorOptions& options);
+
+  // For each line (without its end) what is to be printed for it, without the last newline. Lines
+  // are counted over all calls, for messages and n-best numbers. Warns of every cropped line.
+  std::vector<std::string> translate(const std::vector<std::string>& lines);
+
+  struct Counts {
+    std::int64_t lines = 0;
+    std::int64_t source_tokens = 0, target_tokens = 0;  // eos counted; of the best hypotheses
+    std::int64_t long_lines = 0;                        // cropped or split
+    std::int64_t replaced = 0;             // ill-formed UTF-8 sequences taken as U+FFFD
+    std::int64_t first_replaced_line = 0;  // from 1
+    double seconds = 0;
+  };
+  const Counts& counts() const { return counts_; }
+
+ private:
+  std::vector<Ids> encode(const std::string& line);
+  std::string decode(const Hypothesis& hypothesis) const;
+  std::string output(std::int64_t line, const std::vector<NBest>& parts) const;
+
+  const Tokenizer& tokenizer_;
+  std::int64_t vocab_size_;
+  TextTranslatorOptions options_;
+  Translator translator_;
+  Counts counts_;
+};
+
+}  // namespace switchyard

@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "src/app/training_data.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "src/core/error.h"
+#include "src/core/log.h"
+
+namespace switchyard {
+
+namespace {
+
+constexpr std::int64_t kMostHeldOut = 1000;
+
+ParallelText read_pairs(const std::vector<std::filesystem::path>& files, bool tsv) {
+  return tsv ? read_tsv(files[0]) : read_parallel(files[0], files[1]);
+}
+
+std::string join(const std::vector<std::filesystem::path>& names) {
+  std::string text;
+  for (const std::filesystem::path& name : names)
+    text += (text.empty() ? "" : ", ") + name.string();
+  return text;
+}
+
+// Moves every k-th pair of `train` into a text of its own.
+ParallelText hold_out(ParallelText& train) {
+  const std::size_t pairs = train.source.size();
+  const std::size_t held = std::min<std::size_t>(pairs / 10, kMostHeldOut);
+  check(held > 0, ErrorKind::kData, "--train-sets: ", pairs,
+        " pairs, expected at least 10, or --valid-sets");
+  ParallelText valid, rest;
+  for (std::size_t i = 0, next = 0; i < pairs; ++i) {
+    const bool take = next < held && i == next * pairs / held;
+    ParallelText& to = take ? valid : rest;
+    to.source.push_back(std::move(train.source[i]));
+    to.target.push_back(std::move(train.target[i]));
+    if (take) ++next;
+  }
+  train = std::move(rest);
+  return valid;
+}
+
+void log_counts(const char* name, const Corpus& corpus) {
+  const CorpusCounts& counts = corpus.counts;
+  std::string text = std::string(name) + ": " + std::to_string(corpus.size()) + " pairs, " +
+                     std::to_string(corpus.source.ids.size()) + " + " +
+                     std::to_string(corpus.target.ids.size()) + " tokens";
+  const auto note = [&](std::int64_t count, const char* what) {
+    if (count > 0) text += ", " + std::to_string(count) + " " + what;
+  };
+  note(counts.skipped_empty, "left out (an empty side)");
+  note(counts.skipped_long, "left out (longer than --max-length)");
+  note(counts.cropped, "cropped to --max-length");
+  note(counts.invalid_utf8, "places that are no UTF-8 replaced by U+FFFD");
+  log_info(text);
+}
+
+}  // namespace
+
+TrainingText read_training_text(const TrainingOptions& options) {
+  TrainingText text;
+  text.train = read_pairs(options.train_sets, options.tsv);
+  if (!options.valid_sets.empty()) {
+    text.valid = read_pairs(options.valid_sets, options.tsv);
+  } else {
+    const std::size_t pairs = text.train.source.size();
+    text.valid = hold_out(text.train);
+    log_info("no --valid-sets: " + std::to_string(text.valid.source.size()) + " of " +
+             std::to_string(pairs) + " training pairs held out for validation");
+  }
+  return text;
+}
+
+Tokenizer train_vocabulary(const ParallelText& text, std::int64_t vocab_size) {
+  log_info("training a vocabulary of at most " + std::to_string(vocab_size) + " pieces");
+  const std::size_t pairs = text.source.size();
+  std::size_t i = 0;
+  const auto next = [&](std::string& line) {
+    if (i == 2 * pairs) return false;
+    line = i < pairs ? text.source[i] : text.target[i - pairs];
+    ++i;
+    return true;
+  };
+  TokenizerTraining training;
+  training.vocab_size = static_cast<int>(vocab_size);
+  return Tokenizer::train(next, training);
+}
+
+TrainingData encode_training_data(const Tokenizer& tokenizer, TrainingText text,
+                                  const TrainingOptions& options, int threads) {
+  CorpusOptions corpus;
+  corpus.max_length = options.max_length;
+  corpus.crop = options.max_length_crop;
+  TrainingData data;
+  data.train = encode_corpus(tokenizer, text.train, corpus, threads, join(options.train_sets));
+  log_counts("training", data.train);
+  corpus.crop = true;  // a validation figure is over all pairs
+  data.valid =
+      encode_corpus(tokenizer, text.valid, corpus, threads,
+                    join(options.valid_sets.empty() ? options.train_sets : options.valid_sets));
+  log_counts("validation", data.valid);
+  data.valid_source = std::move(text.valid.source);
+  data.valid_reference = std::move(text.valid.target);
+  return data;
+}
+
+}  // namespace switchyard

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a training run is told: filled by tools/train from flags, files and presets, checked once.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "src/nn/config.h"
+#include "src/train/trainer.h"
+
+namespace switchyard {
+
+// "every so often": 100u updates, 1e epochs.
+struct Frequency {
+  enum Unit { kUpdates, kEpochs };
+  std::int64_t count = 0;
+  Unit unit = kUpdates;
+};
+
+// When training ends: whichever of these comes first; 0: no such limit.
+struct StopRule {
+  std::int64_t epochs = 0;
+  std::int64_t updates = 0;
+  std::int64_t target_tokens = 0;
+  std::int64_t seconds = 0;  // of training, those before a resume included
+};
+
+struct TrainingOptions {
+  // Data. With `tsv` each set is one file of SRC <tab> TGT lines, else a source and a target file.
+  std::vector<std::filesystem::path> train_sets, valid_sets;
+  bool tsv = false;
+  std::int64_t max_length = 128;  // tokens of a sentence, eos included
+  bool max_length_crop = false;   // crop longer ones instead of leaving them out
+
+  // Vocabulary: an empty path means DIR/spiece.model, trained where absent.
+  std::filesystem::path vocab;
+  std::int64_t vocab_size = 8000;
+
+  // Model
+  std::filesystem::path directory;
+  ModelConfig config;
+  std::int64_t num_sparse_encoder_layers = 0;
+  std::int64_t num_sparse_decoder_layers = 0;
+  bool hf_capacity = false;  // --compat hf: config.expert_capacity binds in training
+  bool hf_init = false;
+
+  // Batches
+  std::int64_t mini_batch_words = 4096;  // 0: mini_batch sentences
+  std::int64_t mini_batch = 0;
+  std::int64_t optimizer_delay = 1;
+
+  TrainerOptions trainer;
+  int threads = 0;  // 0: default_threads()
+
+  // Run
+  StopRule after;
+  Frequency disp_freq{100, Frequency::kUpdates};
+  std::int64_t disp_first = 5;
+  Frequency valid_freq{1000, Frequency::kUpdates};
+  Frequency save_freq{0, Frequency::kUpdates};  // 0: as valid_freq
+  std::vector<std::string> valid_metrics{"bleu", "chrf", "ce-mean-words"};
+  std::int64_t early_stopping = 10;  // 0: never
+  std::int64_t keep_last = 3;
+  std::int64_t beam_size = 1;
+  bool reload = true;
+  bool overwrite = false;
+
+  // Every option with its effective value, as a YAML map: kept as training_args.yml, and compared
+  // with it when a run is resumed.
+  std::string settings;
+};
+
+// "10e", "50Ku", "1Gt", "30m", "2h", or several with commas. Error(kUsage) naming `option`.
+StopRule parse_stop_rule(const std::string& option, const std::string& text);
+// "100u", "100" or "1e".
+Frequency parse_frequency(const std::string& option, const std::string& text);
+// "4000u" or "4000", 0 and more.
+std::int64_t parse_updates(const std::string& option, const std::string& text);
+
+// Checks what several options say together (Error(kUsage) naming them; each one's own range is
+// checked where it is parsed) and fills what follows from them: which layers are sparse, the
+// schedule's end, the expert capacity.
+void finish_options(TrainingOptions& options);
+
+}  // namespace switchyard

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+// Where a training run stands, beside its buffers: trainer_state.json of a checkpoint.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+
+#include "src/app/progress.h"
+#include "src/app/training_options.h"
+#include "src/text/batcher.h"
+#include "src/train/trainer.h"
+
+namespace switchyard {
+
+// How a validation metric has gone so far.
+struct MetricHistory {
+  double best = 0;
+  std::int64_t best_update = -1;  // -1: none yet
+  std::int64_t stalled = 0;       // validations since then
+};
+
+struct TrainingState {
+  TrainerCounters counters;
+  BatchPosition position;            // of the next batch
+  std::int64_t epoch_sentences = 0;  // trained on in this epoch
+  std::int64_t target_tokens = 0;    // of the whole run
+  double seconds = 0;                // of training so far; not reproducible
+  ProgressWindow window;
+  std::map<std::string, MetricHistory> metrics;
+  std::int64_t validated_update = -1;  // of the last validation
+  std::int64_t metrics_bytes = 0;      // size of metrics.jsonl
+  // What the run was made from.
+  std::uint64_t tokenizer_hash = 0, train_hash = 0, valid_hash = 0;
+};
+
+// Hugging Face's field names where it has them (global_step, epoch, best_metric), ours under
+// "switchyard". `first_metric` is the one that decides which model is the best.
+nlohmann::json state_to_json(const TrainingState& state, const std::string& first_metric);
+// Error(kData) where a field is missing or of another type.
+TrainingState state_from_json(const nlohmann::json& json);
+
+// How much of the run is done, from 0 to 1; >= 1: it is at its end. 0 where there is no limit.
+double progress(const StopRule& rule, const TrainingState& state, std::int64_t batches_in_epoch);
+
+// Whether what happens with this frequency is due between two points of the run.
+bool is_due(const Frequency& frequency, const TrainingState& before, const TrainingState& after);
+
+}  // namespace switchyard

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "src/app/validation.h"
+
+#include <algorithm>
+#include <chrono>
+
+#include "src/core/error.h"
+#include "src/nn/loss.h"
+#include "src/text/batcher.h"
+#include "src/text/bleu.h"
+#include "src/text/chrf.h"
+
+namespace switchyard {
+
+namespace {
+
+constexpr std::int64_t kBatchTokens = 4096;
+
+// A translation may be this much longer than the longest reference: a model that is still untrained
+// does not end its sentences.
+std::int64_t most_new_tokens(const Corpus& valid) {
+  std::int64_t longest = 0;
+  for (std::int64_t i = 0; i < valid.size(); ++i)
+    longest = std::max(longest, valid.target.length(i));
+  return longest + longest / 2;
+}
+
+TranslatorOptions translator_options(const TrainingData& data, const TrainingOptions& options,
+                                     int threads) {
+  TranslatorOptions t;
+  t.search.num_beams = options.beam_size;
+  t.search.max_new_tokens = most_new_tokens(data.valid);
+  t.workers = threads;
+  t.threads = 1;
+  t.row_invariant = false;
+  return t;
+}
+
+}  // namespace
+
+double ValidationResult::metric(const std::string& name) const {
+  return name == "bleu" ? bleu : name == "chrf" ? chrf : ce_mean_words;
+}
+
+bool better(const std::string& metric, double a, double b) {
+  return metric == "ce-mean-words" ? a < b : a > b;
+}
+
+Validator::Validator(const Model& model, const Tokenizer& tokenizer, const TrainingData& data,
+                     const TrainingOptions& options, int threads)
+    : model_(model),
+      tokenizer_(tokenizer),
+      data_(data),
+      translate_(options.valid_metrics != std::vector<std::string>{"ce-mean-words"}),
+      translator_(model, translator_options(data, options, threads)) {
+  // A capacity factor is training's; Hugging Face's capacity binds in scoring as well.
+  capacity_.expert_capacity = options.trainer.capacity.expert_capacity;
+  for (const std::string& line : data.valid_source) {
+    Ids ids = tokenizer.encode(line);
+    if (static_cast<std::int64_t>(ids.size()) > options.max_length) {
+      ids.resize(static_cast<std::size_t>(options.max_length));
+      ids.back() = tokenizer.eos_id();
+    }
+    sources_.push_back(std::move(ids));
+  }
+}
+
+ValidationResult Validator::run(Context& ctx) {
+  const auto begin = std::chrono::steady_clock::now();
+  ValidationResult result;
+  result.ce_mean_words = loss(ctx);
+  if (translate_) {
+    for (const NBest& found : translator_.translate(sources_))
+      result.translations.push_back(tokenizer_.decode(found.front().ids));
+    result.bleu = corpus_bleu(result.translations, {data_.valid_reference}).score;
+    result.chrf = corpus_chrf(result.translations, {data_.valid_reference});
+  }
+  result.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+  return result;
+}
+
+double Validator::loss(Context& ctx) {
+  BatchOptions options;
+  options.mini_batch_words = kBatchTokens;
+  options.shuffle = false;
+  Batcher batcher(data_.valid, options);
+  double nll = 0;
+  std::int64_t tokens = 0;
+  Pass pass;
+  pass.capacity = capacity_;
+  for (std::int64_t b = batcher.batches_in_epoch(); b > 0; --b) {
+    PairBatch pairs = batcher.next();
+    const HostBatch batch{std::move(pairs.source), std::move(pairs.target),
+                          std::move(pairs.sentence)};
+    const LossResult result = compute_loss(ctx, model_, batch, pass, {}, nullptr);
+    nll += result.nll_sum;
+    tokens += result.target_tokens;
+  }
+  return nll / static_cast<double>(tokens);
+}
+
+std::string Validator::signature() {
+  return "BLEU " + bleu_signature({}, 1) + ", chrF " + chrf_signature({}, 1);
+}
+
+}  // namespace switchyard

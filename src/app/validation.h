@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+// Validation: the loss of the validation pairs, and BLEU and chrF of their translations.
+#pragma once
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "src/app/training_data.h"
+#include "src/decode/translator.h"
+#include "src/nn/model.h"
+
+namespace switchyard {
+
+struct ValidationResult {
+  double ce_mean_words = 0;  // mean of -log p over target tokens, no label smoothing
+  double bleu = 0, chrf = 0;
+  std::vector<std::string>
+      translations;  // of all validation pairs; none where no metric needs them
+  double seconds = 0;
+
+  double metric(const std::string& name) const;  // "bleu", "chrf" or "ce-mean-words"
+};
+
+// Whether `a` is the better value of a metric. NaN is never better.
+bool better(const std::string& metric, double a, double b);
+
+class Validator {
+ public:
+  // All must outlive this. `model` is bound to the values that are validated.
+  Validator(const Model& model, const Tokenizer& tokenizer, const TrainingData& data,
+            const TrainingOptions& options, int threads);
+
+  ValidationResult run(Context& ctx);
+
+  // The signature of both scores, for the log.
+  static std::string signature();
+
+ private:
+  double loss(Context& ctx);
+
+  const Model& model_;
+  const Tokenizer& tokenizer_;
+  const TrainingData& data_;
+  CapacityOptions capacity_;
+  bool translate_;            // a metric needs it
+  std::vector<Ids> sources_;  // of data_.valid_source, cropped
+  Translator translator_;
+};
+
+}  // namespace switchyard
