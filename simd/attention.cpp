@@ -1,0 +1,253 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "simd/attention.h"
+
+#include <algorithm>
+#include <cmath>
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "simd/attention.cpp"
+#include "hwy/foreach_target.h"  // first: includes this file again for each target
+#include "simd/dropout-inl.h"
+#include "simd/small_gemm-inl.h"
+#include "simd/softmax-inl.h"
+
+// Shared by all targets; this file is included once for each.
+#ifndef SWITCHYARD_SIMD_ATTENTION_LAYOUT_
+#define SWITCHYARD_SIMD_ATTENTION_LAYOUT_
+namespace switchyard::simd {
+
+// Queries go through in blocks, so that their scores stay in the first-level cache.
+constexpr std::int64_t kQueryBlock = 32;
+
+// Rows of scores, and of transposed keys, are whole 64-byte lines.
+constexpr std::int64_t padded(std::int64_t n) { return (n + 15) / 16 * 16; }
+
+}  // namespace switchyard::simd
+#endif
+
+HWY_BEFORE_NAMESPACE();
+namespace switchyard::simd {
+namespace HWY_NAMESPACE {
+
+// y [cols, padded(rows)] = x [rows, cols]^T; the padding is zero.
+HWY_INLINE void transpose(std::int64_t rows, std::int64_t cols, In x, Out y) {
+  std::int64_t r = 0;
+#if HWY_TARGET != HWY_SCALAR
+  const hn::FixedTag<float, 4> four;
+  const hn::RepartitionToWide<decltype(four)> two;
+  for (; r + 4 <= rows; r += 4) {
+    std::int64_t c = 0;
+    for (; c + 4 <= cols; c += 4) {
+      const auto x0 = hn::LoadU(four, x[r] + c), x1 = hn::LoadU(four, x[r + 1] + c);
+      const auto x2 = hn::LoadU(four, x[r + 2] + c), x3 = hn::LoadU(four, x[r + 3] + c);
+      const auto low01 = hn::BitCast(two, hn::InterleaveLower(four, x0, x1));
+      const auto low23 = hn::BitCast(two, hn::InterleaveLower(four, x2, x3));
+      const auto high01 = hn::BitCast(two, hn::InterleaveUpper(four, x0, x1));
+      const auto high23 = hn::BitCast(two, hn::InterleaveUpper(four, x2, x3));
+      const auto store = [&](auto v, std::int64_t row)
+                             HWY_ATTR { hn::StoreU(hn::BitCast(four, v), four, y[row] + r); };
+      store(hn::InterleaveLower(two, low01, low23), c);
+      store(hn::InterleaveUpper(two, low01, low23), c + 1);
+      store(hn::InterleaveLower(two, high01, high23), c + 2);
+      store(hn::InterleaveUpper(two, high01, high23), c + 3);
+    }
+    for (; c < cols; ++c)
+      for (std::int64_t i = r; i < r + 4; ++i) y[c][i] = x[i][c];
+  }
+#endif
+  for (; r < rows; ++r)
+    for (std::int64_t c = 0; c < cols; ++c) y[c][r] = x[r][c];
+  for (; r < padded(rows); ++r)
+    for (std::int64_t c = 0; c < cols; ++c) y[c][r] = 0;
+}
+
+HWY_INLINE In from_row(In x, std::int64_t row) { return {x[row], x.stride}; }
+HWY_INLINE Out from_row(Out x, std::int64_t row) { return {x[row], x.stride}; }
+
+// How many keys query t sees.
+HWY_INLINE std::int64_t visible(const AttentionHead& head, std::int64_t t) {
+  return head.causal ? std::min(t + 1, head.key_len) : head.key_len;
+}
+
+HWY_INLINE void add_row(std::int64_t n, const float* x, float* y) {
+  each_vector(n, [&](std::size_t i, auto chunk) HWY_ATTR {
+    chunk.store(hn::Add(chunk.load(y + i), chunk.load(x + i)), y + i);
+  });
+}
+
+HWY_INLINE std::size_t first_element(const AttentionHead& head) {
+  return static_cast<std::size_t>(head.head) << 16;
+}
+
+void attention(const AttentionHead& head, In q, In k, In v, Out out, Out logsumexp,
+               float* scratch) {
+  const Out keys{scratch, padded(head.key_len)};  // [d_kv, key_len]
+  const Out probs{scratch + head.d_kv * keys.stride, keys.stride};
+  transpose(head.key_len, head.d_kv, k, keys);
+  for (std::int64_t begin = 0; begin < head.query_len; begin += kQueryBlock) {
+    const std::int64_t count = std::min(kQueryBlock, head.query_len - begin);
+    const std::int64_t seen = visible(head, begin + count - 1);
+    multiply<false>(count, padded(seen), head.d_kv, plain(from_row(q, begin)), keys, probs);
+    for (std::int64_t i = 0; i < count; ++i) {
+      const std::int64_t t = begin + i, own = visible(head, t);
+      float* p = probs[i];
+      if (head.bias) add_row(own, head.bias - t, p);
+      const float lse = softmax_row(own, p, p);
+      if (logsumexp) *logsumexp[t] = lse;
+      if (head.drop.rate > 0) {
+        const DropRow drop_row(head.drop, t);
+        each_vector(own, [&](std::size_t j, auto chunk) HWY_ATTR {
+          chunk.store(drop_row(chunk.load(p + j), first_element(head) + j), p + j);
+        });
+      }
+      std::fill(p + own, p + seen, 0.0f);
+    }
+    multiply<false>(count, head.d_kv, seen, plain(probs), v, from_row(out, begin));
+  }
+}
+
+// From scores, the gradient of the dropped probabilities, logsumexp and out . dout of one query:
+//   p = exp(score + bias - logsumexp),  dropped = mask * p / (1 - rate),
+//   grad_score = dropped * grad - p * (out . dout)
+// in the place of scores and gradients.
+HWY_INLINE void softmax_backward(const AttentionHead& head, std::int64_t t, std::int64_t own,
+                                 float logsumexp, float out_dot, float* scores, float* grads) {
+  const DropRow drop_row(head.drop, t);
+  const float* bias = head.bias ? head.bias - t : nullptr;
+  const V lse = hn::Set(f32, logsumexp), pull = hn::Set(f32, out_dot);
+  each_vector(own, [&](std::size_t j, auto chunk) HWY_ATTR {
+    V score = chunk.load(scores + j);
+    if (bias) score = hn::Add(score, chunk.load(bias + j));
+    const V p = exp(hn::Sub(score, lse));
+    const V dropped = drop_row(p, first_element(head) + j);
+    const V grad = hn::Mul(dropped, chunk.load(grads + j));
+    chunk.store(dropped, scores + j);
+    chunk.store(hn::NegMulAdd(p, pull, grad), grads + j);
+  });
+}
+
+void attention_backward(const AttentionHead& head, In q, In k, In v, In out, In logsumexp, In dout,
+                        Out dq, Out dk, Out dv, float* grad_bias, float* scratch) {
+  const std::int64_t stride = padded(head.key_len), d_kv = head.d_kv;
+  const Out keys{scratch, stride};  // [d_kv, key_len], as values
+  const Out values{keys.data + d_kv * stride, stride};
+  const Out probs{values.data + d_kv * stride, stride};
+  const Out grads{probs.data + kQueryBlock * stride, stride};
+  transpose(head.key_len, d_kv, k, keys);
+  transpose(head.key_len, d_kv, v, values);
+  for (std::int64_t j = 0; j < head.key_len; ++j) {
+    std::fill_n(dk[j], d_kv, 0.0f);
+    std::fill_n(dv[j], d_kv, 0.0f);
+  }
+  for (std::int64_t begin = 0; begin < head.query_len; begin += kQueryBlock) {
+    const std::int64_t count = std::min(kQueryBlock, head.query_len - begin);
+    const std::int64_t seen = visible(head, begin + count - 1);
+    const In q_block = from_row(q, begin), dout_block = from_row(dout, begin);
+    multiply<false>(count, padded(seen), d_kv, plain(q_block), keys, probs);
+    multiply<false>(count, padded(seen), d_kv, plain(dout_block), values, grads);
+    for (std::int64_t i = 0; i < count; ++i) {
+      const std::int64_t t = begin + i, own = visible(head, t);
+      softmax_backward(head, t, own, *logsumexp[t], dot_product(d_kv, out[t], dout[t]), probs[i],
+                       grads[i]);
+      std::fill(probs[i] + own, probs[i] + seen, 0.0f);
+      std::fill(grads[i] + own, grads[i] + seen, 0.0f);
+      if (grad_bias) add_row(own, grads[i], grad_bias - t);
+    }
+    multiply<false>(count, d_kv, seen, plain(grads), k, from_row(dq, begin));
+    multiply<true>(seen, d_kv, count, transposed(grads), q_block, dk);
+    multiply<true>(seen, d_kv, count, transposed(probs), dout_block, dv);
+  }
+}
+
+void attention_probs(const AttentionHead& head, In q, In k, In logsumexp, Out probs) {
+  for (std::int64_t t = 0; t < head.query_len; ++t) {
+    const std::int64_t own = visible(head, t);
+    float* p = probs[t];
+    dot_rows(own, head.d_kv, q[t], k, p);
+    if (head.bias) add_row(own, head.bias - t, p);
+    exp_and_sum(own, p, *logsumexp[t], p);
+    std::fill(p + own, p + head.key_len, 0.0f);
+  }
+}
+
+// y [d] = p [n] . x [n, d], four vectors of y at a time.
+HWY_INLINE void weighted_sum(std::int64_t n, std::int64_t d, const float* p, In x, float* y) {
+  const std::int64_t step = static_cast<std::int64_t>(lanes());
+  std::int64_t c = 0;
+  for (; c + 4 * step <= d; c += 4 * step) {
+    V s0 = hn::Zero(f32), s1 = s0, s2 = s0, s3 = s0;
+    for (std::int64_t j = 0; j < n; ++j) {
+      const V weight = hn::Set(f32, p[j]);
+      const float* row = x[j] + c;
+      s0 = hn::MulAdd(weight, hn::LoadU(f32, row), s0);
+      s1 = hn::MulAdd(weight, hn::LoadU(f32, row + step), s1);
+      s2 = hn::MulAdd(weight, hn::LoadU(f32, row + 2 * step), s2);
+      s3 = hn::MulAdd(weight, hn::LoadU(f32, row + 3 * step), s3);
+    }
+    hn::StoreU(s0, f32, y + c), hn::StoreU(s1, f32, y + c + step);
+    hn::StoreU(s2, f32, y + c + 2 * step), hn::StoreU(s3, f32, y + c + 3 * step);
+  }
+  each_vector(d - c, [&](std::size_t i, auto chunk) HWY_ATTR {
+    V s = hn::Zero(f32);
+    for (std::int64_t j = 0; j < n; ++j)
+      s = hn::MulAdd(hn::Set(f32, p[j]), chunk.load(x[j] + c + i), s);
+    chunk.store(s, y + c + i);
+  });
+}
+
+void attention_step(std::int64_t num_heads, std::int64_t d_kv, std::int64_t key_count,
+                    const float* q, In k, In v, In bias, float* out, float* scratch) {
+  for (std::int64_t h = 0; h < num_heads; ++h) {
+    const std::int64_t column = h * d_kv;
+    dot_rows(key_count, d_kv, q + column, {k.data + column, k.stride}, scratch);
+    if (bias) add_row(key_count, bias[h] - (key_count - 1), scratch);
+    softmax_row(key_count, scratch, scratch);
+    weighted_sum(key_count, d_kv, scratch, {v.data + column, v.stride}, out + column);
+  }
+}
+
+}  // namespace HWY_NAMESPACE
+}  // namespace switchyard::simd
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace switchyard::simd {
+
+HWY_EXPORT(attention);
+HWY_EXPORT(attention_backward);
+HWY_EXPORT(attention_probs);
+HWY_EXPORT(attention_step);
+
+std::int64_t attention_scratch(std::int64_t query_len, std::int64_t key_len, std::int64_t d_kv) {
+  (void)query_len;
+  return padded(key_len) * 2 * (d_kv + kQueryBlock);
+}
+
+void attention(const AttentionHead& head, In q, In k, In v, Out out, Out logsumexp,
+               float* scratch) {
+  HWY_DYNAMIC_DISPATCH(attention)(head, q, k, v, out, logsumexp, scratch);
+}
+
+void attention_backward(const AttentionHead& head, In q, In k, In v, In out, In logsumexp, In dout,
+                        Out dq, Out dk, Out dv, float* grad_bias, float* scratch) {
+  HWY_DYNAMIC_DISPATCH(attention_backward)
+  (head, q, k, v, out, logsumexp, dout, dq, dk, dv, grad_bias, scratch);
+}
+
+void attention_probs(const AttentionHead& head, In q, In k, In logsumexp, Out probs) {
+  HWY_DYNAMIC_DISPATCH(attention_probs)(head, q, k, logsumexp, probs);
+}
+
+void attention_step(std::int64_t num_heads, std::int64_t d_kv, std::int64_t key_count,
+                    const float* q, In k, In v, In bias, float* out, float* scratch) {
+  HWY_DYNAMIC_DISPATCH(attention_step)
+  (num_heads, d_kv, key_count, q, k, v, bias, out, scratch);
+}
+
+std::int64_t attention_step_scratch(std::int64_t num_heads, std::int64_t key_count) {
+  (void)num_heads;
+  return padded(key_count);
+}
+
+}  // namespace switchyard::simd
+#endif

@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+// The loops over one row that all kernels share: whole vectors, then the rest as a part of one.
+// Nothing past the row is read or written. Included once for each target (Highway's -inl.h form).
+#if defined(SWITCHYARD_SIMD_COMMON_INL_H_) == defined(HWY_TARGET_TOGGLE)
+#ifdef SWITCHYARD_SIMD_COMMON_INL_H_
+#undef SWITCHYARD_SIMD_COMMON_INL_H_
+#else
+#define SWITCHYARD_SIMD_COMMON_INL_H_
+#endif
+
+#include <cstddef>
+#include <cstdint>
+
+#include "hwy/highway.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace switchyard::simd::HWY_NAMESPACE {
+namespace hn = hwy::HWY_NAMESPACE;
+
+using F32 = hn::ScalableTag<float>;
+using V = hn::Vec<F32>;
+constexpr F32 f32{};
+
+inline std::size_t lanes() { return hn::Lanes(f32); }
+
+// A whole vector of a row.
+struct Whole {
+  V load(const float* p) const { return hn::LoadU(f32, p); }
+  void store(V v, float* p) const { hn::StoreU(v, f32, p); }
+  V or_zero(V v) const { return v; }
+};
+
+// The first `count` lanes of a vector, 0 < count < lanes: the end of a row. Loads zeros elsewhere.
+// Below AVX2 a masked load touches the memory of all lanes, so there it goes through a buffer.
+struct Part {
+  std::size_t count;
+
+  V or_zero(V v) const { return hn::IfThenElseZero(hn::FirstN(f32, count), v); }
+#if HWY_ARCH_X86 && HWY_TARGET <= HWY_AVX2
+  V load(const float* p) const { return hn::MaskedLoad(hn::FirstN(f32, count), f32, p); }
+  void store(V v, float* p) const { hn::BlendedStore(v, hn::FirstN(f32, count), f32, p); }
+#else
+  V load(const float* p) const {
+    HWY_ALIGN float buffer[hn::MaxLanes(f32)] = {};
+    for (std::size_t i = 0; i < count; ++i) buffer[i] = p[i];
+    return hn::Load(f32, buffer);
+  }
+  void store(V v, float* p) const {
+    HWY_ALIGN float buffer[hn::MaxLanes(f32)];
+    hn::Store(v, f32, buffer);
+    for (std::size_t i = 0; i < count; ++i) p[i] = buffer[i];
+  }
+#endif
+};
+
+// Calls f(i, Whole or Part) for the vectors of n elements, first to last.
+template <class F>
+HWY_INLINE void each_vector(std::int64_t n, F&& f) {
+  const std::size_t size = static_cast<std::size_t>(n), step = lanes();
+  std::size_t i = 0;
+  for (; i + step <= size; i += step) f(i, Whole{});
+  if (i < size) f(i, Part{size - i});
+}
+
+// The sum of n terms: f(sum, i, chunk) returns `sum` with the terms of the chunk added, lanes past
+// the end with zeros. Four partial sums, so that additions overlap; added in a fixed order.
+template <class F>
+HWY_INLINE float sum_over(std::int64_t n, F&& f) {
+  const std::size_t size = static_cast<std::size_t>(n), step = lanes();
+  V s0 = hn::Zero(f32), s1 = s0, s2 = s0, s3 = s0;
+  std::size_t i = 0;
+  for (; i + 4 * step <= size; i += 4 * step) {
+    s0 = f(s0, i, Whole{});
+    s1 = f(s1, i + step, Whole{});
+    s2 = f(s2, i + 2 * step, Whole{});
+    s3 = f(s3, i + 3 * step, Whole{});
+  }
+  for (; i + step <= size; i += step) s0 = f(s0, i, Whole{});
+  if (i < size) s1 = f(s1, i, Part{size - i});
+  return hn::GetLane(hn::SumOfLanes(f32, hn::Add(hn::Add(s0, s1), hn::Add(s2, s3))));
+}
+
+HWY_INLINE float dot_product(std::int64_t n, const float* x, const float* y) {
+  return sum_over(n, [&](V sum, std::size_t i, auto chunk) HWY_ATTR {
+    return hn::MulAdd(chunk.load(x + i), chunk.load(y + i), sum);
+  });
+}
+
+}  // namespace switchyard::simd::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#endif

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+// random_u32 of src/core/rng.h, one element per lane, and the dropout of a row with it.
+#if defined(SWITCHYARD_SIMD_DROPOUT_INL_H_) == defined(HWY_TARGET_TOGGLE)
+#ifdef SWITCHYARD_SIMD_DROPOUT_INL_H_
+#undef SWITCHYARD_SIMD_DROPOUT_INL_H_
+#else
+#define SWITCHYARD_SIMD_DROPOUT_INL_H_
+#endif
+
+#include "simd/common-inl.h"
+#include "simd/dropout.h"
+#include "src/core/rng.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace switchyard::simd::HWY_NAMESPACE {
+
+using U32 = hn::RebindToUnsigned<F32>;
+using VU = hn::Vec<U32>;
+constexpr U32 u32{};
+
+// random_u32(key, first), random_u32(key, first + 1), ...
+HWY_INLINE VU random_from(std::uint64_t key, std::uint32_t first) {
+  const auto set = [](std::uint64_t value)
+                       HWY_ATTR { return hn::Set(u32, static_cast<std::uint32_t>(value)); };
+  const VU i = hn::Iota(u32, first);
+  VU x = hn::Xor(hn::Mul(i, set(0x9E3779B1u)), set(key));
+  x = hn::Mul(hn::Xor(x, hn::ShiftRight<16>(x)), set(0x7FEB352Du));
+  x = hn::Xor(x, set(key >> 32));
+  x = hn::Mul(hn::Xor(x, hn::ShiftRight<15>(x)), set(0x846CA68Bu));
+  return hn::Xor(x, hn::ShiftRight<16>(x));
+}
+
+inline std::uint64_t tag_key(std::uint64_t stream, const std::int32_t* tag) {
+  return row_key(stream, static_cast<std::uint32_t>(tag[0]), static_cast<std::uint32_t>(tag[1]));
+}
+
+// The dropout of one row of a call.
+class DropRow {
+ public:
+  DropRow(const Dropout& drop, std::int64_t row) : on_(drop.rate > 0) {
+    if (!on_) return;
+    key_ = tag_key(drop.stream, drop.tags[drop.token_of_row ? *drop.token_of_row[row] : row]);
+    threshold_ = drop_threshold(drop.rate);
+    factor_ = 1.0f / (1.0f - drop.rate);
+  }
+
+  // x with the elements first, first + 1, ... of the row dropped or scaled.
+  HWY_INLINE V operator()(V x, std::size_t first) const {
+    if (!on_) return x;
+    const VU random = random_from(key_, static_cast<std::uint32_t>(first));
+    const auto dropped = hn::RebindMask(f32, hn::Lt(random, hn::Set(u32, threshold_)));
+    return hn::IfThenZeroElse(dropped, hn::Mul(x, hn::Set(f32, factor_)));
+  }
+
+ private:
+  bool on_;
+  std::uint64_t key_ = 0;
+  std::uint32_t threshold_ = 0;
+  float factor_ = 1;
+};
+
+}  // namespace switchyard::simd::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#endif

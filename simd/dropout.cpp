@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "simd/dropout.h"
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "simd/dropout.cpp"
+#include "hwy/foreach_target.h"  // first: includes this file again for each target
+#include "simd/dropout-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace switchyard::simd {
+namespace HWY_NAMESPACE {
+
+void dropout(std::int64_t rows, std::int64_t cols, const Dropout& drop, In x, Out y) {
+  for (std::int64_t r = 0; r < rows; ++r) {
+    const DropRow drop_row(drop, r);
+    const float* from = x[r];
+    float* to = y[r];
+    each_vector(cols, [&](std::size_t i, auto chunk)
+                          HWY_ATTR { chunk.store(drop_row(chunk.load(from + i), i), to + i); });
+  }
+}
+
+void add_dropout(std::int64_t rows, std::int64_t cols, const Dropout& drop, In x, In residual,
+                 Out y) {
+  for (std::int64_t r = 0; r < rows; ++r) {
+    const DropRow drop_row(drop, r);
+    const float* from = x[r];
+    const float* base = residual[r];
+    float* to = y[r];
+    each_vector(cols, [&](std::size_t i, auto chunk) HWY_ATTR {
+      chunk.store(hn::Add(chunk.load(base + i), drop_row(chunk.load(from + i), i)), to + i);
+    });
+  }
+}
+
+void jitter(std::int64_t rows, std::int64_t cols, float eps, std::uint64_t stream, IndexIn tags,
+            In x, Out y) {
+  // 1 + eps * (2 * u - 1) for u = (random >> 8) * 2^-24, as uniform_f32 of core/rng.h.
+  const V slope = hn::Set(f32, 2 * eps * 0x1p-24f), start = hn::Set(f32, 1 - eps);
+  for (std::int64_t r = 0; r < rows; ++r) {
+    const std::uint64_t key = tag_key(stream, tags[r]);
+    const float* from = x[r];
+    float* to = y[r];
+    each_vector(cols, [&](std::size_t i, auto chunk) HWY_ATTR {
+      const VU random = hn::ShiftRight<8>(random_from(key, static_cast<std::uint32_t>(i)));
+      const V u = hn::ConvertTo(f32, hn::BitCast(hn::RebindToSigned<F32>(), random));
+      chunk.store(hn::Mul(chunk.load(from + i), hn::MulAdd(u, slope, start)), to + i);
+    });
+  }
+}
+
+}  // namespace HWY_NAMESPACE
+}  // namespace switchyard::simd
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace switchyard::simd {
+
+HWY_EXPORT(dropout);
+HWY_EXPORT(add_dropout);
+HWY_EXPORT(jitter);
+
+void dropout(std::int64_t rows, std::int64_t cols, const Dropout& drop, In x, Out y) {
+  HWY_DYNAMIC_DISPATCH(dropout)(rows, cols, drop, x, y);
+}
+
+void add_dropout(std::int64_t rows, std::int64_t cols, const Dropout& drop, In x, In residual,
+                 Out y) {
+  HWY_DYNAMIC_DISPATCH(add_dropout)(rows, cols, drop, x, residual, y);
+}
+
+void jitter(std::int64_t rows, std::int64_t cols, float eps, std::uint64_t stream, IndexIn tags,
+            In x, Out y) {
+  HWY_DYNAMIC_DISPATCH(jitter)(rows, cols, eps, stream, tags, x, y);
+}
+
+}  // namespace switchyard::simd
+#endif

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "simd/targets.h"
+
+#include <algorithm>
+#include <cctype>
+#include <cstdint>
+#include <cstdlib>
+
+#include "hwy/highway.h"
+
+namespace switchyard::simd {
+namespace {
+
+// The targets that a cap by oneDNN's name forbids. On x86 a better target has a lower bit.
+[[maybe_unused]] std::int64_t forbidden_targets(const std::string& isa) {
+  if (isa == "SSE41" || isa == "AVX") return HWY_SSE4 - 1;
+  if (isa == "AVX2" || isa == "AVX2_VNNI" || isa == "AVX2_VNNI_2") return HWY_AVX2 - 1;
+  // Highway's next steps, AVX3_DL and AVX3_ZEN4, use more than any of these has.
+  if (isa == "AVX512_CORE" || isa == "AVX512_CORE_VNNI" || isa == "AVX512_CORE_BF16")
+    return HWY_AVX3 - 1;
+  return 0;
+}
+
+}  // namespace
+
+void apply_isa_cap() {
+#if HWY_ARCH_X86
+  const char* cap = std::getenv("ONEDNN_MAX_CPU_ISA");
+  if (!cap) cap = std::getenv("DNNL_MAX_CPU_ISA");
+  if (!cap) return;
+  std::string isa(cap);
+  std::transform(isa.begin(), isa.end(), isa.begin(),
+                 [](unsigned char c) { return static_cast<char>(std::toupper(c)); });
+  if (const std::int64_t forbidden = forbidden_targets(isa)) hwy::DisableTargets(forbidden);
+#endif
+}
+
+std::string target_name() {
+  const std::int64_t targets = hwy::SupportedTargets() & HWY_TARGETS;
+  return hwy::TargetName(targets & -targets);
+}
+
+}  // namespace switchyard::simd
