@@ -159,6 +159,16 @@ void Options::flag(std::string_view name, bool& value, std::string help) {
   entry.get = [&value] { return Values{value ? "true" : "false"}; };
 }
 
+void Options::flag_number(std::string_view name, std::int64_t& value, std::int64_t implied,
+                          std::int64_t min, std::int64_t max, std::string help) {
+  Entry& entry = add(name, "", std::move(help));
+  entry.is_flag = true;
+  entry.set = [&value, implied, min, max, key = entry.name](const Values& v) {
+    value = v.front() == "true" ? implied : parse_number<std::int64_t>(key, v.front(), min, max);
+  };
+  entry.get = [&value] { return Values{number_text(value)}; };
+}
+
 void Options::text(std::string_view name, std::string& value, std::string metavar,
                    std::string help) {
   Entry& entry = add(name, std::move(metavar), std::move(help));
@@ -307,18 +317,17 @@ void Options::apply(const std::map<std::string, Values>& found) {
   }
 }
 
-void Options::read_config(const std::filesystem::path& file) {
-  const std::string shown = escaped(file.string());
+std::map<std::string, Values> Options::read_yaml(const std::string& yaml, const std::string& shown,
+                                                 const std::filesystem::path& base) {
   YAML::Node root;
   try {
-    root = YAML::Load(read_file(file, 1 << 20));
+    root = YAML::Load(yaml);
   } catch (const YAML::Exception& e) {
     fail(ErrorKind::kUsage, shown, ":", e.mark.line + 1, ":", e.mark.column + 1, ": ", e.msg);
   }
-  if (root.IsNull()) return;
-  check(root.IsMap(), ErrorKind::kUsage, shown, ": expected lines of 'option: value'");
-  const auto base = std::filesystem::absolute(file).parent_path();
   std::map<std::string, Values> found;
+  if (root.IsNull()) return found;
+  check(root.IsMap(), ErrorKind::kUsage, shown, ": expected lines of 'option: value'");
   for (const auto& item : root) {
     const std::string where = shown + ":" + std::to_string(item.first.Mark().line + 1);
     with_context(where, [&] {
@@ -334,8 +343,22 @@ void Options::read_config(const std::filesystem::path& file) {
         for (auto& value : values)
           if (!value.empty()) value = resolve(base, value).string();
       check(found.emplace(entry.name, values).second, ErrorKind::kUsage, name, ": given twice");
-      apply({{entry.name, values}});
     });
+  }
+  return found;
+}
+
+void Options::read_config(const std::filesystem::path& file) {
+  const std::string shown = escaped(file.string());
+  const auto found =
+      read_yaml(read_file(file, 1 << 20), shown, std::filesystem::absolute(file).parent_path());
+  with_context(shown, [&] { apply(found); });
+}
+
+void Options::fill(const std::string& yaml, const std::string& shown) {
+  for (const auto& [name, values] : read_yaml(yaml, shown, {})) {
+    Entry& entry = find(name, name);
+    if (!entry.given) with_context(shown, [&] { entry.set(values); });
   }
 }
 

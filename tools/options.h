@@ -55,6 +55,9 @@ class Options {
 
   // `name` is "long" or "long,s". Each variable keeps its value where the option is not given.
   void flag(std::string_view name, bool& value, std::string help);  // --name, --name=false
+  // --name sets `implied`, --name=N sets N.
+  void flag_number(std::string_view name, std::int64_t& value, std::int64_t implied,
+                   std::int64_t min, std::int64_t max, std::string help);
   void text(std::string_view name, std::string& value, std::string metavar, std::string help);
   void path(std::string_view name, std::filesystem::path& value, std::string metavar,
             std::string help);
@@ -88,6 +91,10 @@ class Options {
   // number of threads and the log level.
   bool parse(int argc, const char* const* argv);
 
+  // After parse(): what is not given takes its value from this YAML text (a preset), which `shown`
+  // stands for in messages. given() stays false.
+  void fill(const std::string& yaml, const std::string& shown);
+
   // Whether the command line or a config file gave it.
   bool given(std::string_view name) const;
   // As counted by --threads, or default_threads().
@@ -111,6 +118,9 @@ class Options {
   static void check_count(const std::string& name, const Values& values, Count count);
   Entry& find(std::string_view name, std::string_view shown_as);
   Values normalised(int argc, const char* const* argv);
+  // Option names and values of a YAML map; relative paths in it start at `base`.
+  std::map<std::string, Values> read_yaml(const std::string& yaml, const std::string& shown,
+                                          const std::filesystem::path& base);
   void read_config(const std::filesystem::path& file);
   void apply(const std::map<std::string, Values>& found);
   std::string help() const;
