@@ -6,8 +6,10 @@
 #include <algorithm>
 #include <barrier>
 #include <map>
+#include <string>
 #include <thread>
 #include <tuple>
+#include <unordered_map>
 
 #include <dnnl.hpp>
 

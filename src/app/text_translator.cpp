@@ -55,9 +55,13 @@ std::size_t end_of_part(const Tokenizer& tokenizer, const Ids& ids, std::size_t 
 std::string score_text(float score) {
   char text[32];
   std::snprintf(text, sizeof(text), "%.6g", static_cast<double>(score));
-  // The decimal sign does not depend on the locale.
-  std::replace(text, text + sizeof(text), ',', '.');
   return text;
+}
+
+TranslatorOptions translator_options(const TextTranslatorOptions& options) {
+  TranslatorOptions result = options.translator;
+  result.search.scores = options.n_best || options.scores;
+  return result;
 }
 
 }  // namespace
@@ -91,7 +95,7 @@ TextTranslator::TextTranslator(const Model& model, const Tokenizer& tokenizer,
     : tokenizer_(tokenizer),
       vocab_size_(tokenizer.vocab_size()),
       options_(options),
-      translator_(model, options.translator) {
+      translator_(model, translator_options(options)) {
   check(options.max_input_length >= 2, ErrorKind::kUsage,
         "maximal input length: ", options.max_input_length, ", expected at least 2");
   check(options.long_input != LongInput::kSplit || !(options.n_best || options.scores),

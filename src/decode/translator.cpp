@@ -56,7 +56,10 @@ Translator::Translator(const Model& model, const TranslatorOptions& options)
 }
 
 std::vector<NBest> Translator::translate(const std::vector<Ids>& sources) {
-  const Batches batches = make_batches(sources, static_cast<std::size_t>(options_.mini_batch));
+  // A few sentences are shared out among all workers.
+  const std::size_t share = (sources.size() + contexts_.size() - 1) / contexts_.size();
+  const auto mini_batch = static_cast<std::size_t>(options_.mini_batch);
+  const Batches batches = make_batches(sources, std::min(mini_batch, share));
   std::vector<NBest> result(sources.size());
   std::atomic<std::size_t> next{0};
   std::exception_ptr error;

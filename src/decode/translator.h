@@ -19,7 +19,7 @@ struct TranslatorOptions {
   // Each worker is a thread with a batch and a Context of its own; all share the weights.
   int workers = 1;
   int threads = 1;               // inside one operation of one worker
-  std::int64_t mini_batch = 32;  // sentences
+  std::int64_t mini_batch = 32;  // sentences at most
   bool row_invariant = true;
 };
 

@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: Apache-2.0
+// switch-translate: text in, text out, line by line.
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <csignal>
+#include <cstdio>
+#include <iomanip>
+#include <sstream>
+#include <string>
+#include <system_error>
+#include <vector>
+
+#include "src/app/text_translator.h"
+#include "src/core/error.h"
+#include "src/core/log.h"
+#include "src/core/version.h"
+#include "src/text/corpus.h"
+#include "tools/options.h"
+
+namespace {
+
+using namespace switchyard;
+namespace fs = std::filesystem;
+
+constexpr const char* kTool = "switch-translate";
+// Lines read ahead also end at this many bytes: long lines do not fill the memory.
+constexpr std::size_t kReadAheadBytes = std::size_t{8} << 20;
+constexpr std::int64_t kAllOfTheBeam = 0;
+
+struct TranslateOptions {
+  fs::path model, input = "-", output = "-";
+  TextTranslatorOptions text;
+  std::int64_t n_best = kAllOfTheBeam;
+  std::int64_t maxi_batch = 100;
+  int workers = 0;
+  std::string long_input = "crop", compute_type = "auto", compat;
+  bool stat = false;
+};
+
+void declare(Options& options, TranslateOptions& o) {
+  SearchOptions& search = o.text.translator.search;
+  search.num_beams = 5;
+  options.group("Files");
+  options.path("model,m", o.model, "DIR",
+               "a model's folder, or a training run's, whose best model is taken");
+  options.path("input,i", o.input, "FILE", "one sentence a line; .gz is read too");
+  options.alias("--src", "input");
+  options.path("output,o", o.output, "FILE", "one line for each line read; must not exist yet");
+  options.alias("--out", "output");
+  options.group("Search");
+  options.number("beam-size,b", search.num_beams, 1, 1024,
+                 "hypotheses searched side by side; 1: greedy");
+  options.number("normalize,n", search.length_penalty, -100, 100,
+                 "score = sum of log-probabilities / length^N");
+  options.alias("--length-penalty", "normalize");
+  options.alias("--lenpen", "normalize");
+  options.flag("early-stopping", search.early_stopping,
+               "end a sentence once as many hypotheses as the beam have ended");
+  options.number("max-output-length", search.max_new_tokens, 1, 1 << 20,
+                 "tokens of a translation, the end counted");
+  options.alias("--max-decoding-length", "max-output-length");
+  options.choice(
+      "compat", o.compat, {"hf"},
+      "hf: the model's expert_capacity binds in the encoder, as Hugging Face's generate()");
+  options.group("Input and output");
+  options.number("max-input-length", o.text.max_input_length, 2, 1 << 20,
+                 "tokens of a line, the end counted");
+  options.choice("long-input", o.long_input, {"crop", "split", "error"},
+                 "what becomes of a longer line");
+  options.flag_number("n-best", o.n_best, kAllOfTheBeam, 1, 1024,
+                      "--n-best[=K]: the K best (all of the beam) as 'line ||| text ||| score'");
+  options.flag("scores", o.text.scores, "'text ||| score'");
+  options.group("Speed");
+  options.number("mini-batch", o.text.translator.mini_batch, 1, 65536, "sentences in a batch");
+  options.number("maxi-batch", o.maxi_batch, 1, 65536, "batches read ahead and sorted by length");
+  options.number("workers", o.workers, 0, 1024,
+                 "batches at a time, which share --threads; 0: one for each thread");
+  options.choice("compute-type", o.compute_type, {"auto", "float32", "bfloat16"},
+                 "the type of numbers matmuls work on");
+  options.flag("stat", o.stat, "print lines, tokens and speed as it goes, not only at the end");
+}
+
+// What the command line leaves open: the model's generation_config.json, then our defaults.
+void complete(const Options& options, const TextModel& model, TranslateOptions& o) {
+  const GenerationConfig& generation = model.loaded.generation;
+  TranslatorOptions& translator = o.text.translator;
+  SearchOptions& search = translator.search;
+  if (!options.given("beam-size"))
+    search.num_beams = generation.num_beams.value_or(search.num_beams);
+  if (!options.given("normalize"))
+    search.length_penalty = generation.length_penalty.value_or(search.length_penalty);
+  if (!options.given("early-stopping"))
+    search.early_stopping = generation.early_stopping.value_or(search.early_stopping);
+  if (!options.given("max-output-length"))
+    search.max_new_tokens = generation.max_new_tokens.value_or(search.max_new_tokens);
+
+  o.text.n_best = options.given("n-best");
+  if (o.text.n_best)
+    search.num_return_sequences = o.n_best == kAllOfTheBeam ? search.num_beams : o.n_best;
+  o.text.long_input = o.long_input == "crop"    ? LongInput::kCrop
+                      : o.long_input == "split" ? LongInput::kSplit
+                                                : LongInput::kError;
+  if (o.compat == "hf") search.capacity.expert_capacity = model.model().config().expert_capacity;
+  translator.workers = o.workers > 0 ? o.workers : options.threads();
+  translator.threads = std::max(1, options.threads() / translator.workers);
+}
+
+// stdout becomes the file. A file that holds something is not written over.
+void redirect_stdout(const fs::path& output, const fs::path& input) {
+  const std::string name = escaped(output.string());
+  std::error_code none;
+  check(!fs::is_directory(output, none), ErrorKind::kUsage, name, ": is a folder, expected a file");
+  check(!fs::equivalent(output, input == "-" ? "/dev/stdin" : input, none), ErrorKind::kUsage, name,
+        ": is the input too");
+  check(!fs::is_regular_file(output, none) || fs::file_size(output, none) == 0, ErrorKind::kUsage,
+        name, ": exists, expected a new file");
+  if (!std::freopen(output.c_str(), "w", stdout))
+    fail(ErrorKind::kRuntime, name,
+         ": cannot be opened for writing: ", std::generic_category().message(errno));
+}
+
+std::string with_commas(std::int64_t n) {
+  std::string text = std::to_string(n);
+  for (std::size_t i = text.size(); i > 3; i -= 3) text.insert(i - 3, ",");
+  return text;
+}
+
+std::string statistics(const TextTranslator::Counts& counts) {
+  std::ostringstream text;
+  text << std::fixed << std::setprecision(1) << with_commas(counts.lines)
+       << " lines : " << with_commas(counts.source_tokens)
+       << " source tokens : " << with_commas(counts.target_tokens) << " target tokens : Time "
+       << counts.seconds << "s : ";
+  const double rate =
+      counts.seconds > 0 ? static_cast<double>(counts.target_tokens) / counts.seconds : 0;
+  text << with_commas(static_cast<std::int64_t>(rate + 0.5)) << " tokens/s";
+  return text.str();
+}
+
+void translate_lines(LineReader& reader, TextTranslator& translator, const TranslateOptions& o) {
+  const auto most_lines = static_cast<std::size_t>(o.maxi_batch * o.text.translator.mini_batch);
+  std::vector<std::string> lines;
+  std::size_t bytes = 0;
+  std::string line;
+  bool more = true;
+  while (more) {
+    more = reader.next(line);
+    if (more) {
+      bytes += line.size();
+      lines.push_back(line);
+      // Whoever sent the last line may be waiting for its translation.
+      if (lines.size() < most_lines && bytes < kReadAheadBytes && reader.ready()) continue;
+    }
+    for (const std::string& text : translator.translate(lines)) write_stdout(text + "\n");
+    flush_stdout();
+    if (o.stat && !lines.empty()) log_info(statistics(translator.counts()));
+    lines.clear();
+    bytes = 0;
+  }
+}
+
+int run(int argc, char** argv) {
+  TranslateOptions o;
+  Options options(kTool, "-m DIR [options] < TEXT > TRANSLATION",
+                  "Translates text line by line: as many lines come out as went in, in order.");
+  declare(options, o);
+  if (!options.parse(argc, argv)) return 0;
+  check(!o.model.empty(), ErrorKind::kUsage, "--model: missing, expected a folder");
+  check(o.compute_type != "bfloat16", ErrorKind::kUsage,
+        "--compute-type: bfloat16 translation is not part of this version, expected float32");
+
+  LineReader reader(o.input);
+  const TextModel model = load_text_model(o.model);
+  complete(options, model, o);
+  TextTranslator translator(model.model(), model.tokenizer, o.text);
+  if (o.output != "-") redirect_stdout(o.output, o.input);
+  // Whole lines only, also where a signal ends us.
+  std::setvbuf(stdout, nullptr, _IOLBF, std::size_t{1} << 16);
+  for (const int s : {SIGINT, SIGTERM}) std::signal(s, [](int signal) { _exit(128 + signal); });
+
+  log_info(std::string(kTool) + " " + std::string(version()) + " (" + backend_description() +
+           ", workers " + std::to_string(o.text.translator.workers) + " x threads " +
+           std::to_string(o.text.translator.threads) + ", float32) model " +
+           escaped(model.folder.string()) + ": " +
+           with_commas(parameter_count(model.model().config())) + " parameters, " +
+           with_commas(active_parameter_count(model.model().config())) + " active/token");
+  translate_lines(reader, translator, o);
+
+  const TextTranslator::Counts& counts = translator.counts();
+  if (counts.long_lines > 0)
+    log_warning(with_commas(counts.long_lines) + " lines longer than --max-input-length: " +
+                (o.text.long_input == LongInput::kSplit ? "split" : "cropped"));
+  if (counts.replaced > 0)
+    log_warning(with_commas(counts.replaced) +
+                " places of invalid UTF-8 replaced by U+FFFD, the first in line " +
+                std::to_string(counts.first_replaced_line));
+  log_info(statistics(counts));
+  return 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  return run_main(kTool, [&] { return run(argc, argv); });
+}
