@@ -24,6 +24,7 @@ Arena::~Arena() {
 
 void* Arena::take(std::size_t bytes) {
   bytes = round_up(std::max<std::size_t>(bytes, 1), kAlignment);
+  if (here_.block == 0 && here_.offset == 0 && blocks_.size() > 1) merge_blocks();
   while (here_.block < blocks_.size()) {
     const Block& block = blocks_[here_.block];
     if (here_.offset + bytes <= block.bytes) {
@@ -39,6 +40,14 @@ void* Arena::take(std::size_t bytes) {
   grown_bytes_ += size;
   here_ = {blocks_.size() - 1, bytes};
   return blocks_.back().data;
+}
+
+void Arena::merge_blocks() {
+  const std::size_t together = std::exchange(grown_bytes_, 0);
+  for (const Block& block : blocks_) source_.release(block.data, block.bytes);
+  blocks_.clear();
+  blocks_.push_back({static_cast<std::byte*>(source_.allocate(together)), together});
+  grown_bytes_ = together;
 }
 
 View Arena::make(std::int64_t rows, std::int64_t cols, DType dtype) {

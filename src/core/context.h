@@ -22,7 +22,9 @@ struct MemorySource {
 };
 
 // A bump allocator over blocks. Freed only by going back to a mark; after the largest batch has
-// been seen it no longer grows, which `grown_bytes` shows and a test asserts.
+// been seen it no longer grows, which `grown_bytes` shows and a test asserts. Several blocks become
+// one when the arena is next used from its start, so that no order of sizes fits worse than
+// another.
 class Arena {
  public:
   explicit Arena(MemorySource source) : source_(source) {}
@@ -50,6 +52,7 @@ class Arena {
     std::size_t bytes;
   };
   void* take(std::size_t bytes);
+  void merge_blocks();
 
   MemorySource source_;
   std::vector<Block> blocks_;
