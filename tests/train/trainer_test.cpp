@@ -1,0 +1,219 @@
+// SPDX-License-Identifier: Apache-2.0
+// The trainer and its parts: schedule, norm, AdamW against a scalar in double, accumulation,
+// steps skipped.
+#include "src/train/trainer.h"
+
+#include <cmath>
+#include <limits>
+#include <string>
+
+#include "src/core/error.h"
+#include "src/train/clip.h"
+#include "tests/support/catch.h"
+#include "tests/support/close.h"
+#include "tests/support/tiny_model.h"
+
+namespace switchyard {
+namespace {
+
+TEST_CASE("learning rates") {
+  Schedule s;
+  s.peak = 1;
+  s.warmup = 4;
+  SECTION("inverse square root: half the peak at half the warm-up, and at four times it") {
+    s.decay = Schedule::kInverseSqrt;
+    s.decay_start = 4;
+    CHECK(learning_rate(s, 1) == 0.25);
+    CHECK(learning_rate(s, 2) == 0.5);
+    CHECK(learning_rate(s, 4) == 1);
+    CHECK(learning_rate(s, 16) == 0.5);
+  }
+  SECTION("inverse square root that begins later than the warm-up ends") {
+    s.decay = Schedule::kInverseSqrt;
+    s.decay_start = 9;
+    CHECK(learning_rate(s, 9) == 1);
+    CHECK(learning_rate(s, 36) == 0.5);
+  }
+  SECTION("linear: zero at the last update and after it") {
+    s.decay = Schedule::kLinear;
+    s.last_update = 12;
+    CHECK(learning_rate(s, 4) == 1);
+    CHECK(learning_rate(s, 8) == 0.5);
+    CHECK(learning_rate(s, 12) == 0);
+    CHECK(learning_rate(s, 20) == 0);
+  }
+  SECTION("constant, no warm-up") {
+    s.decay = Schedule::kConstant;
+    s.warmup = 0;
+    CHECK(learning_rate(s, 1) == 1);
+    CHECK(learning_rate(s, 1000000) == 1);
+  }
+  CHECK(decay_from_name("linear") == Schedule::kLinear);
+  CHECK_THROWS_AS(decay_from_name("cosine"), Error);
+}
+
+TEST_CASE("the global norm and what clipping makes of it") {
+  const auto ctx = make_context({});
+  std::vector<float> host(1000);
+  double sum = 0;
+  for (std::size_t i = 0; i < host.size(); ++i) {
+    host[i] = 0.01f * static_cast<float>(i) - 3;
+    sum += double{host[i]} * double{host[i]};
+  }
+  const Tensor x(*ctx, 1, 1000);
+  upload(*ctx, host.data(), 1000, x);
+  CHECK(std::abs(global_norm(*ctx, x) - std::sqrt(sum)) < 1e-4);
+  CHECK(clip_scale(4, 1) == 0.25f);
+  CHECK(clip_scale(0.5f, 1) == 1);
+  CHECK(clip_scale(4, 0) == 1);
+  host[999] = std::numeric_limits<float>::infinity();
+  upload(*ctx, host.data(), 1000, x);
+  CHECK(!std::isfinite(global_norm(*ctx, x)));
+}
+
+// The encoder embeds by a table of its own, so that one bad row of it spoils only the batches that
+// have its token.
+ModelConfig dense_config() {
+  ModelConfig c = tiny_config();
+  c.tie_word_embeddings = false;
+  c.dropout_rate = 0;
+  return c;
+}
+
+TrainerOptions constant_rate(double rate) {
+  TrainerOptions options;
+  options.schedule.peak = rate;
+  options.schedule.decay = Schedule::kConstant;
+  options.clip_norm = 0;
+  return options;
+}
+
+TEST_CASE("three updates of AdamW, clipped and decayed, as a scalar in double") {
+  TinyModel tiny(dense_config());
+  TrainerOptions options = constant_rate(0.01);
+  options.adamw = {0.9f, 0.98f, 1e-6f, 0.1f};
+  options.clip_norm = 0.5f;
+  Trainer trainer(*tiny.ctx, tiny.model, tiny.values, options);
+  const HostBatch batch = random_batch(tiny.model.config(), {3, 5}, {4, 2}, 1);
+
+  const std::vector<float> start = tiny.read(tiny.values.flat());
+  std::vector<double> p(start.begin(), start.end()), m(p.size()), v(p.size());
+  for (int step = 1; step <= 3; ++step) {
+    // The gradient at the present values, by itself.
+    LossOptions loss;
+    loss.label_smoothing = options.label_smoothing;
+    loss.ce_scale = 1.0f / 6;
+    Pass pass;
+    pass.training = true;
+    fill(*tiny.ctx, 0, tiny.grads.flat());
+    compute_loss(*tiny.ctx, tiny.model, batch, pass, loss, &tiny.grads);
+    const std::vector<float> g = tiny.read(tiny.grads.flat());
+    double norm = 0;
+    for (const float x : g) norm += double{x} * double{x};
+    norm = std::sqrt(norm);
+    const double scale = norm > 0.5 ? 0.5 / norm : 1;
+    for (std::size_t i = 0; i < p.size(); ++i) {
+      m[i] = 0.9 * m[i] + 0.1 * scale * g[i];
+      v[i] = 0.98 * v[i] + 0.02 * scale * g[i] * scale * g[i];
+      const double m_hat = m[i] / (1 - std::pow(0.9, step));
+      const double v_hat = v[i] / (1 - std::pow(0.98, step));
+      p[i] -= 0.01 * (0.1 * p[i] + m_hat / (std::sqrt(v_hat) + 1e-6));
+    }
+    const StepResult result = trainer.step({batch});
+    CHECK(result.loss.target_tokens == 6);
+    CHECK(std::abs(result.grad_norm - norm) < 1e-4 * norm);
+    // An element whose gradient is near eps moves by a rate that rounding changes.
+    CHECK(close(tiny.read(tiny.values.flat()), p, 1e-4, 0) == "");
+  }
+  CHECK(trainer.counters().update == 3);
+}
+
+TEST_CASE("accumulated batches are one large batch, whatever their sizes") {
+  const ModelConfig config = dense_config();
+  const HostBatch large = random_batch(config, {3, 5, 2, 6}, {4, 2, 7, 1}, 1);
+  const auto part = [&](std::size_t begin, std::size_t end) {
+    HostBatch batch;
+    for (std::size_t i = begin; i < end; ++i) {
+      batch.source.push_back(large.source[i]);
+      batch.target.push_back(large.target[i]);
+      batch.sentence.push_back(large.sentence[i]);
+    }
+    return batch;
+  };
+  const auto train = [&](const std::vector<HostBatch>& batches, StepResult& result) {
+    TinyModel tiny(config);
+    Trainer trainer(*tiny.ctx, tiny.model, tiny.values, constant_rate(0.1));
+    for (int i = 0; i < 3; ++i) result = trainer.step(batches);
+    return tiny.read(tiny.values.flat());
+  };
+  StepResult one, three;
+  const std::vector<float> expected = train({large}, one);
+  const std::vector<float> actual = train({part(0, 2), part(2, 3), part(3, 4)}, three);
+  // Sums in another order; AdamW's first steps are of the size of the rate whatever the gradient.
+  CHECK(close(actual, expected, 1e-3, 0) == "");
+  CHECK(three.loss.target_tokens == one.loss.target_tokens);
+  CHECK(three.source_tokens == one.source_tokens);
+  CHECK(three.sentences == 4);
+  CHECK(std::abs(three.grad_norm - one.grad_norm) < 1e-3 * one.grad_norm);
+}
+
+TEST_CASE("a gradient that is not finite changes nothing; ten in a row end the run") {
+  TinyModel tiny(dense_config());
+  // Token 5 of the embedding that the head does not share.
+  const View row = tiny.values[tiny.model.shared].slice_rows(5, 1);
+  const std::vector<float> bad(static_cast<std::size_t>(row.cols),
+                               std::numeric_limits<float>::quiet_NaN());
+  upload(*tiny.ctx, bad.data(), row.cols, row);
+  TrainerOptions options = constant_rate(0.01);
+  options.exponential_smoothing = 0.1f;
+  Trainer trainer(*tiny.ctx, tiny.model, tiny.values, options);
+  const HostBatch good{{{2, 3, 1}}, {{3, 2, 1}}, {0}};
+  const HostBatch spoiled{{{2, 5, 1}}, {{3, 2, 1}}, {1}};
+
+  CHECK(!trainer.step({good}).skipped);
+  const auto state = [&] {
+    std::string bytes;
+    for (const View view : {tiny.values.flat(), trainer.optimizer().m.flat(),
+                            trainer.optimizer().v.flat(), trainer.averaged().flat()}) {
+      const std::vector<float> host = tiny.read(view);
+      bytes.append(reinterpret_cast<const char*>(host.data()), host.size() * sizeof(float));
+    }
+    return bytes;
+  };
+  const std::string before = state();
+  for (int i = 0; i < 9; ++i) CHECK(trainer.step({spoiled}).skipped);
+  CHECK(state() == before);
+  CHECK(trainer.counters().update == 1);
+  CHECK(trainer.counters().skipped == 9);
+
+  CHECK(!trainer.step({good}).skipped);  // the row of ten is broken
+  CHECK(trainer.counters().update == 2);
+  for (int i = 0; i < 9; ++i) trainer.step({spoiled});
+  try {
+    trainer.step({spoiled});
+    FAIL("ten skipped steps in a row were accepted");
+  } catch (const Error& e) {
+    CHECK(e.kind() == ErrorKind::kDiverged);
+  }
+}
+
+TEST_CASE("the running average follows, quickly at first") {
+  TinyModel tiny(dense_config());
+  TrainerOptions options = constant_rate(0.1);
+  options.exponential_smoothing = 0.5f;
+  Trainer trainer(*tiny.ctx, tiny.model, tiny.values, options);
+  const HostBatch batch = random_batch(tiny.model.config(), {3}, {4}, 1);
+  std::vector<double> average;
+  for (const float x : tiny.read(tiny.values.flat())) average.push_back(x);
+  for (int step = 1; step <= 12; ++step) {
+    trainer.step({batch});
+    const double share = std::max(0.5, 1 - (step + 1.0) / (step + 10.0));
+    const std::vector<float> now = tiny.read(tiny.values.flat());
+    for (std::size_t i = 0; i < now.size(); ++i) average[i] += share * (now[i] - average[i]);
+  }
+  CHECK(close(tiny.read(trainer.averaged().flat()), average, 1e-5, 0) == "");
+  CHECK(&trainer.averaged() != &trainer.params());
+}
+
+}  // namespace
+}  // namespace switchyard
