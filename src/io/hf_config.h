@@ -28,6 +28,8 @@ struct FileConfig {
   // Which layers are sparse stands in the file layer by layer, not as a step.
   bool encoder_layers_listed = false;
   bool decoder_layers_listed = false;
+  // Our own key: whether the two stacks' embeddings are parameters of their own or copies.
+  std::optional<bool> separate_embeddings;
   // The activation where the tensors show gated layers.
   Activation gated_act_fn = Activation::relu;
 };
@@ -40,6 +42,11 @@ GenerationConfig read_generation_config(const std::filesystem::path& path, Model
 // layers is written as "t5". A warning names what Hugging Face cannot express.
 std::string config_text(const ModelConfig& config);
 std::string generation_config_text(const ModelConfig& config, const GenerationConfig& generation);
+
+// What makes AutoTokenizer load spiece.model as T5's tokenizer does, `sentinels` <extra_id_N>
+// behind its pieces.
+std::string tokenizer_config_text(std::int64_t sentinels);
+std::string special_tokens_map_text();
 
 // The name of a parameter in a file of this model_type: T5's feed-forwards are DenseReluDense.
 std::string file_name_of(const std::string& param_name, const std::string& model_type);

@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "src/io/checkpoint.h"
+
+#include <zlib.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <nlohmann/json.hpp>
+
+#include "src/core/error.h"
+#include "src/core/file.h"
+#include "src/core/log.h"
+#include "src/io/json.h"
+#include "src/io/safetensors.h"
+
+namespace switchyard {
+
+namespace {
+
+using nlohmann::json;
+
+constexpr const char* kChecksums = "checksums.json";
+constexpr const char* kOptimizer = "optimizer.safetensors";
+constexpr const char* kTrainerState = "trainer_state.json";
+
+std::vector<std::int64_t> shape_of(const Param& param) {
+  if (param.vector) return {param.cols};
+  return {param.rows, param.cols};
+}
+
+// CRC-32 as eight hexadecimal digits: finds every change of up to 32 bits in a row.
+std::string checksum_of(std::span<const std::byte> bytes) {
+  const uLong crc = crc32_z(0, reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size());
+  char text[9];
+  std::snprintf(text, sizeof(text), "%08lx", crc);
+  return text;
+}
+
+void write_checksums(const fs::path& folder) {
+  json files = json::object();
+  for (const fs::directory_entry& entry : fs::directory_iterator(folder)) {
+    const MappedFile file(entry.path());
+    files[entry.path().filename().native()] = {{"bytes", file.bytes().size()},
+                                               {"crc32", checksum_of(file.bytes())}};
+  }
+  write_file_durably(folder / kChecksums, json{{"files", files}}.dump(2) + "\n");
+}
+
+// Throws Error for the first file that is not as it was written.
+void verify(const fs::path& folder) {
+  const fs::path path = folder / kChecksums;
+  const json checksums = read_json_object(path);
+  const auto files = checksums.find("files");
+  check(files != checksums.end() && files->is_object(), ErrorKind::kData, escaped(path.native()),
+        ": no list of files");
+  for (const auto& [name, expected] : files->items()) {
+    const MappedFile file(folder / name);
+    const json found = {{"bytes", file.bytes().size()}, {"crc32", checksum_of(file.bytes())}};
+    if (found != expected)
+      fail(ErrorKind::kData, escaped(file.path().native()), ": bytes and checksum ",
+           escaped(found.dump()), ", expected ", escaped(expected.dump()));
+  }
+}
+
+// The tensors of `values`, in their files' names, after `prefix`.
+void fill(Context& ctx, const SafetensorsFile& file, const std::string& prefix, const Model& model,
+          const ParamBuffer& values, std::vector<float>& host) {
+  const std::string model_type = written_model_type(model.config());
+  model.each_param([&](const Param& param) {
+    const std::string name = prefix + file_name_of(param.name, model_type);
+    const StoredTensor& tensor = file.at(name);
+    if (tensor.shape != shape_of(param))
+      fail(ErrorKind::kData, escaped(file.path().native()), ": tensor ", escaped(name), ": shape ",
+           shape_text(tensor.shape), ", expected ", shape_text(shape_of(param)),
+           " by this run's model");
+    host.resize(static_cast<std::size_t>(param.size()));
+    read_f32(name, tensor, host);
+    upload(ctx, host.data(), param.size(), values[param]);
+  });
+}
+
+}  // namespace
+
+void save_checkpoint(Context& ctx, const fs::path& folder, const CheckpointParts& parts,
+                     const json& trainer_state) {
+  write_folder_durably(folder, [&](const fs::path& temporary) {
+    save_model(ctx, temporary, parts.model, parts.values, parts.generation);
+    std::vector<float> host;
+    std::vector<TensorToWrite> tensors;
+    const std::string model_type = written_model_type(parts.model.config());
+    for (const StateBuffer& buffer : parts.state)
+      parts.model.each_param([&](const Param& param) {
+        tensors.push_back({buffer.name + "/" + file_name_of(param.name, model_type),
+                           shape_of(param), [&ctx, &host, &param, values = buffer.values] {
+                             host.resize(static_cast<std::size_t>(param.size()));
+                             download(ctx, (*values)[param], host.data(), param.size());
+                             return std::span<const float>(host);
+                           }});
+      });
+    write_safetensors(temporary / kOptimizer, std::move(tensors));
+    write_file_durably(temporary / kTrainerState, trainer_state.dump(2) + "\n");
+    if (parts.add_files) parts.add_files(temporary);
+    write_checksums(temporary);
+  });
+}
+
+bool checkpoint_is_whole(const fs::path& folder, std::string& problem) {
+  try {
+    verify(folder);
+    return true;
+  } catch (const Error& e) {
+    problem = e.what();
+    return false;
+  }
+}
+
+json load_checkpoint(Context& ctx, const fs::path& folder, const Model& model,
+                     const ParamBuffer& values, const std::vector<StateBuffer>& state) {
+  verify(folder);
+  json trainer_state = read_json_object(folder / kTrainerState);
+  const SafetensorsFile weights(folder / "model.safetensors");
+  const SafetensorsFile optimizer(folder / kOptimizer);
+  std::size_t parameters = 0;
+  model.each_param([&](const Param&) { ++parameters; });
+  check(optimizer.tensors().size() == parameters * state.size(), ErrorKind::kData,
+        escaped(optimizer.path().native()), ": ", optimizer.tensors().size(), " tensors, expected ",
+        parameters * state.size(), " for this run's model and optimizer");
+  std::vector<float> host;
+  fill(ctx, weights, "", model, values, host);
+  for (const StateBuffer& buffer : state)
+    fill(ctx, optimizer, buffer.name + "/", model, *buffer.values, host);
+  return trainer_state;
+}
+
+fs::path newest_whole_checkpoint(const std::vector<fs::path>& folders) {
+  std::string problem;
+  for (auto folder = folders.rbegin(); folder != folders.rend(); ++folder) {
+    if (checkpoint_is_whole(*folder, problem)) return *folder;
+    log_warning("damaged checkpoint passed over: " + problem);
+  }
+  check(folders.empty(), ErrorKind::kData, folders.size(),
+        " checkpoints, all damaged; the oldest: ", problem);
+  return {};
+}
+
+}  // namespace switchyard

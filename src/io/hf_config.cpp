@@ -1,0 +1,435 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "src/io/hf_config.h"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <nlohmann/json.hpp>
+#include <string_view>
+#include <vector>
+
+#include "src/core/error.h"
+#include "src/core/log.h"
+#include "src/io/json.h"
+
+namespace switchyard {
+
+namespace {
+
+using nlohmann::json;
+
+// Of our own keys; a file with a larger one was written by a newer version.
+constexpr std::int64_t kFormatVersion = 1;
+// Beyond this validate() refuses the number of layers; nothing is sized by it before.
+constexpr std::int64_t kMaxLayers = 1 << 10;
+
+// Fields that are read, or that say nothing about the computation.
+constexpr std::array<std::string_view, 51> kKnownFields = {
+    "_name_or_path",
+    "add_cross_attention",
+    "add_router_probs",
+    "architectures",
+    "bos_token_id",
+    "classifier_dropout",
+    "d_ff",
+    "d_kv",
+    "d_model",
+    "decoder_sparse_step",
+    "decoder_start_token_id",
+    "dense_act_fn",
+    "dropout_rate",
+    "dtype",
+    "encoder_sparse_step",
+    "eos_token_id",
+    "expert_capacity",
+    "feed_forward_proj",
+    "gradient_checkpointing",
+    "initializer_factor",
+    "is_decoder",
+    "is_encoder_decoder",
+    "is_gated_act",
+    "layer_norm_epsilon",
+    "model_type",
+    "n_positions",
+    "num_decoder_layers",
+    "num_experts",
+    "num_heads",
+    "num_layers",
+    "num_sparse_decoder_layers",
+    "num_sparse_encoder_layers",
+    "output_past",
+    "pad_token_id",
+    "relative_attention_max_distance",
+    "relative_attention_num_buckets",
+    "router_aux_loss_coef",
+    "router_bias",
+    "router_dtype",
+    "router_ignore_padding_tokens",
+    "router_jitter_noise",
+    "router_type",
+    "router_z_loss_coef",
+    "scale_decoder_outputs",
+    "switchyard",
+    "task_specific_params",
+    "tie_word_embeddings",
+    "torch_dtype",
+    "transformers_version",
+    "use_cache",
+    "vocab_size",
+};
+
+static_assert(std::is_sorted(kKnownFields.begin(), kKnownFields.end()));
+
+bool is_null(const json& object, const char* key) {
+  const auto found = object.find(key);
+  return found != object.end() && found->is_null();
+}
+
+void note_unknown_fields(const json& object) {
+  std::string unknown;
+  for (const auto& [key, value] : object.items())
+    if (!std::binary_search(kKnownFields.begin(), kKnownFields.end(), key))
+      unknown += (unknown.empty() ? "" : ", ") + key;
+  if (!unknown.empty()) log_verbose("config.json: not used: " + escaped(unknown));
+}
+
+// T5's feed_forward_proj: "ACT" or "gated-ACT", where "gated-gelu" means gelu_new
+// (configuration_t5.py).
+Activation parse_feed_forward_proj(const std::string& text, bool& gated) {
+  constexpr std::string_view kGated = "gated-";
+  gated = text.compare(0, kGated.size(), kGated) == 0;
+  if (text == "gated-gelu") return Activation::gelu_new;
+  return with_context("feed_forward_proj", [&] {
+    return activation_from_name(gated ? text.substr(kGated.size()) : text);
+  });
+}
+
+std::string feed_forward_proj(const ModelConfig& config) {
+  if (!config.is_gated_act) return activation_name(config.dense_act_fn);
+  if (config.dense_act_fn == Activation::gelu_new) return "gated-gelu";
+  if (config.dense_act_fn == Activation::gelu)
+    log_warning(
+        "Hugging Face has no gated feed-forward with the exact gelu; it will compute "
+        "gelu_new instead");
+  return "gated-" + activation_name(config.dense_act_fn);
+}
+
+// Which of `layers` blocks are sparse, by the fields of one stack; empty where `layers` is out of
+// range, which validate() will say.
+std::vector<bool> placed_by_step(const json& object, std::int64_t layers, const char* count_key,
+                                 const char* step_key) {
+  std::int64_t count = 3;  // Hugging Face's default
+  get_field(object, count_key, count);
+  check(count >= 0 && count <= kMaxLayers, ErrorKind::kData, count_key, ": ", count,
+        ", expected 0 to ", kMaxLayers);
+  std::int64_t step = count > 0 ? layers / count : layers;
+  if (get_field(object, step_key, step))
+    check(step >= 0 && step <= kMaxLayers, ErrorKind::kData, step_key, ": ", step,
+          ", expected 0 to ", kMaxLayers);
+  if (layers < 1 || layers > kMaxLayers) return {};
+  return sparse_layers_by_step(layers, step);
+}
+
+// Our own list of sparse layers, where there is one: for placements that no step expresses.
+bool read_layer_list(const json& ours, const char* key, std::vector<bool>& sparse) {
+  const auto list = ours.find(key);
+  if (list == ours.end()) return false;
+  check(list->is_array(), ErrorKind::kData, "switchyard.", key, ": expected an array of layers");
+  std::fill(sparse.begin(), sparse.end(), false);
+  for (const json& layer : *list) {
+    const bool ok = layer.is_number_unsigned() && layer.get<std::uint64_t>() < sparse.size();
+    check(ok, ErrorKind::kData, "switchyard.", key, ": ", escaped(layer.dump()),
+          ", expected layers from 0 to below ", sparse.size());
+    sparse[layer.get<std::size_t>()] = true;
+  }
+  return true;
+}
+
+// The step by which Hugging Face makes this placement; where there is none, the next best.
+std::int64_t sparse_step(const std::vector<bool>& sparse) {
+  const auto layers = static_cast<std::int64_t>(sparse.size());
+  const auto count = std::count(sparse.begin(), sparse.end(), true);
+  if (count == 0) return 0;
+  const std::int64_t usual = layers / count;
+  if (sparse_layers_by_step(layers, usual) == sparse) return usual;
+  for (std::int64_t step = 1; step <= layers; ++step)
+    if (sparse_layers_by_step(layers, step) == sparse) return step;
+  return usual;
+}
+
+// Writes which layers of a stack ("encoder") are sparse: by step, and layer by layer under our own
+// key where no step tells it.
+void write_placement(const std::vector<bool>& sparse, const std::string& stack, json& out) {
+  const std::int64_t step = sparse_step(sparse);
+  out[stack + "_sparse_step"] = step;
+  out["num_sparse_" + stack + "_layers"] = std::count(sparse.begin(), sparse.end(), true);
+  if (sparse_layers_by_step(static_cast<std::int64_t>(sparse.size()), step) == sparse) return;
+  json list = json::array();
+  for (std::size_t i = 0; i < sparse.size(); ++i)
+    if (sparse[i]) list.push_back(i);
+  out["switchyard"][stack + "_sparse_layers"] = list;
+  log_warning("Hugging Face's config.json cannot express which layers of the " + stack +
+              " are sparse; only this program will read the model right");
+}
+
+// A float as the decimal number that means it, 0.1 instead of 0.10000000149011612.
+double shortest(float value) {
+  char text[32];
+  const auto end = std::to_chars(text, text + sizeof(text), value).ptr;
+  double number = 0;
+  std::from_chars(text, end, number);
+  return number;
+}
+
+json special_tokens() {
+  return {{"eos_token", "</s>"}, {"pad_token", "<pad>"}, {"unk_token", "<unk>"}};
+}
+
+void read_shared_fields(const json& object, ModelConfig& c) {
+  get_field(object, "vocab_size", c.vocab_size);
+  get_field(object, "d_model", c.d_model);
+  get_field(object, "d_kv", c.d_kv);
+  get_field(object, "d_ff", c.d_ff);
+  get_field(object, "num_heads", c.num_heads);
+  get_field(object, "num_layers", c.num_layers);
+  if (is_null(object, "num_decoder_layers"))
+    c.num_decoder_layers = c.num_layers;
+  else if (!get_field(object, "num_decoder_layers", c.num_decoder_layers) && c.model_type == "t5")
+    c.num_decoder_layers = c.num_layers;
+  get_field(object, "relative_attention_num_buckets", c.relative_attention_num_buckets);
+  get_field(object, "relative_attention_max_distance", c.relative_attention_max_distance);
+  get_field(object, "dropout_rate", c.dropout_rate);
+  get_field(object, "initializer_factor", c.initializer_factor);
+  get_field(object, "layer_norm_epsilon", c.layer_norm_epsilon);
+  get_field(object, "pad_token_id", c.pad_token_id);
+  get_field(object, "eos_token_id", c.eos_token_id);
+  c.decoder_start_token_id = c.pad_token_id;
+  if (!is_null(object, "decoder_start_token_id"))
+    get_field(object, "decoder_start_token_id", c.decoder_start_token_id);
+  bool is_encoder_decoder = true;
+  get_field(object, "is_encoder_decoder", is_encoder_decoder);
+  check(is_encoder_decoder, ErrorKind::kData, "is_encoder_decoder: false, expected true");
+  get_field(object, "tie_word_embeddings", c.tie_word_embeddings);
+}
+
+void read_t5_fields(const json& object, FileConfig& file) {
+  ModelConfig& c = file.model;
+  std::string text = "relu";
+  get_field(object, "feed_forward_proj", text);
+  c.dense_act_fn = file.gated_act_fn = parse_feed_forward_proj(text, c.is_gated_act);
+  // configuration_t5.py: v1.1 does not scale, and is known by tie_word_embeddings false.
+  c.scale_decoder_outputs = c.tie_word_embeddings;
+  get_field(object, "scale_decoder_outputs", c.scale_decoder_outputs);
+  c.num_experts = 1;
+}
+
+void read_switch_fields(const json& object, FileConfig& file) {
+  ModelConfig& c = file.model;
+  get_field(object, "num_experts", c.num_experts);
+  get_field(object, "expert_capacity", c.expert_capacity);
+  get_field(object, "router_bias", c.router_bias);
+  get_field(object, "router_jitter_noise", c.router_jitter_noise);
+  get_field(object, "router_z_loss_coef", c.router_z_loss_coef);
+  get_field(object, "router_aux_loss_coef", c.router_aux_loss_coef);
+  std::string text = "float32";
+  get_field(object, "router_dtype", text);
+  check(text == "float32" || text == "float16" || text == "bfloat16", ErrorKind::kData,
+        "router_dtype: \"", escaped(text), "\", expected float32, float16 or bfloat16");
+  text = "relu";
+  get_field(object, "dense_act_fn", text);
+  const auto read_activation = [&] {
+    return text == "gated-gelu" ? Activation::gelu_new : activation_from_name(text);
+  };
+  c.dense_act_fn = file.gated_act_fn = with_context("dense_act_fn", read_activation);
+  // Hugging Face has no gated Switch; configurations of the converted ones describe it as T5's do.
+  bool gated = false;
+  if (get_field(object, "feed_forward_proj", text)) {
+    const Activation act = parse_feed_forward_proj(text, gated);
+    if (gated) file.gated_act_fn = act;
+  }
+  c.scale_decoder_outputs = c.tie_word_embeddings;
+}
+
+}  // namespace
+
+FileConfig read_config(const std::filesystem::path& path) {
+  const json object = read_json_object(path);
+  return with_context(escaped(path.native()), [&] {
+    FileConfig file;
+    ModelConfig& c = file.model;
+    check(get_field(object, "model_type", c.model_type), ErrorKind::kData,
+          "model_type: missing, expected \"switch_transformers\" or \"t5\"");
+    check(c.model_type == "switch_transformers" || c.model_type == "t5", ErrorKind::kData,
+          "model_type: \"", escaped(c.model_type),
+          "\", expected \"switch_transformers\" or \"t5\"");
+    const bool t5 = c.model_type == "t5";
+    if (t5) {  // configuration_t5.py
+      c.d_model = 512;
+      c.num_layers = 6;
+      c.num_heads = 8;
+    }
+    note_unknown_fields(object);
+    read_shared_fields(object, c);
+    if (t5) {
+      read_t5_fields(object, file);
+      const auto dense = [](std::int64_t layers) {
+        return std::vector<bool>(
+            static_cast<std::size_t>(std::clamp<std::int64_t>(layers, 0, kMaxLayers)), false);
+      };
+      c.encoder_sparse = dense(c.num_layers);
+      c.decoder_sparse = dense(c.num_decoder_layers);
+    } else {
+      read_switch_fields(object, file);
+      c.encoder_sparse =
+          placed_by_step(object, c.num_layers, "num_sparse_encoder_layers", "encoder_sparse_step");
+      c.decoder_sparse = placed_by_step(object, c.num_decoder_layers, "num_sparse_decoder_layers",
+                                        "decoder_sparse_step");
+    }
+    const auto ours = object.find("switchyard");
+    if (ours != object.end()) {
+      check(ours->is_object(), ErrorKind::kData, "switchyard: expected an object");
+      std::int64_t version = kFormatVersion;
+      get_field(*ours, "format_version", version);
+      check(version <= kFormatVersion, ErrorKind::kData, "switchyard.format_version: ", version,
+            ", expected at most ", kFormatVersion, ": a newer version wrote this model");
+      file.encoder_layers_listed =
+          read_layer_list(*ours, "encoder_sparse_layers", c.encoder_sparse);
+      file.decoder_layers_listed =
+          read_layer_list(*ours, "decoder_sparse_layers", c.decoder_sparse);
+      bool separate = false;
+      if (get_field(*ours, "separate_embeddings", separate)) file.separate_embeddings = separate;
+    }
+    validate(c);
+    return file;
+  });
+}
+
+GenerationConfig read_generation_config(const std::filesystem::path& path, ModelConfig& model) {
+  GenerationConfig generation;
+  if (!std::filesystem::exists(std::filesystem::symlink_status(path))) return generation;
+  json object = read_json_object(path);
+  // Hugging Face 5 writes null for what is not set, and may write the end tokens as a list.
+  for (auto it = object.begin(); it != object.end();)
+    it = it->is_null() ? object.erase(it) : std::next(it);
+  const auto eos = object.find("eos_token_id");
+  if (eos != object.end() && eos->is_array() && eos->size() == 1) *eos = json(eos->front());
+  return with_context(escaped(path.native()), [&] {
+    const auto read = [&](const char* key, auto& to, auto low, auto high) {
+      auto value = low;
+      if (!get_field(object, key, value)) return;
+      check(value >= low && value <= high, ErrorKind::kData, key, ": ", value, ", expected ", low,
+            " to ", high);
+      to = value;
+    };
+    constexpr std::int64_t kMaxTokens = std::int64_t{1} << 31;
+    read("num_beams", generation.num_beams, std::int64_t{1}, std::int64_t{1} << 16);
+    read("length_penalty", generation.length_penalty, -1000.0f, 1000.0f);
+    bool early = false;
+    if (get_field(object, "early_stopping", early)) generation.early_stopping = early;
+    std::optional<std::int64_t> max_length;
+    read("max_length", max_length, std::int64_t{2}, kMaxTokens);
+    if (max_length) generation.max_new_tokens = *max_length - 1;
+    read("max_new_tokens", generation.max_new_tokens, std::int64_t{1}, kMaxTokens);
+    get_field(object, "pad_token_id", model.pad_token_id);
+    get_field(object, "eos_token_id", model.eos_token_id);
+    get_field(object, "decoder_start_token_id", model.decoder_start_token_id);
+    validate(model);
+    return generation;
+  });
+}
+
+std::string written_model_type(const ModelConfig& config) {
+  return config.sparse_count() == 0 ? "t5" : "switch_transformers";
+}
+
+std::string file_name_of(const std::string& param_name, const std::string& model_type) {
+  constexpr std::string_view kMlp = ".mlp.";
+  std::string name = param_name;
+  const std::size_t at = name.find(kMlp);
+  if (model_type == "t5" && at != std::string::npos)
+    name.replace(at, kMlp.size(), ".DenseReluDense.");
+  return name;
+}
+
+std::string config_text(const ModelConfig& c) {
+  const bool t5 = written_model_type(c) == "t5";
+  json out = {
+      {"architectures",
+       {t5 ? "T5ForConditionalGeneration" : "SwitchTransformersForConditionalGeneration"}},
+      {"d_ff", c.d_ff},
+      {"d_kv", c.d_kv},
+      {"d_model", c.d_model},
+      {"decoder_start_token_id", c.decoder_start_token_id},
+      {"dense_act_fn", activation_name(c.dense_act_fn)},
+      {"dropout_rate", shortest(c.dropout_rate)},
+      {"dtype", "float32"},
+      {"eos_token_id", c.eos_token_id},
+      {"initializer_factor", shortest(c.initializer_factor)},
+      {"is_decoder", false},
+      {"is_encoder_decoder", true},
+      {"layer_norm_epsilon", shortest(c.layer_norm_epsilon)},
+      {"model_type", written_model_type(c)},
+      {"num_decoder_layers", c.num_decoder_layers},
+      {"num_heads", c.num_heads},
+      {"num_layers", c.num_layers},
+      {"pad_token_id", c.pad_token_id},
+      {"relative_attention_max_distance", c.relative_attention_max_distance},
+      {"relative_attention_num_buckets", c.relative_attention_num_buckets},
+      {"switchyard", {{"format_version", kFormatVersion}}},
+      {"use_cache", true},
+      {"vocab_size", c.vocab_size},
+  };
+  if (t5) {
+    out["feed_forward_proj"] = feed_forward_proj(c);
+    out["is_gated_act"] = c.is_gated_act;
+    out["tie_word_embeddings"] = c.tie_word_embeddings;
+    out["scale_decoder_outputs"] = c.scale_decoder_outputs;
+  } else {
+    if (c.is_gated_act)
+      log_warning(
+          "Hugging Face has no Switch Transformer with gated feed-forwards; only this "
+          "program will read the model right");
+    out["add_cross_attention"] = false;
+    out["add_router_probs"] = false;
+    out["bos_token_id"] = nullptr;
+    write_placement(c.encoder_sparse, "encoder", out);
+    write_placement(c.decoder_sparse, "decoder", out);
+    if (!c.scale_decoder_outputs) out["switchyard"]["separate_embeddings"] = c.separate_embeddings;
+    out["expert_capacity"] = c.expert_capacity;
+    out["num_experts"] = c.num_experts;
+    out["router_aux_loss_coef"] = shortest(c.router_aux_loss_coef);
+    out["router_bias"] = c.router_bias;
+    out["router_dtype"] = "float32";
+    out["router_ignore_padding_tokens"] = false;
+    out["router_jitter_noise"] = shortest(c.router_jitter_noise);
+    out["router_z_loss_coef"] = shortest(c.router_z_loss_coef);
+    // Here Hugging Face's scale of the decoder's outputs follows from this field alone; the tensors
+    // tell whether the head is tied.
+    out["tie_word_embeddings"] = c.scale_decoder_outputs;
+  }
+  return out.dump(2) + "\n";
+}
+
+std::string generation_config_text(const ModelConfig& config, const GenerationConfig& generation) {
+  json out = {
+      {"decoder_start_token_id", config.decoder_start_token_id},
+      {"eos_token_id", config.eos_token_id},
+      {"pad_token_id", config.pad_token_id},
+  };
+  if (generation.num_beams) out["num_beams"] = *generation.num_beams;
+  if (generation.length_penalty) out["length_penalty"] = shortest(*generation.length_penalty);
+  if (generation.early_stopping) out["early_stopping"] = *generation.early_stopping;
+  if (generation.max_new_tokens) out["max_new_tokens"] = *generation.max_new_tokens;
+  return out.dump(2) + "\n";
+}
+
+std::string tokenizer_config_text(std::int64_t sentinels) {
+  json out = special_tokens();
+  out["extra_ids"] = sentinels;
+  out["tokenizer_class"] = "T5Tokenizer";
+  return out.dump(2) + "\n";
+}
+
+std::string special_tokens_map_text() { return special_tokens().dump(2) + "\n"; }
+
+}  // namespace switchyard
