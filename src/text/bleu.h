@@ -10,6 +10,8 @@
 #include <string_view>
 #include <vector>
 
+#include "src/text/scoring.h"
+
 namespace switchyard {
 
 constexpr int kBleuOrder = 4;
@@ -35,14 +37,10 @@ struct BleuScore {
 
 // One reference set: references[r][i] belongs to hypotheses[i]. Error(kData) where the numbers of
 // lines differ or there is none, Error(kUsage) for an unknown tokenizer or smoothing.
-BleuScore corpus_bleu(const std::vector<std::string>& hypotheses,
-                      const std::vector<std::vector<std::string>>& references,
+BleuScore corpus_bleu(const std::vector<std::string>& hypotheses, const References& references,
                       const BleuOptions& options = {});
 
 // "nrefs:1|case:mixed|eff:no|tok:13a|smooth:exp|version:switch-evaluate-VERSION(sacrebleu-2.6.0)".
 std::string bleu_signature(const BleuOptions& options, std::size_t num_references);
-
-// The tokens of a line, space-separated: what BLEU counts n-grams of.
-std::string bleu_tokenize(std::string_view line, const BleuOptions& options);
 
 }  // namespace switchyard

@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "src/text/scoring.h"
+
 namespace switchyard {
 
 struct ChrfOptions {
@@ -16,8 +18,7 @@ struct ChrfOptions {
 
 // 0 to 100. references[r][i] belongs to hypotheses[i]. Error(kData) where the numbers of lines
 // differ or there is none.
-double corpus_chrf(const std::vector<std::string>& hypotheses,
-                   const std::vector<std::vector<std::string>>& references,
+double corpus_chrf(const std::vector<std::string>& hypotheses, const References& references,
                    const ChrfOptions& options = {});
 
 // "chrF2", "chrF2++".

@@ -1,44 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
-// Parallel text: files -> lines -> pairs of ids, made once and kept. Lines end at \n only; a \r
-// before it is dropped, so is a byte order mark at a file's start; every other character, NUL
-// included, is text.
+// Parallel text: files -> lines -> pairs of ids, made once and kept.
 #pragma once
 
 #include <cstdint>
 #include <filesystem>
-#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "src/core/ids.h"
+#include "src/text/line_reader.h"
 #include "src/text/tokenizer.h"
 
 namespace switchyard {
-
-// Reads lines from a file, gunzipped where its name ends in .gz, or from stdin (path "-").
-// A file that cannot be read: Error(kRuntime). One that is UTF-16, gzip or binary, or a damaged
-// .gz: Error(kData) that says what it looks like.
-class LineReader {
- public:
-  explicit LineReader(const std::filesystem::path& path);
-  ~LineReader();
-  LineReader(LineReader&&) noexcept;
-  LineReader& operator=(LineReader&&) noexcept;
-
-  // False at the end. A last line without \n counts; an empty file has none.
-  bool next(std::string& line);
-  // Whether next() would return at once: false while a pipe or terminal has no whole line yet.
-  bool ready();
-  std::int64_t lines() const;  // returned so far
-
- private:
-  struct Impl;
-  std::unique_ptr<Impl> impl_;
-};
-
-std::vector<std::string> read_lines(const std::filesystem::path& path);
 
 struct ParallelText {
   std::vector<std::string> source;

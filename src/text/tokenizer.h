@@ -44,7 +44,8 @@ class Tokenizer {
   int unk_id() const;
 
   // The line's ids, eos last; an empty or blank line is eos alone. Ill-formed UTF-8 is taken as
-  // U+FFFD; the number of such places is added to `replaced`. Safe to call from many threads.
+  // U+FFFD; the number of such places is added to `replaced`. Only a line's first MiB is looked at,
+  // which bounds memory. Safe to call from many threads.
   Ids encode(std::string_view line, std::int64_t* replaced = nullptr) const;
   // The text of ids, valid UTF-8, in one line; pad, eos and other control ids are skipped. An id
   // outside the vocabulary is an Error(kData).

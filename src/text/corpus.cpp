@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "src/text/corpus.h"
+
+#include <algorithm>
+#include <atomic>
+#include <exception>
+#include <mutex>
+
+#include "src/core/error.h"
+#include "src/core/parallel.h"
+
+namespace switchyard {
+
+namespace {
+
+// Pairs encoded at a time, and by one thread at a time.
+constexpr std::int64_t kBlockPairs = 1 << 16;
+constexpr std::int64_t kGrainPairs = 256;
+
+// Cuts to `max_length`, eos kept. Whether it had to.
+bool crop(Ids& ids, std::int64_t max_length) {
+  if (static_cast<std::int64_t>(ids.size()) <= max_length) return false;
+  ids.erase(ids.begin() + max_length - 1, ids.end() - 1);
+  return true;
+}
+
+}  // namespace
+
+ParallelText read_parallel(const std::filesystem::path& source,
+                           const std::filesystem::path& target) {
+  ParallelText text{read_lines(source), read_lines(target)};
+  const std::string source_name = escaped(source.string());
+  const std::string target_name = escaped(target.string());
+  check(text.source.size() == text.target.size(), ErrorKind::kData, source_name, " has ",
+        text.source.size(), " lines, ", target_name, " has ", text.target.size(),
+        ", expected as many");
+  check(!text.source.empty(), ErrorKind::kData, source_name, ", ", target_name,
+        ": 0 lines, expected at least one");
+  return text;
+}
+
+ParallelText read_tsv(const std::filesystem::path& path) {
+  const std::string name = escaped(path.string());
+  LineReader reader(path);
+  ParallelText text;
+  for (std::string line; reader.next(line);) {
+    const auto tabs = std::count(line.begin(), line.end(), '\t');
+    check(tabs == 1, ErrorKind::kData, name, ":", reader.lines(), ": found ", tabs,
+          " tabs, expected one between source and target");
+    const auto tab = line.find('\t');
+    text.source.push_back(line.substr(0, tab));
+    text.target.push_back(line.substr(tab + 1));
+  }
+  check(!text.source.empty(), ErrorKind::kData, name, ": 0 lines, expected at least one");
+  return text;
+}
+
+std::uint64_t Corpus::hash() const {
+  std::uint64_t hash = 0xCBF29CE484222325ull;  // FNV-1a, by numbers instead of bytes
+  const auto add = [&](std::int64_t value) {
+    hash = (hash ^ static_cast<std::uint64_t>(value)) * 0x100000001B3ull;
+  };
+  for (const Sequences* side : {&source, &target}) {
+    for (const auto offset : side->offsets) add(offset);
+    for (const auto id : side->ids) add(id);
+  }
+  return hash;
+}
+
+Corpus encode_corpus(const Tokenizer& tokenizer, const ParallelText& text,
+                     const CorpusOptions& options, int threads, std::string_view name) {
+  check(options.max_length >= 2, ErrorKind::kUsage, "a side's longest length is ",
+        options.max_length, ", expected at least one token and the end of the sentence");
+  // An empty line has no ids but the prefix's and the end of the sentence.
+  const std::size_t empty_source = tokenizer.encode(options.source_prefix).size();
+  Corpus corpus;
+  corpus.counts.pairs = static_cast<std::int64_t>(text.source.size());
+  std::atomic<std::int64_t> invalid = 0;
+  std::vector<Ids> sources, targets;
+  for (std::int64_t block = 0; block < corpus.counts.pairs; block += kBlockPairs) {
+    const std::int64_t pairs = std::min(kBlockPairs, corpus.counts.pairs - block);
+    sources.resize(static_cast<std::size_t>(pairs));
+    targets.resize(static_cast<std::size_t>(pairs));
+    std::mutex error_mutex;
+    std::exception_ptr error;  // nothing may leave the parallel region
+    parallel_for(threads, 0, pairs, kGrainPairs, [&](std::int64_t first, std::int64_t last) {
+      try {
+        std::int64_t replaced = 0;
+        for (std::int64_t i = first; i < last; ++i) {
+          const auto line = static_cast<std::size_t>(block + i), at = static_cast<std::size_t>(i);
+          sources[at] = tokenizer.encode(options.source_prefix + text.source[line], &replaced);
+          targets[at] = tokenizer.encode(text.target[line], &replaced);
+        }
+        invalid += replaced;
+      } catch (...) {
+        const std::lock_guard lock(error_mutex);
+        error = std::current_exception();
+      }
+    });
+    if (error) std::rethrow_exception(error);
+    for (std::size_t i = 0; i < sources.size(); ++i) {
+      if (sources[i].size() <= empty_source || targets[i].size() <= 1) {
+        ++corpus.counts.skipped_empty;
+        continue;
+      }
+      const bool long_source = crop(sources[i], options.max_length);
+      const bool long_target = crop(targets[i], options.max_length);
+      if (long_source || long_target) {
+        ++(options.crop ? corpus.counts.cropped : corpus.counts.skipped_long);
+        if (!options.crop) continue;
+      }
+      corpus.source.push_back(sources[i]);
+      corpus.target.push_back(targets[i]);
+    }
+  }
+  corpus.counts.invalid_utf8 = invalid;
+  check(corpus.size() > 0, ErrorKind::kData, name, ": no pair left of ", corpus.counts.pairs, ": ",
+        corpus.counts.skipped_empty, " with an empty side, ", corpus.counts.skipped_long,
+        " longer than ", options.max_length, " tokens");
+  return corpus;
+}
+
+}  // namespace switchyard

@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "src/text/line_reader.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <unistd.h>
+#include <zlib.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <string_view>
+#include <system_error>
+
+#include "src/core/error.h"
+#include "src/text/utf8.h"
+
+namespace switchyard {
+
+namespace {
+
+constexpr std::size_t kChunkBytes = std::size_t{64} << 10;
+// A file is judged by its bytes' statistics only where there are this many.
+constexpr std::size_t kEnoughBytes = 512;
+
+// What a file that is no UTF-8 text looks like, by its first bytes; nullptr for text.
+const char* looks_like(std::string_view start) {
+  struct Magic {
+    std::string_view bytes;
+    const char* name;
+  };
+  using namespace std::string_view_literals;
+  static constexpr Magic kMagics[] = {
+      {"\x1f\x8b"sv, "gzip data (name it .gz)"},
+      {"\xff\xfe\0\0"sv, "UTF-32"},
+      {"\0\0\xfe\xff"sv, "UTF-32"},
+      {"\xff\xfe"sv, "UTF-16"},
+      {"\xfe\xff"sv, "UTF-16"},
+      {"PK\3\4"sv, "a zip archive"},
+      {"\x28\xb5\x2f\xfd"sv, "zstd data"},
+      {"\xfd"
+       "7zXZ"sv,
+       "xz data"},
+      {"BZh91AY&SY"sv, "bzip2 data"},
+      {"%PDF-"sv, "a PDF"},
+      {"\x89PNG"sv, "an image"},
+      {"\x7f"
+       "ELF"sv,
+       "a program"},
+  };
+  for (const Magic& magic : kMagics)
+    if (start.starts_with(magic.bytes)) return magic.name;
+  if (start.size() < kEnoughBytes) return nullptr;
+  std::size_t nul[2] = {0, 0}, control = 0;
+  for (std::size_t i = 0; i < start.size(); ++i) {
+    const auto byte = static_cast<unsigned char>(start[i]);
+    if (byte == 0) ++nul[i % 2];
+    if (byte < 0x20 && (byte < '\t' || byte > '\r') && byte != 0x1b) ++control;
+  }
+  if (std::max(nul[0], nul[1]) > start.size() / 3 && std::min(nul[0], nul[1]) < start.size() / 20)
+    return "UTF-16 without a byte order mark";
+  std::int64_t ill_formed = 0;
+  valid_utf8(start, &ill_formed);
+  if (control + static_cast<std::size_t>(ill_formed) > start.size() * 3 / 10)
+    return "binary data, or text that is not UTF-8";
+  return nullptr;
+}
+
+}  // namespace
+
+struct LineReader::Impl {
+  std::string name;
+  int fd = -1;
+  gzFile gz = nullptr;
+  std::string buffer;
+  std::size_t begin = 0;     // of what has not been returned
+  std::size_t searched = 0;  // up to here there is no \n
+  bool at_end = false;
+  std::int64_t lines = 0;
+
+  ~Impl() {
+    if (gz) gzclose(gz);
+    if (!gz && fd > STDIN_FILENO) ::close(fd);
+  }
+
+  std::size_t read_some(char* to, std::size_t count) {
+    if (gz) {
+      const int n = gzread(gz, to, static_cast<unsigned>(count));
+      int code = Z_OK;
+      const char* reason = gzerror(gz, &code);
+      // A cut file ends in Z_BUF_ERROR, after its last bytes.
+      check(n > 0 || (n == 0 && code == Z_OK) || (n == 0 && code == Z_STREAM_END), ErrorKind::kData,
+            name, ": damaged gzip file: ", reason);
+      check(n <= 0 || !gzdirect(gz), ErrorKind::kData, name, ": not a gzip file");
+      return static_cast<std::size_t>(n);
+    }
+    for (;;) {
+      const ssize_t n = ::read(fd, to, count);
+      if (n >= 0) return static_cast<std::size_t>(n);
+      check(errno == EINTR, ErrorKind::kRuntime, name,
+            ": cannot read: ", std::generic_category().message(errno));
+    }
+  }
+
+  // Appends what there is, waiting for some of it.
+  void fill() {
+    buffer.erase(0, begin);
+    searched -= begin;
+    begin = 0;
+    const std::size_t kept = buffer.size();
+    buffer.resize(kept + kChunkBytes);
+    const std::size_t n = read_some(buffer.data() + kept, kChunkBytes);
+    buffer.resize(kept + n);
+    at_end = n == 0;
+  }
+
+  bool find_end(std::size_t& end) {
+    end = buffer.find('\n', std::max(begin, searched));
+    searched = end == buffer.npos ? buffer.size() : end;
+    return end != buffer.npos;
+  }
+};
+
+LineReader::LineReader(const std::filesystem::path& path) : impl_(std::make_unique<Impl>()) {
+  Impl& in = *impl_;
+  in.name = path == "-" ? "stdin" : escaped(path.string());
+  in.fd = path == "-" ? STDIN_FILENO : ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  check(in.fd >= 0, ErrorKind::kRuntime, in.name,
+        ": cannot open: ", std::generic_category().message(errno));
+  if (path.extension() == ".gz") {
+    in.gz = gzdopen(in.fd, "rb");
+    if (!in.gz) throw std::bad_alloc();
+  }
+}
+
+LineReader::~LineReader() = default;
+LineReader::LineReader(LineReader&&) noexcept = default;
+LineReader& LineReader::operator=(LineReader&&) noexcept = default;
+
+bool LineReader::next(std::string& line) {
+  Impl& in = *impl_;
+  std::size_t end = 0;
+  while (!in.find_end(end) && !in.at_end) in.fill();
+  if (in.lines == 0) {
+    if (const char* what = looks_like(std::string_view(in.buffer).substr(0, kChunkBytes)))
+      fail(ErrorKind::kData, in.name, ": looks like ", what, ", expected UTF-8 text");
+    if (in.buffer.starts_with("\xef\xbb\xbf")) in.begin = 3;
+  }
+  if (end == in.buffer.npos) {
+    if (in.begin == in.buffer.size()) return false;
+    line.assign(in.buffer, in.begin);
+    in.begin = in.searched = in.buffer.size();
+  } else {
+    line.assign(in.buffer, in.begin, end - in.begin);
+    if (line.ends_with('\r')) line.pop_back();
+    in.begin = in.searched = end + 1;
+  }
+  ++in.lines;
+  return true;
+}
+
+bool LineReader::ready() {
+  Impl& in = *impl_;
+  std::size_t end = 0;
+  for (;;) {
+    if (in.find_end(end) || in.at_end || in.gz) return true;
+    pollfd waiting = {in.fd, POLLIN, 0};
+    if (::poll(&waiting, 1, 0) <= 0) return false;
+    in.fill();
+  }
+}
+
+std::int64_t LineReader::lines() const { return impl_->lines; }
+
+std::vector<std::string> read_lines(const std::filesystem::path& path) {
+  LineReader reader(path);
+  std::vector<std::string> lines;
+  for (std::string line; reader.next(line);) lines.push_back(line);
+  return lines;
+}
+
+}  // namespace switchyard

@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+// What BLEU and chrF share.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace switchyard {
+
+// references[r][i] belongs to hypotheses[i].
+using References = std::vector<std::vector<std::string>>;
+
+// Error(kData) where there is no line or reference, or the numbers of lines differ.
+void check_line_counts(const std::vector<std::string>& hypotheses, const References& references);
+
+// Python's str.split(): the parts between runs of whitespace.
+std::vector<std::u32string_view> split(std::u32string_view text);
+
+// "nrefs:1|" + middle + "|version:switch-evaluate-0.1.0(sacrebleu-2.6.0)".
+std::string signature(std::size_t num_references, std::string_view middle);
+
+}  // namespace switchyard

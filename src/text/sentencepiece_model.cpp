@@ -1,0 +1,228 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "src/text/sentencepiece_model.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <cstring>
+#include <string>
+#include <unordered_set>
+#include <vector>
+
+#include "src/core/error.h"
+
+namespace switchyard {
+
+namespace {
+
+// Longer pieces overflow SentencePiece's stack; the longest it trains by default has 16 characters.
+constexpr std::size_t kMaxPieceBytes = 1024;
+// Sizes of the arrays that SentencePiece gives Darts for its matches.
+constexpr int kMaxNestedSymbols = 64;  // PrefixMatcher::PrefixMatch
+constexpr int kMaxNestedRules = 32;    // Normalizer::kMaxTrieResultsSize
+// Levels of a trie of replacement rules: bytes of a rule's left side. The built-in ones have 18.
+constexpr int kMaxRuleBytes = 256;
+
+template <class... Parts>
+void require(bool ok, const Parts&... parts) {
+  check(ok, ErrorKind::kData, parts...);
+}
+
+template <class T>
+T read_pod(std::string_view bytes) {
+  T value;
+  std::memcpy(&value, bytes.data(), sizeof(value));
+  return value;
+}
+
+struct Field {
+  std::uint32_t number;
+  std::uint32_t wire_type;  // 0 varint, 1 eight bytes, 2 length and bytes, 5 four bytes
+  std::uint64_t varint = 0;
+  std::string_view bytes;
+};
+
+// The fields of one protobuf message, one after another.
+class Message {
+ public:
+  explicit Message(std::string_view bytes) : rest_(bytes) {}
+
+  bool next(Field& field) {
+    if (rest_.empty()) return false;
+    const std::uint64_t key = varint();
+    field.number = static_cast<std::uint32_t>(key >> 3);
+    field.wire_type = static_cast<std::uint32_t>(key & 7);
+    require(key >> 32 == 0 && field.number != 0, "not a SentencePiece model (bad field key)");
+    switch (field.wire_type) {
+      case 0:
+        field.varint = varint();
+        break;
+      case 1:
+        field.bytes = take(8);
+        break;
+      case 2:
+        field.bytes = take(varint());
+        break;
+      case 5:
+        field.bytes = take(4);
+        break;
+      default:
+        fail(ErrorKind::kData, "not a SentencePiece model (wire type ", field.wire_type, ")");
+    }
+    return true;
+  }
+
+ private:
+  std::uint64_t varint() {
+    std::uint64_t value = 0;
+    for (int shift = 0; shift < 64; shift += 7) {
+      const auto byte = static_cast<unsigned char>(take(1)[0]);
+      value |= static_cast<std::uint64_t>(byte & 0x7F) << shift;
+      if (byte < 0x80) return value;
+    }
+    fail(ErrorKind::kData, "not a SentencePiece model (endless number)");
+  }
+
+  std::string_view take(std::uint64_t count) {
+    require(count <= rest_.size(), "cut or damaged: a field of ", count, " bytes where ",
+            rest_.size(), " are left");
+    const std::string_view taken = rest_.substr(0, count);
+    rest_.remove_prefix(count);
+    return taken;
+  }
+
+  std::string_view rest_;
+};
+
+// The double array of Darts-clone (darts.h, DoubleArrayUnit), walked as commonPrefixSearch does.
+// Its nodes form an acyclic graph: equal endings are shared.
+class RuleTrie {
+ public:
+  RuleTrie(std::string_view units, std::string_view replacements)
+      : units_(units.size() / 4), replacements_(replacements), leaves_below_(units_.size(), kNew) {
+    std::memcpy(units_.data(), units.data(), units_.size() * 4);
+  }
+
+  void check() { require(leaves_below(0, 0) <= kMaxNestedRules, "charsmap: rules nest too deep"); }
+
+ private:
+  static constexpr int kNew = -1, kOpen = -2;
+
+  // The most leaves on a path that starts at this unit.
+  int leaves_below(std::size_t position, int depth) {
+    int& known = leaves_below_[position];
+    require(known != kOpen && depth <= kMaxRuleBytes, "charsmap: the trie has a loop");
+    if (known != kNew) return known;
+    known = kOpen;
+    const std::uint32_t unit = units_[position];
+    const std::size_t base = position ^ ((unit >> 10) << ((unit & (1u << 9)) >> 6));
+    // Any byte of a text may be looked up from here.
+    require((base | 0xFF) < units_.size(), "charsmap: a trie node is out of range");
+    const bool has_leaf = (unit >> 8) & 1u;
+    if (has_leaf)
+      require((units_[base] & 0x7FFFFFFFu) < replacements_.size(),
+              "charsmap: a replacement is out of range");
+    int most = 0;
+    for (std::uint32_t byte = 0; byte < 256; ++byte) {
+      const std::size_t child = base ^ byte;
+      const std::uint32_t label = units_[child] & ((1u << 31) | 0xFFu);
+      if (label == byte) most = std::max(most, leaves_below(child, depth + 1));
+    }
+    return known = most + (has_leaf ? 1 : 0);
+  }
+
+  std::vector<std::uint32_t> units_;
+  std::string_view replacements_;
+  std::vector<int> leaves_below_;
+};
+
+// NormalizerSpec.precompiled_charsmap: u32 size of the trie, the trie, NUL-ended replacements.
+void check_charsmap(std::string_view blob) {
+  if (blob.empty()) return;
+  require(blob.size() > 4, "charsmap: cut");
+  const std::size_t trie_bytes = read_pod<std::uint32_t>(blob);
+  blob.remove_prefix(4);
+  require(trie_bytes < blob.size() && trie_bytes % 4 == 0 && trie_bytes >= 1024,
+          "charsmap: a trie of ", trie_bytes, " bytes in ", blob.size());
+  const std::string_view replacements = blob.substr(trie_bytes);
+  require(replacements.back() == '\0', "charsmap: the replacements do not end in NUL");
+  RuleTrie(blob.substr(0, trie_bytes), replacements).check();
+}
+
+void check_normalizer(std::string_view bytes) {
+  Message message(bytes);
+  for (Field field; message.next(field);)
+    if (field.number == 2 && field.wire_type == 2) check_charsmap(field.bytes);
+}
+
+enum PieceType : std::uint64_t { kNormal = 1, kUnknown = 2, kUserDefined = 4 };
+
+struct Piece {
+  std::string_view text;
+  float score = 0;
+  std::uint64_t type = kNormal;
+};
+
+Piece parse_piece(std::string_view bytes, std::size_t index) {
+  Piece piece;
+  Message message(bytes);
+  for (Field field; message.next(field);) {
+    if (field.number == 1 && field.wire_type == 2) piece.text = field.bytes;
+    if (field.number == 2 && field.wire_type == 5) piece.score = read_pod<float>(field.bytes);
+    if (field.number == 3 && field.wire_type == 0) piece.type = field.varint;
+  }
+  require(!piece.text.empty(), "piece ", index, " is empty");
+  require(piece.text.size() <= kMaxPieceBytes, "piece ", index, " has ", piece.text.size(),
+          " bytes, expected at most ", kMaxPieceBytes);
+  require(piece.text.find('\0') == piece.text.npos, "piece ", index, " has a NUL in it");
+  require(std::isfinite(piece.score), "piece ", index, " (", escaped(piece.text),
+          "): its score is not finite");
+  return piece;
+}
+
+// How many of the symbols are a beginning of one of them: the most matches at one place of a text.
+int deepest_nesting(std::vector<std::string_view> symbols) {
+  std::sort(symbols.begin(), symbols.end());
+  std::vector<std::string_view> open;  // each a beginning of the next
+  std::size_t deepest = 0;
+  for (const auto symbol : symbols) {
+    while (!open.empty() && !symbol.starts_with(open.back())) open.pop_back();
+    open.push_back(symbol);
+    deepest = std::max(deepest, open.size());
+  }
+  return static_cast<int>(deepest);
+}
+
+}  // namespace
+
+void check_sentencepiece_model(std::string_view bytes) {
+  require(!bytes.empty(), "empty, expected a SentencePiece model");
+  std::size_t pieces = 0, unknowns = 0;
+  std::uint64_t model_type = 1;
+  std::unordered_set<std::string_view> seen;
+  std::vector<std::string_view> user_defined;
+  Message message(bytes);
+  for (Field field; message.next(field);) {
+    if (field.wire_type != 2) continue;
+    if (field.number == 1) {
+      const Piece piece = parse_piece(field.bytes, pieces++);
+      require(seen.insert(piece.text).second, "piece ", pieces - 1, " (", escaped(piece.text),
+              ") is there twice");
+      if (piece.type == kUnknown) ++unknowns;
+      if (piece.type == kUserDefined) user_defined.push_back(piece.text);
+    } else if (field.number == 2) {
+      Message trainer(field.bytes);
+      for (Field setting; trainer.next(setting);)
+        if (setting.number == 3 && setting.wire_type == 0) model_type = setting.varint;
+    } else if (field.number == 3 || field.number == 5) {
+      check_normalizer(field.bytes);
+    }
+  }
+  require(pieces > 0, "no pieces, expected a SentencePiece model");
+  require(unknowns == 1, unknowns, " unknown pieces, expected one");
+  require(model_type == 1, "model type ", model_type, ", expected 1 (unigram)");
+  require(deepest_nesting(user_defined) <= kMaxNestedSymbols, "user symbols nest deeper than ",
+          kMaxNestedSymbols);
+}
+
+}  // namespace switchyard

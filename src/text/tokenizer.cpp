@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "src/text/tokenizer.h"
+
+#include <sentencepiece_processor.h>
+#include <sentencepiece_trainer.h>
+
+#include <algorithm>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "src/core/error.h"
+#include "src/core/file.h"
+#include "src/text/sentencepiece_model.h"
+#include "src/text/utf8.h"
+
+namespace switchyard {
+
+namespace {
+
+constexpr std::size_t kMaxModelBytes = std::size_t{64} << 20;
+// SentencePiece needs some 30 bytes for each byte of a line.
+constexpr std::size_t kMaxLineBytes = std::size_t{1} << 20;
+// The sums of the EM steps, and so the bits of the model, depend on it.
+constexpr const char* kTrainingThreads = "16";
+
+void check_status(const sentencepiece::util::Status& status, std::string_view what) {
+  check(status.ok(), ErrorKind::kData, what, ": SentencePiece: ", status.ToString());
+}
+
+class Sentences : public sentencepiece::SentenceIterator {
+ public:
+  explicit Sentences(const Tokenizer::NextSentence& next) : next_(next) { Next(); }
+  bool done() const override { return done_; }
+  void Next() override {
+    done_ = !next_(raw_);
+    // SentencePiece skips a whole sentence for one ill-formed byte.
+    if (!done_) sentence_ = valid_utf8(raw_);
+  }
+  const std::string& value() const override { return sentence_; }
+  sentencepiece::util::Status status() const override { return {}; }
+
+ private:
+  const Tokenizer::NextSentence& next_;
+  std::string raw_, sentence_;
+  bool done_ = false;
+};
+
+}  // namespace
+
+struct Tokenizer::Impl {
+  std::string bytes;
+  sentencepiece::SentencePieceProcessor processor;
+};
+
+Tokenizer::Tokenizer(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Tokenizer::Tokenizer(Tokenizer&&) noexcept = default;
+Tokenizer& Tokenizer::operator=(Tokenizer&&) noexcept = default;
+Tokenizer::~Tokenizer() = default;
+
+Tokenizer Tokenizer::load(const std::filesystem::path& path) {
+  return from_bytes(read_file(path, kMaxModelBytes), path.string());
+}
+
+Tokenizer Tokenizer::from_bytes(std::string bytes, std::string_view name) {
+  const std::string shown = escaped(name);
+  with_context(shown, [&] { check_sentencepiece_model(bytes); });
+  auto impl = std::make_unique<Impl>();
+  impl->bytes = std::move(bytes);
+  check_status(impl->processor.LoadFromSerializedProto(impl->bytes), shown);
+  check(impl->processor.eos_id() >= 0, ErrorKind::kData, shown,
+        ": no end-of-sentence piece, expected </s>");
+  return Tokenizer(std::move(impl));
+}
+
+Tokenizer Tokenizer::train(const NextSentence& next, const TokenizerTraining& options) {
+  const std::unordered_map<std::string, std::string> settings = {
+      {"model_type", "unigram"},
+      {"vocab_size", std::to_string(options.vocab_size)},
+      {"hard_vocab_limit", "false"},
+      {"character_coverage", "1.0"},
+      {"pad_id", "0"},
+      {"eos_id", "1"},
+      {"unk_id", "2"},
+      {"bos_id", "-1"},
+      {"input_sentence_size", std::to_string(options.max_sentences)},
+      {"num_threads", kTrainingThreads},
+      {"minloglevel", "2"},
+  };
+  Sentences sentences(next);
+  std::string bytes;
+  check_status(sentencepiece::SentencePieceTrainer::Train(settings, &sentences, &bytes),
+               "training the vocabulary");
+  return from_bytes(std::move(bytes), "trained vocabulary");
+}
+
+int Tokenizer::vocab_size() const { return impl_->processor.GetPieceSize(); }
+int Tokenizer::pad_id() const { return impl_->processor.pad_id(); }
+int Tokenizer::eos_id() const { return impl_->processor.eos_id(); }
+int Tokenizer::unk_id() const { return impl_->processor.unk_id(); }
+
+Ids Tokenizer::encode(std::string_view line, std::int64_t* replaced) const {
+  const std::string text = valid_utf8(line.substr(0, kMaxLineBytes), replaced);
+  std::vector<int> ids;
+  check_status(impl_->processor.Encode(text, &ids), "encoding a line");
+  ids.push_back(eos_id());
+  return Ids(ids.begin(), ids.end());
+}
+
+std::string Tokenizer::decode(std::span<const std::int32_t> ids) const {
+  for (const auto id : ids)
+    check(id >= 0 && id < vocab_size(), ErrorKind::kData, "piece id ", id, ", expected one below ",
+          vocab_size());
+  std::string text;
+  check_status(impl_->processor.Decode(std::vector<int>(ids.begin(), ids.end()), &text),
+               "decoding pieces");
+  std::replace(text.begin(), text.end(), '\n', ' ');
+  return valid_utf8(text);
+}
+
+const std::string& Tokenizer::piece(int id) const {
+  check(id >= 0 && id < vocab_size(), ErrorKind::kData, "piece id ", id, ", expected one below ",
+        vocab_size());
+  return impl_->processor.IdToPiece(id);
+}
+
+const std::string& Tokenizer::bytes() const { return impl_->bytes; }
+
+std::uint64_t Tokenizer::hash() const {
+  std::uint64_t hash = 0xCBF29CE484222325ull;
+  for (const char c : impl_->bytes)
+    hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001B3ull;
+  return hash;
+}
+
+}  // namespace switchyard
