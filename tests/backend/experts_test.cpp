@@ -1,0 +1,244 @@
+// SPDX-License-Identifier: Apache-2.0
+// The router and the experts.
+#include "tests/backend/machine.h"
+
+namespace switchyard {
+namespace {
+
+Routing make_routing(Machine& m, View logits) {
+  const std::int64_t tokens = logits.rows, num_experts = logits.cols;
+  Routing r;
+  r.logits = logits;
+  r.probs = m.output(tokens, num_experts);
+  r.logsumexp = m.output(tokens, 1);
+  r.expert_index = m.int_output(tokens, 1);
+  r.combine_weight = m.output(tokens, 1);
+  r.slot_of_token = m.int_output(tokens, 1);
+  r.token_of_slot = m.int_output(tokens, 1);
+  r.expert_offsets = m.int_output(1, num_experts + 1);
+  r.expert_count = m.int_output(1, num_experts);
+  return r;
+}
+
+void check_routing(const Machine& m, const Routing& actual, const reference::Routes<double>& r) {
+  CHECK(m.differs(actual.probs, r.probs) == "");
+  CHECK(m.differs(actual.logsumexp, r.logsumexp) == "");
+  CHECK(m.differs(actual.combine_weight, r.combine_weight) == "");
+  CHECK(m.whole_numbers(actual.expert_index).values == r.expert_index.values);
+  CHECK(m.whole_numbers(actual.slot_of_token).values == r.slot_of_token.values);
+  CHECK(m.whole_numbers(actual.token_of_slot).values == r.token_of_slot.values);
+  CHECK(m.whole_numbers(actual.expert_offsets).values == r.expert_offsets.values);
+  CHECK(m.whole_numbers(actual.expert_count).values == r.expert_count.values);
+}
+
+Capacity any_capacity() {
+  return GENERATE(Capacity{}, Capacity{Capacity::kPerBatch, 9}, Capacity{Capacity::kPerSequence, 2},
+                  Capacity{Capacity::kPerSequence, 0});
+}
+
+TEST_CASE("routing, its losses and their backward") {
+  Machine m = any_machine();
+  const std::int64_t num_experts = GENERATE(1, 3, 16, 37);
+  const Capacity capacity = any_capacity();
+  CAPTURE(num_experts, capacity.rule, capacity.tokens);
+  const Ragged tokens = m.ragged({7, 1, 40, 12});
+  Routing routing = make_routing(m, m.normal(tokens.tokens, num_experts));
+  route(*m.ctx, capacity, tokens, routing);
+  const auto expected = reference::route(m.reals(routing.logits), capacity, m.sequences(tokens));
+  check_routing(m, routing, expected);
+
+  const View losses = m.output(1, 2);
+  router_losses(*m.ctx, routing, losses);
+  const auto [balance, z] = reference::router_losses(expected);
+  CHECK(m.differs(losses, Reals(1, 2, {balance, z})) == "");
+
+  const View grad_weight = m.normal(tokens.tokens, 1);
+  const View grad_logits = m.output(tokens.tokens, num_experts);
+  router_backward(*m.ctx, routing, grad_weight, 0.7f, 0.3f, grad_logits);
+  CHECK(m.differs(grad_logits,
+                  reference::router_backward(expected, m.reals(grad_weight), 0.7f, 0.3f)) == "");
+}
+
+TEST_CASE("equal logits go to the lowest expert") {
+  Machine m = any_machine();
+  const Ragged tokens = m.ragged({3, 2});
+  Routing routing = make_routing(m, m.filled(5, 6, 0.25f));
+  route(*m.ctx, {}, tokens, routing);
+  CHECK(m.whole_numbers(routing.expert_index).values == std::vector<std::int32_t>(5, 0));
+  CHECK(m.whole_numbers(routing.token_of_slot).values == std::vector<std::int32_t>{0, 1, 2, 3, 4});
+}
+
+TEST_CASE("combining expert outputs, and backward") {
+  Machine m = any_machine();
+  const Capacity capacity = any_capacity();
+  const std::int64_t cols = GENERATE(1, 21, 128);
+  const Ragged tokens = m.ragged({20, 40});
+  Routing routing = make_routing(m, m.normal(60, 4));
+  route(*m.ctx, capacity, tokens, routing);
+  const auto routes = reference::route(m.reals(routing.logits), capacity, m.sequences(tokens));
+  const View expert_out = m.normal(60, cols), dy = m.normal(60, cols);
+
+  const View y = m.output(60, cols);
+  combine_rows(*m.ctx, expert_out, routing, y);
+  CHECK(m.differs(y, reference::combine_rows(m.reals(expert_out), routes)) == "");
+
+  const View grad_out = m.output(60, cols), grad_weight = m.output(60, 1);
+  combine_rows_backward(*m.ctx, dy, expert_out, routing, grad_out, grad_weight);
+  Reals expected_out, expected_weight;
+  reference::combine_rows_backward(m.reals(dy), m.reals(expert_out), routes, expected_out,
+                                   expected_weight);
+  CHECK(m.differs(grad_out, expected_out) == "");
+  CHECK(m.differs(grad_weight, expected_weight) == "");
+}
+
+// A layer of experts in a backend's memory.
+struct Layer {
+  Layer(Machine& m, std::int64_t num_experts, std::int64_t d_model, std::int64_t d_ff, bool gated) {
+    for (std::int64_t e = 0; e < num_experts; ++e) {
+      wi.push_back({m.normal(d_ff, d_model), nullptr});
+      if (gated) wi_1.push_back({m.normal(d_ff, d_model), nullptr});
+      wo.push_back({m.normal(d_model, d_ff), nullptr});
+      grads.push_back({m.normal(d_ff, d_model), gated ? m.normal(d_ff, d_model) : View{},
+                       m.normal(d_model, d_ff)});
+    }
+    for (std::size_t e = 0; e < wi.size(); ++e)
+      weights.push_back({&wi[e], gated ? &wi_1[e] : nullptr, &wo[e]});
+  }
+  reference::FeedForward<double> values(const Machine& m, std::size_t e) const {
+    return {m.reals(wi[e].value), wi_1.empty() ? Reals() : m.reals(wi_1[e].value),
+            m.reals(wo[e].value)};
+  }
+
+  std::vector<Weight> wi, wi_1, wo;
+  std::vector<FfnWeights> weights;
+  std::vector<FfnGrads> grads;
+};
+
+TEST_CASE("experts and their backward") {
+  Machine m = any_machine();
+  const bool gated = GENERATE(false, true), limited = GENERATE(false, true);
+  // One that most tokens choose, several that none does.
+  const std::int64_t popular = GENERATE(-1, 2);
+  CAPTURE(gated, limited, popular);
+  const std::int64_t num_experts = 5, d_model = 12, d_ff = 35, tokens = 330;
+  const Ragged sequences = m.ragged({129, 1, 200});
+  std::vector<float> logits;
+  for (std::int64_t t = 0; t < tokens; ++t)
+    for (std::int64_t e = 0; e < num_experts; ++e)
+      logits.push_back(popular == e || e == t % 3 ? 3.0f + 0.1f * static_cast<float>(e) : 0.0f);
+  Routing routing = make_routing(m, m.output(tokens, num_experts));
+  upload(*m.ctx, logits.data(), tokens * num_experts, routing.logits);
+  route(*m.ctx, limited ? Capacity{Capacity::kPerBatch, 150} : Capacity{}, sequences, routing);
+  const IntMatrix offsets = m.whole_numbers(routing.expert_offsets);
+  const IntMatrix token_of_slot = m.whole_numbers(routing.token_of_slot);
+
+  Layer layer(m, num_experts, d_model, d_ff, gated);
+  const ExpertCall call{layer.weights.data(), 0,          num_experts,
+                        Activation::gelu_new, {0.3f, 11}, sequences.tags};
+  const View x = m.normal(tokens, d_model), dy = m.normal(tokens, d_model);
+  const View y = m.output(tokens, d_model), dx = m.output(tokens, d_model);
+  FfnSaved saved{m.output(tokens, d_ff), gated ? m.output(tokens, d_ff) : View{},
+                 m.output(tokens, d_ff)};
+  std::vector<reference::FeedForward<double>> grads;
+  for (const FfnGrads& g : layer.grads)
+    grads.push_back({m.reals(g.wi), m.reals(g.wi_1), m.reals(g.wo)});
+
+  experts(*m.ctx, call, routing, x, saved, y);
+  experts_backward(*m.ctx, call, routing, x, saved, dy, dx, layer.grads.data());
+
+  for (std::int64_t e = 0; e < num_experts; ++e) {
+    CAPTURE(e);
+    const auto i = static_cast<std::size_t>(e);
+    const std::int64_t first = offsets[e], count = offsets[e + 1] - first;
+    const auto rows = [&](View v) { return v.slice_rows(first, count); };
+    if (count > 0) {
+      IntMatrix slots(count, 1);
+      for (std::int64_t s = 0; s < count; ++s) slots[s] = token_of_slot[first + s];
+      const IntMatrix tags = reference::gather_rows(m.whole_numbers(sequences.tags), slots);
+      reference::FeedForwardSaved<double> s;
+      const auto w = layer.values(m, i);
+      CHECK(m.differs(rows(y), reference::feed_forward(w, call.act, call.drop, tags,
+                                                       m.reals(rows(x)), s)) == "");
+      CHECK(m.differs(rows(dx), reference::feed_forward_backward(
+                                    w, call.act, call.drop, tags, m.reals(rows(x)), s,
+                                    m.reals(rows(dy)), grads[i])) == "");
+    }
+    CHECK(m.differs(layer.grads[i].wi, grads[i].wi) == "");
+    if (gated) CHECK(m.differs(layer.grads[i].wi_1, grads[i].wi_1) == "");
+    CHECK(m.differs(layer.grads[i].wo, grads[i].wo) == "");
+  }
+}
+
+TEST_CASE("one expert that gets thousands of tokens; a range of experts") {
+  const int threads = GENERATE(1, 2, 3);
+  Machine m(threads, false);
+  const std::int64_t tokens = 1500, d_model = 20, d_ff = 260;
+  const Ragged sequences = m.ragged({1000, 500});
+  std::vector<float> logits;
+  for (std::int64_t t = 0; t < tokens; ++t)
+    for (std::int64_t e = 0; e < 3; ++e) logits.push_back(e == (t < 10 ? 0 : 2) ? 1.0f : 0.0f);
+  Routing routing = make_routing(m, m.output(tokens, 3));
+  upload(*m.ctx, logits.data(), tokens * 3, routing.logits);
+  route(*m.ctx, {}, sequences, routing);
+
+  Layer layer(m, 2, d_model, d_ff, false);  // experts 1 and 2
+  const ExpertCall call{layer.weights.data(), 1, 2, Activation::relu, {}, sequences.tags};
+  const View x = m.normal(tokens, d_model), dy = m.normal(tokens, d_model);
+  const View y = m.filled(tokens, d_model, 0.5f), dx = m.output(tokens, d_model);
+  FfnSaved saved{m.output(tokens, d_ff), View{}, m.output(tokens, d_ff)};
+  const Reals untouched = m.reals(layer.grads[0].wi);
+  reference::FeedForward<double> grad{m.reals(layer.grads[1].wi), Reals(),
+                                      m.reals(layer.grads[1].wo)};
+  experts(*m.ctx, call, routing, x, saved, y);
+  experts_backward(*m.ctx, call, routing, x, saved, dy, dx, layer.grads.data());
+
+  const auto rows = [&](View v) { return v.slice_rows(10, tokens - 10); };
+  reference::FeedForwardSaved<double> s;
+  const auto w = layer.values(m, 1);
+  CHECK(m.differs(y.slice_rows(0, 10), Reals(10, d_model, 0.5), 0) == "");
+  CHECK(m.differs(rows(y), reference::feed_forward(w, call.act, {}, IntMatrix(), m.reals(rows(x)),
+                                                   s)) == "");
+  CHECK(m.differs(rows(dx),
+                  reference::feed_forward_backward(w, call.act, {}, IntMatrix(), m.reals(rows(x)),
+                                                   s, m.reals(rows(dy)), grad)) == "");
+  CHECK(m.differs(layer.grads[0].wi, untouched, 0) == "");
+  CHECK(m.differs(layer.grads[1].wi, grad.wi) == "");
+  CHECK(m.differs(layer.grads[1].wo, grad.wo) == "");
+}
+
+// What an expert makes of a token does not depend on the tokens beside it, in the bits.
+TEST_CASE("experts in a row-invariant context") {
+  Machine m(1, GENERATE(false, true), true);
+  const std::int64_t tokens = 150, d_model = 24, d_ff = 70;
+  Layer layer(m, 2, d_model, d_ff, true);
+  const ExpertCall call{layer.weights.data(), 0, 2, Activation::silu, {}, View{}};
+  const View x = m.normal(tokens, d_model), logits = m.normal(tokens, 2);
+  // Experts' outputs, back in token order.
+  const auto run = [&](std::int64_t first, std::int64_t count) {
+    Routing routing = make_routing(m, logits.slice_rows(first, count));
+    route(*m.ctx, {}, m.ragged({static_cast<std::int32_t>(count)}), routing);
+    const View in = m.output(count, d_model), out = m.output(count, d_model);
+    const View y = m.output(count, d_model);
+    FfnSaved saved{m.output(count, d_ff), m.output(count, d_ff), m.output(count, d_ff)};
+    gather_rows(*m.ctx, x.slice_rows(first, count), routing.token_of_slot, in);
+    experts(*m.ctx, call, routing, in, saved, out);
+    combine_rows(*m.ctx, out, routing, y);
+    return m.reals(y).values;
+  };
+  const std::vector<double> together = run(0, tokens);
+  for (const bool prepared : {false, true}) {
+    for (std::size_t e = 0; prepared && e < 2; ++e)
+      for (Weight* w : {&layer.wi[e], &layer.wi_1[e], &layer.wo[e]}) prepare_weight(*m.ctx, *w);
+    for (const int threads : {1, 2, 3}) {
+      m.ctx->threads = threads;
+      std::vector<double> parts;
+      for (const auto& [first, count] : {std::pair(0, 1), std::pair(1, 2), std::pair(3, 147)})
+        for (const double value : run(first, count)) parts.push_back(value);
+      CAPTURE(prepared, threads);
+      CHECK(parts == together);
+    }
+  }
+}
+
+}  // namespace
+}  // namespace switchyard

@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: Apache-2.0
+// The loss over the vocabulary, what searches pick from logits, the optimizer, and memory.
+#include "tests/backend/machine.h"
+
+namespace switchyard {
+namespace {
+
+TEST_CASE("linear and cross-entropy in one call") {
+  Machine m = any_machine();
+  const std::int64_t tokens = GENERATE(1, 30, 1100), vocab = GENERATE(1, 41);
+  const float smoothing = GENERATE(0.0f, 0.1f);
+  const bool by_h = GENERATE(false, true), by_head = GENERATE(false, true);
+  CAPTURE(tokens, vocab, smoothing, by_h, by_head);
+  const View h = m.normal(tokens, 12), labels = m.indices(tokens, vocab);
+  const Weight head{m.normal(vocab, 12), nullptr};
+  const View sums = m.filled(1, 2, 2);
+  const View dh = by_h ? m.output(tokens, 12) : View{};
+  const View dhead = by_head ? m.normal(vocab, 12) : View{};
+  const IntMatrix host_labels = m.whole_numbers(labels);
+  Reals expected_sums = m.reals(sums), grad_head = m.reals(dhead);
+
+  const Reals logits = reference::linear(m.reals(h), m.reals(head.value));
+  for (std::int64_t t = 0; t < tokens; ++t) {
+    const auto [loss, nll] = reference::cross_entropy(logits, t, host_labels[t], smoothing);
+    expected_sums[0] += loss;
+    expected_sums[1] += nll;
+  }
+  Reals grad = reference::cross_entropy_backward(logits, host_labels, smoothing);
+  for (double& value : grad.values) value *= 0.25;
+
+  linear_cross_entropy(*m.ctx, h, head, labels, smoothing, sums, 0.25f, dh, dhead);
+  CHECK(m.differs(sums, expected_sums) == "");
+  // f32 rounding of terms near 1, where the gradient of a vocabulary of one is 0.
+  const double rtol = vocab == 1 ? 1 : kRtol;
+  if (by_h)
+    CHECK(m.differs(dh, reference::linear_backward_input(grad, m.reals(head.value)), rtol) == "");
+  if (!by_head) return;
+  reference::linear_backward_weight(m.reals(h), grad, grad_head);
+  CHECK(m.differs(dhead, grad_head, rtol) == "");
+}
+
+TEST_CASE("the best id of each row") {
+  Machine m = any_machine();
+  const std::int64_t rows = GENERATE(1, 9), vocab = GENERATE(2, 50, 3001);
+  const std::int32_t suppressed = GENERATE(-1, 1);
+  const View logits = m.normal(rows, vocab), token = m.int_output(rows, 1);
+  const View log_prob = m.output(rows, 1);
+  const Reals host = m.reals(logits);
+  IntMatrix best(rows, 1);
+  Reals value(rows, 1);
+  for (std::int64_t r = 0; r < rows; ++r) {
+    best[r] = static_cast<std::int32_t>(reference::argmax(host, r, suppressed));
+    value[r] = host(r, best[r]) - reference::log_sum_exp(host, r);
+  }
+  argmax_rows(*m.ctx, logits, suppressed, token, log_prob);
+  CHECK(m.whole_numbers(token).values == best.values);
+  CHECK(m.differs(log_prob, value) == "");
+  argmax_rows(*m.ctx, logits, suppressed, token, View{});
+  CHECK(m.whole_numbers(token).values == best.values);
+}
+
+TEST_CASE("the best hypotheses of each group of beams") {
+  Machine m = any_machine();
+  const std::int64_t beams = GENERATE(1, 4), vocab = GENERATE(8, 300);
+  const std::int32_t suppressed = GENERATE(-1, 2);
+  const std::int64_t groups = 3, k = 2 * beams - 1;
+  const View logits = m.normal(groups * beams, vocab), score = m.normal(groups * beams, 1);
+  const View values = m.output(groups, k), index = m.int_output(groups, k);
+  top_k_rows(*m.ctx, logits, score, beams, k, suppressed, values, index);
+  Reals expected(groups, k);
+  IntMatrix expected_index(groups, k);
+  for (std::int64_t g = 0; g < groups; ++g) {
+    const auto best =
+        reference::top_k(m.reals(logits), m.reals(score), g * beams, beams, k, suppressed);
+    for (std::int64_t i = 0; i < k; ++i) {
+      expected(g, i) = best[static_cast<std::size_t>(i)].value;
+      expected_index(g, i) = static_cast<std::int32_t>(best[static_cast<std::size_t>(i)].index);
+    }
+  }
+  CHECK(m.whole_numbers(index).values == expected_index.values);
+  CHECK(m.differs(values, expected) == "");
+}
+
+TEST_CASE("sum of squares") {
+  Machine m = any_machine();
+  const View x = m.flat(GENERATE(1, 1000, 200001)), out = m.output(1, 1);
+  sum_of_squares(*m.ctx, x, out);
+  CHECK(m.differs(out, Reals(1, 1, reference::sum_of_squares(m.reals(x)))) == "");
+  std::vector<float> values(static_cast<std::size_t>(x.size()), 1);
+  values.back() = std::numeric_limits<float>::infinity();
+  upload(*m.ctx, values.data(), x.size(), x);
+  sum_of_squares(*m.ctx, x, out);
+  CHECK(!std::isfinite(m.reals(out)[0]));
+}
+
+TEST_CASE("AdamW") {
+  Machine m = any_machine();
+  const std::int64_t n = GENERATE(1, 1003, 140000);
+  AdamW options{0.01f, 0.9f, 0.98f, 1e-8f, 0.1f};
+  options.grad_scale = 0.5f;
+  const View grad = m.flat(n), param = m.flat(n), moment1 = m.flat(n), moment2 = m.flat(n);
+  fill(*m.ctx, 0, moment1);
+  fill(*m.ctx, 0, moment2);
+  Reals first = m.reals(moment1), second = m.reals(moment2), p = m.reals(param);
+  for (options.step = 1; options.step <= 3; ++options.step) {
+    const Reals g = m.reals(grad);
+    for (std::int64_t i = 0; i < n; ++i) reference::adamw(options, g[i], first[i], second[i], p[i]);
+    adamw(*m.ctx, options, grad, moment1, moment2, param);
+  }
+  CHECK(m.differs(param, p) == "");
+  CHECK(m.differs(moment1, first) == "");
+  CHECK(m.differs(moment2, second) == "");
+}
+
+TEST_CASE("memory is aligned and zero, whatever its size") {
+  const auto ctx = make_context({});
+  for (const std::size_t bytes : {std::size_t{1}, std::size_t{4096}, std::size_t{5} << 20}) {
+    const Tensor t(*ctx, 1, static_cast<std::int64_t>(bytes), DType::i8);
+    CHECK(reinterpret_cast<std::uintptr_t>(t.view().data) % 64 == 0);
+    View v = t.view();
+    v.dtype = DType::i32;
+    v.cols = v.row_stride = static_cast<std::int64_t>(t.bytes() / 4);
+    std::vector<std::int32_t> host(static_cast<std::size_t>(v.cols), 1);
+    download(*ctx, v, host.data(), v.size());
+    CHECK(host == std::vector<std::int32_t>(host.size(), 0));
+  }
+}
+
+TEST_CASE("a repeated operation takes no new memory") {
+  Machine m = any_machine();
+  const Weight head{m.normal(50, 16), nullptr};
+  const View h = m.normal(700, 16), labels = m.indices(700, 50), sums = m.filled(1, 2, 0);
+  const View dh = m.output(700, 16), dhead = m.normal(50, 16);
+  const auto run = [&] {
+    linear_cross_entropy(*m.ctx, h, head, labels, 0, sums, 1, dh, dhead);
+    return std::pair(m.ctx->scratch.grown_bytes(), primitives_created(*m.ctx));
+  };
+  const auto first = run();
+  CHECK(run() == first);
+  CHECK(backend_description() != "");
+}
+
+}  // namespace
+}  // namespace switchyard
