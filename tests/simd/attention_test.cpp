@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "simd/attention.h"
+
+#include <cmath>
+#include <vector>
+
+#include "simd/small_gemm.h"
+#include "tests/simd/support.h"
+
+namespace switchyard::simd {
+namespace {
+
+using I = std::int64_t;
+
+TEST_CASE("small products") {
+  struct Size {
+    I m, n, k;
+  };
+  for_each_target([&] {
+    for (const auto& [m, n, k] : {Size{1, 1, 1}, Size{15, 15, 64}, Size{4, 16, 8}, Size{3, 7, 5},
+                                  Size{9, 33, 17}, Size{8, 48, 0}, Size{5, 64, 31}}) {
+      CAPTURE(m, n, k);
+      Matrix a = random_matrix(m, k, 1), b = random_matrix(k, n, 2), c(m, n);
+      Matrix at(k, m), bt(n, k);
+      for (I r = 0; r < m; ++r)
+        for (I i = 0; i < k; ++i) at.at(i, r) = a.at(r, i);
+      for (I i = 0; i < k; ++i)
+        for (I j = 0; j < n; ++j) bt.at(j, i) = b.at(i, j);
+      std::vector<double> want;
+      for (I r = 0; r < m; ++r)
+        for (I j = 0; j < n; ++j) {
+          double sum = 0;
+          for (I i = 0; i < k; ++i) sum += double{a.at(r, i)} * b.at(i, j);
+          want.push_back(sum);
+        }
+      small_gemm_nn(m, n, k, a.in(), b.in(), c.view());
+      REQUIRE(close(c.values(), want, 2e-6, 1e-6) == "");
+      const std::vector<float> whole = c.values();
+      for (I r = 0; r < m; ++r) {  // a row alone has the same bits
+        Matrix row(1, n);
+        small_gemm_nn(1, n, k, {a.view()[r], 0}, b.in(), row.view());
+        REQUIRE(row.values() ==
+                std::vector<float>(whole.begin() + r * n, whole.begin() + (r + 1) * n));
+      }
+      small_gemm_tn(m, n, k, at.in(), b.in(), c.view());
+      REQUIRE(c.values() == whole);
+      small_gemm_nt(m, n, k, a.in(), bt.in(), c.view());
+      REQUIRE(close(c.values(), want, 2e-6, 1e-6) == "");
+      REQUIRE(c.intact());
+    }
+  });
+}
+
+// One head of one sequence, with its inputs and the scalar attention in double.
+struct Case {
+  I query_len, key_len, d_kv;
+  bool causal, biased;
+  float rate;
+
+  Matrix q = random_matrix(query_len, d_kv, 1), k = random_matrix(key_len, d_kv, 2);
+  Matrix v = random_matrix(key_len, d_kv, 3), dout = random_matrix(query_len, d_kv, 4);
+  Matrix bias = random_matrix(1, query_len + key_len, 5);
+  IntMatrix tags = some_tags(query_len);
+  std::uint32_t head = 3;
+
+  AttentionHead call() {
+    return {query_len,
+            key_len,
+            d_kv,
+            causal,
+            biased ? center(bias) : nullptr,
+            {rate, 42, tags.in(), {}},
+            head};
+  }
+  float* center(Matrix& m) const { return m.data() + query_len; }
+
+  std::vector<std::vector<double>> probs{}, kept{}, dscores{};
+  std::vector<double> lse{}, out{};
+
+  void compute() {
+    for (I t = 0; t < query_len; ++t) {
+      std::vector<double> p(static_cast<std::size_t>(key_len)), m = p;
+      double sum = 0;
+      for (I j = 0; j < key_len; ++j) {
+        const auto i = static_cast<std::size_t>(j);
+        m[i] = drop_factor(rate, 42, tags.view()[t], (head << 16) + static_cast<std::uint32_t>(j));
+        if (causal && j > t) continue;
+        double score = biased ? double{center(bias)[j - t]} : 0;
+        for (I c = 0; c < d_kv; ++c) score += double{q.at(t, c)} * k.at(j, c);
+        sum += p[i] = std::exp(score);
+      }
+      for (double& x : p) x /= sum;
+      lse.push_back(std::log(sum));
+      for (I c = 0; c < d_kv; ++c) {
+        double total = 0;
+        for (std::size_t i = 0; i < p.size(); ++i) total += p[i] * m[i] * v.at(I(i), c);
+        out.push_back(total);
+      }
+      std::vector<double> dp(p.size()), ds(p.size());
+      double mean = 0;
+      for (std::size_t i = 0; i < p.size(); ++i) {
+        for (I c = 0; c < d_kv; ++c) dp[i] += double{dout.at(t, c)} * v.at(I(i), c) * m[i];
+        mean += dp[i] * p[i];
+      }
+      for (std::size_t i = 0; i < p.size(); ++i) ds[i] = p[i] * (dp[i] - mean);
+      probs.push_back(p), kept.push_back(m), dscores.push_back(ds);
+    }
+  }
+};
+
+TEST_CASE("attention of one head, forward and backward") {
+  for_each_target([&] {
+    for (const I d_kv : {I{1}, I{5}, I{8}, I{24}, I{64}}) {
+      for (const auto& [query_len, key_len, causal] : {std::tuple<I, I, bool>{1, 1, true},
+                                                       {15, 15, false},
+                                                       {15, 15, true},
+                                                       {7, 33, false},
+                                                       {33, 7, false},
+                                                       {70, 70, true},
+                                                       {3, 130, false}}) {
+        for (const float rate : {0.0f, 0.25f}) {
+          CAPTURE(d_kv, query_len, key_len, causal, rate);
+          Case x{query_len, key_len, d_kv, causal, rate > 0 || causal, rate};
+          x.compute();
+          Matrix out(query_len, d_kv), lse(query_len, 1), probs(query_len, key_len);
+          Matrix dq(query_len, d_kv), dk(key_len, d_kv), dv(key_len, d_kv);
+          Matrix grad_bias(1, query_len + key_len, 1.0f);
+          Matrix scratch(1, attention_scratch(query_len, key_len, d_kv));
+          attention(x.call(), x.q.in(), x.k.in(), x.v.in(), out.view(), lse.view(), scratch.data());
+          attention_backward(x.call(), x.q.in(), x.k.in(), x.v.in(), out.in(), lse.in(),
+                             x.dout.in(), dq.view(), dk.view(), dv.view(), x.center(grad_bias),
+                             scratch.data());
+          attention_probs(x.call(), x.q.in(), x.k.in(), lse.in(), probs.view());
+          std::vector<double> want_probs;
+          for (const auto& p : x.probs) want_probs.insert(want_probs.end(), p.begin(), p.end());
+          REQUIRE(close(lse.values(), x.lse, 1e-6, 1e-6) == "");
+          REQUIRE(close(out.values(), x.out, 5e-6, 1e-7) == "");
+          REQUIRE(close(probs.values(), want_probs, 5e-6, 0) == "");
+
+          std::vector<double> want_dq, want_dk, want_dv, want_bias(grad_bias.values().size(), 1);
+          const auto row = [](const auto& m, I t) -> const auto& {
+            return m[static_cast<std::size_t>(t)];
+          };
+          for (I t = 0; t < query_len; ++t)
+            for (I c = 0; c < d_kv; ++c) {
+              double sum = 0;
+              for (I j = 0; j < key_len; ++j) sum += row(row(x.dscores, t), j) * x.k.at(j, c);
+              want_dq.push_back(sum);
+            }
+          for (I j = 0; j < key_len; ++j)
+            for (I c = 0; c < d_kv; ++c) {
+              double sum_k = 0, sum_v = 0;
+              for (I t = 0; t < query_len; ++t) {
+                sum_k += row(row(x.dscores, t), j) * x.q.at(t, c);
+                sum_v += row(row(x.probs, t), j) * row(row(x.kept, t), j) * x.dout.at(t, c);
+              }
+              want_dk.push_back(sum_k), want_dv.push_back(sum_v);
+            }
+          for (I t = 0; t < query_len; ++t)
+            for (I j = 0; j < key_len; ++j)
+              want_bias[static_cast<std::size_t>(query_len + j - t)] += row(row(x.dscores, t), j);
+          REQUIRE(close(dq.values(), want_dq, 1e-5, 1e-6) == "");
+          REQUIRE(close(dk.values(), want_dk, 1e-5, 1e-6) == "");
+          REQUIRE(close(dv.values(), want_dv, 1e-5, 1e-6) == "");
+          REQUIRE(close(grad_bias.values(), want_bias, 1e-5, 1e-6) == "");
+          REQUIRE((out.intact() && lse.intact() && dq.intact() && dk.intact() && dv.intact()));
+          REQUIRE((grad_bias.intact() && probs.intact() && scratch.intact()));
+        }
+      }
+    }
+  });
+}
+
+TEST_CASE("a query's bits do not depend on the queries beside it") {
+  for_each_target([&] {
+    Case x{41, 41, 24, true, true, 0};
+    Matrix scratch(1, attention_scratch(41, 41, 24)), all(41, 24), first(20, 24);
+    attention(x.call(), x.q.in(), x.k.in(), x.v.in(), all.view(), {}, scratch.data());
+    AttentionHead shorter = x.call();
+    shorter.query_len = 20;  // causal: these rows see the same keys
+    attention(shorter, x.q.in(), x.k.in(), x.v.in(), first.view(), {}, scratch.data());
+    for (I t = 0; t < 20; ++t)
+      for (I c = 0; c < 24; ++c) REQUIRE(first.at(t, c) == all.at(t, c));
+  });
+}
+
+TEST_CASE("one step attends like the last row of a sequence") {
+  const I heads = 3;
+  for_each_target([&] {
+    for (const I d_kv : {I{4}, I{13}, I{64}}) {
+      for (const I keys : {I{1}, I{2}, I{15}, I{66}}) {
+        CAPTURE(d_kv, keys);
+        Matrix q = random_matrix(1, heads * d_kv, 1), k = random_matrix(keys, heads * d_kv, 2);
+        Matrix v = random_matrix(keys, heads * d_kv, 3), bias = random_matrix(heads, keys, 4);
+        Matrix out(1, heads * d_kv), scratch(1, attention_step_scratch(heads, keys));
+        attention_step(heads, d_kv, keys, q.data(), k.in(), v.in(),
+                       {bias.data() + keys - 1, bias.in().stride}, out.data(), scratch.data());
+        std::vector<double> want;
+        for (I h = 0; h < heads; ++h) {
+          std::vector<double> p;
+          double sum = 0;
+          for (I j = 0; j < keys; ++j) {
+            double score = bias.at(h, j);
+            for (I c = h * d_kv; c < (h + 1) * d_kv; ++c) score += double{q.at(0, c)} * k.at(j, c);
+            p.push_back(std::exp(score));
+            sum += p.back();
+          }
+          for (I c = h * d_kv; c < (h + 1) * d_kv; ++c) {
+            double total = 0;
+            for (I j = 0; j < keys; ++j) total += p[static_cast<std::size_t>(j)] / sum * v.at(j, c);
+            want.push_back(total);
+          }
+        }
+        REQUIRE(close(out.values(), want, 5e-6, 1e-7) == "");
+        REQUIRE((out.intact() && scratch.intact()));
+      }
+    }
+  });
+}
+
+}  // namespace
+}  // namespace switchyard::simd

@@ -1,0 +1,231 @@
+// SPDX-License-Identifier: Apache-2.0
+// Elementwise rows, moves by index, norms, sums, conversion and the optimizer step.
+#include "simd/rows.h"
+
+#include <cmath>
+#include <limits>
+
+#include "simd/convert.h"
+#include "simd/reduce.h"
+#include "simd/rms_norm.h"
+#include "simd/update.h"
+#include "src/core/dtype.h"
+#include "tests/simd/support.h"
+
+namespace switchyard::simd {
+namespace {
+
+constexpr std::int64_t kRows = 4;
+
+// f(r, c) of every element.
+template <class F>
+std::vector<double> table(std::int64_t rows, std::int64_t cols, F&& f) {
+  std::vector<double> all;
+  for (std::int64_t r = 0; r < rows; ++r)
+    for (std::int64_t c = 0; c < cols; ++c) all.push_back(static_cast<double>(f(r, c)));
+  return all;
+}
+
+TEST_CASE("elementwise rows") {
+  for_each_target([&] {
+    for (const std::int64_t n : lengths(0)) {
+      CAPTURE(n);
+      Matrix x = random_matrix(kRows, n, 1), y0 = random_matrix(kRows, n, 2), y = y0;
+      Matrix bias = random_matrix(1, n, 3);
+      const auto expect = [&](auto f) {
+        REQUIRE(close(y.values(), table(kRows, n, f), 2e-7, 0) == "");
+        REQUIRE(y.intact());
+        y = y0;
+      };
+      using I = std::int64_t;
+      fill(kRows, n, 2.5f, y.view());
+      expect([](I, I) { return 2.5; });
+      copy(kRows, n, x.in(), y.view());
+      expect([&](I r, I c) { return x.at(r, c); });
+      add(kRows, n, x.in(), y.view());
+      expect([&](I r, I c) { return y0.at(r, c) + x.at(r, c); });
+      scale(kRows, n, 0.7f, x.in(), y.view());
+      expect([&](I r, I c) { return 0.7f * x.at(r, c); });
+      axpy(kRows, n, 0.7f, x.in(), y.view());
+      expect([&](I r, I c) { return y0.at(r, c) + 0.7f * x.at(r, c); });
+      lerp(kRows, n, 0.1f, x.in(), y.view());
+      expect([&](I r, I c) { return y0.at(r, c) + 0.1f * (x.at(r, c) - y0.at(r, c)); });
+      add_bias(kRows, n, bias.data(), y.view());
+      expect([&](I r, I c) { return y0.at(r, c) + bias.at(0, c); });
+    }
+  });
+}
+
+TEST_CASE("rows moved by index") {
+  IntMatrix index(kRows, 1);  // a partial permutation
+  index.at(0, 0) = 2, index.at(1, 0) = -1, index.at(2, 0) = 0, index.at(3, 0) = 3;
+  const auto i = [&](std::int64_t r) { return static_cast<std::int64_t>(index.at(r, 0)); };
+  for_each_target([&] {
+    for (const std::int64_t n : lengths(0)) {
+      CAPTURE(n);
+      Matrix x = random_matrix(kRows, n, 1), y0 = random_matrix(kRows, n, 2), y = y0;
+      Matrix weight = random_matrix(kRows, 1, 3), grad_weight(kRows, 1);
+      const auto expect = [&](auto f) {
+        REQUIRE(close(y.values(), table(kRows, n, f), 2e-7, 0) == "");
+        REQUIRE(y.intact());
+        y = y0;
+      };
+      using I = std::int64_t;
+      gather_rows(kRows, n, x.in(), index.in(), y.view());
+      expect([&](I r, I c) { return i(r) < 0 ? 0 : x.at(i(r), c); });
+      gather_rows_add(kRows, n, x.in(), index.in(), y.view());
+      expect([&](I r, I c) { return y0.at(r, c) + (i(r) < 0 ? 0 : x.at(i(r), c)); });
+      // The index is its own inverse but for row 1, which nothing reaches.
+      scatter_rows(kRows, n, x.in(), index.in(), y.view());
+      expect([&](I r, I c) { return i(r) < 0 ? y0.at(r, c) : x.at(i(r), c); });
+      scatter_rows_add(kRows, n, x.in(), index.in(), y.view());
+      expect([&](I r, I c) { return y0.at(r, c) + (i(r) < 0 ? 0 : x.at(i(r), c)); });
+      combine_rows(kRows, n, x.in(), index.in(), weight.in(), y.view());
+      expect([&](I r, I c) { return i(r) < 0 ? 0 : weight.at(r, 0) * x.at(i(r), c); });
+      combine_rows_grad_out(kRows, n, x.in(), index.in(), weight.in(), y.view());
+      expect([&](I r, I c) { return i(r) < 0 ? 0 : weight.at(i(r), 0) * x.at(i(r), c); });
+      combine_rows_grad_weight(kRows, n, x.in(), y0.in(), index.in(), grad_weight.view());
+      std::vector<double> dots(kRows);
+      for (I r = 0; r < kRows; ++r)
+        for (I c = 0; i(r) >= 0 && c < n; ++c)
+          dots[static_cast<std::size_t>(r)] += double{x.at(r, c)} * y0.at(i(r), c);
+      REQUIRE(close(grad_weight.values(), dots, 1e-6, 1e-6) == "");
+    }
+  });
+}
+
+TEST_CASE("sums, and that they see what is not finite") {
+  for_each_target([&] {
+    for (const std::int64_t n : lengths(0)) {
+      CAPTURE(n);
+      Matrix x = random_matrix(kRows, n, 1), y = random_matrix(1, n, 2), total = y;
+      double squares = 0, plain = 0, products = 0;
+      for (std::int64_t c = 0; c < n; ++c) {
+        squares += double{x.at(0, c)} * x.at(0, c);
+        plain += x.at(0, c);
+        products += double{x.at(0, c)} * y.at(0, c);
+      }
+      REQUIRE(std::abs(sum_of_squares(n, x.data()) - squares) <= 1e-13 * squares);
+      REQUIRE(std::abs(sum(n, x.data()) - plain) <= 1e-12);
+      REQUIRE(std::abs(dot(n, x.data(), y.data()) - products) <= 1e-5);
+      add_column_sums(kRows, n, x.in(), total.data());
+      REQUIRE(close(total.values(),
+                    table(1, n,
+                          [&](std::int64_t, std::int64_t c) {
+                            double s = y.at(0, c);
+                            for (std::int64_t r = 0; r < kRows; ++r) s += x.at(r, c);
+                            return s;
+                          }),
+                    5e-7, 0) == "");
+      REQUIRE(total.intact());
+      for (std::int64_t c = 0; c < n; ++c) {
+        for (const float bad :
+             {std::numeric_limits<float>::quiet_NaN(), -std::numeric_limits<float>::infinity()}) {
+          const float good = x.at(0, c);
+          x.at(0, c) = bad;
+          REQUIRE(!std::isfinite(sum_of_squares(n, x.data())));
+          x.at(0, c) = good;
+        }
+      }
+    }
+    const float large[] = {3e38f, 3e38f};
+    REQUIRE(std::isfinite(sum_of_squares(2, large)));
+  });
+}
+
+TEST_CASE("bfloat16 has the bits of core/dtype.h") {
+  std::vector<float> x;
+  for (std::uint64_t i = 0; i < 4096; ++i)
+    x.push_back(f32_of_bits(static_cast<std::uint32_t>(mix64(i))));
+  for (const std::uint32_t bits : {0x3F808000u, 0x3F818000u, 0x3F808001u, 0x7F7FFFFFu, 0x7F800000u,
+                                   0x7F800001u, 0xFFFFFFFFu, 0x80000000u, 0x00000001u})
+    x.push_back(f32_of_bits(bits));
+  for_each_target([&] {
+    for (std::int64_t n : {0, 1, 7, 8, 9, 31, 33, 4097}) {
+      const std::size_t size = static_cast<std::size_t>(n), from = x.size() - size;
+      std::vector<std::uint16_t> y(size + 1, 77);
+      std::vector<float> back(size + 1, 77);
+      f32_to_bf16(n, x.data() + from, y.data());
+      bf16_to_f32(n, y.data(), back.data());
+      for (std::size_t i = 0; i < size; ++i) {
+        REQUIRE(y[i] == switchyard::f32_to_bf16(x[from + i]));
+        REQUIRE(bits_of_f32(back[i]) == std::uint32_t{y[i]} << 16);
+      }
+      REQUIRE((y[size] == 77 && back[size] == 77));
+    }
+  });
+}
+
+TEST_CASE("rms norm and its backward") {
+  const float eps = 1e-6f;
+  for_each_target([&] {
+    for (const std::int64_t n : lengths(1)) {
+      CAPTURE(n);
+      Matrix x = random_matrix(kRows, n, 1, 3), weight = random_matrix(1, n, 2), y(kRows, n);
+      Matrix inv(kRows, 1), dy = random_matrix(kRows, n, 3), dx0 = random_matrix(kRows, n, 4);
+      Matrix dx = dx0, dweight0 = random_matrix(1, n, 5), dweight = dweight0;
+      std::vector<double> want_inv, want, want_dx, want_dweight(static_cast<std::size_t>(n));
+      for (std::int64_t c = 0; c < n; ++c)
+        want_dweight[static_cast<std::size_t>(c)] = dweight0.at(0, c);
+      for (std::int64_t r = 0; r < kRows; ++r) {
+        double squares = 0, pull = 0;
+        for (std::int64_t c = 0; c < n; ++c) {
+          squares += double{x.at(r, c)} * x.at(r, c);
+          pull += double{weight.at(0, c)} * dy.at(r, c) * x.at(r, c);
+        }
+        const double f = 1 / std::sqrt(squares / double(n) + double{eps});
+        want_inv.push_back(f);
+        for (std::int64_t c = 0; c < n; ++c) {
+          want.push_back(weight.at(0, c) * (x.at(r, c) * f));
+          want_dx.push_back(dx0.at(r, c) + f * (weight.at(0, c) * dy.at(r, c) -
+                                                x.at(r, c) * f * f * pull / double(n)));
+          want_dweight[static_cast<std::size_t>(c)] += dy.at(r, c) * x.at(r, c) * f;
+        }
+      }
+      rms_norm(kRows, n, x.in(), weight.data(), eps, y.view(), inv.view());
+      rms_norm_backward(kRows, n, x.in(), weight.data(), inv.in(), dy.in(), dx.view(),
+                        dweight.data());
+      REQUIRE(close(inv.values(), want_inv, 1e-6, 0) == "");
+      REQUIRE(close(y.values(), want, 1e-6, 0) == "");
+      REQUIRE(close(dx.values(), want_dx, 2e-6, 1e-6) == "");
+      REQUIRE(close(dweight.values(), want_dweight, 1e-6, 1e-6) == "");
+      REQUIRE((y.intact() && dx.intact() && dweight.intact() && inv.intact()));
+      rms_norm_backward(kRows, n, x.in(), weight.data(), inv.in(), dy.in(), dx0.view(), nullptr);
+      REQUIRE(dx0.values() == dx.values());
+    }
+  });
+}
+
+TEST_CASE("AdamW, three steps") {
+  AdamW options{1e-2f, 0.9f, 0.98f, 1e-8f, 0.1f, 1, 0.5f};
+  for_each_target([&] {
+    for (const std::int64_t n : lengths(0)) {
+      CAPTURE(n);
+      Matrix m(1, n), v(1, n), p = random_matrix(1, n, 1);
+      const std::size_t size = static_cast<std::size_t>(n);
+      std::vector<double> want_m(size), want_v(size), want_p;
+      for (const float value : p.values()) want_p.push_back(value);
+      for (options.step = 1; options.step <= 3; ++options.step) {
+        Matrix grad = random_matrix(1, n, static_cast<std::uint64_t>(options.step) + 10);
+        adamw(n, options, grad.data(), m.data(), v.data(), p.data());
+        const double b1 = options.beta1, b2 = options.beta2, t = double(options.step);
+        for (std::size_t i = 0; i < size; ++i) {
+          const double g = 0.5 * grad.values()[i];
+          want_m[i] = b1 * want_m[i] + (1 - b1) * g;
+          want_v[i] = b2 * want_v[i] + (1 - b2) * g * g;
+          const double m_hat = want_m[i] / (1 - std::pow(b1, t));
+          const double v_hat = want_v[i] / (1 - std::pow(b2, t));
+          want_p[i] -= double{options.lr} * (double{options.weight_decay} * want_p[i] +
+                                             m_hat / (std::sqrt(v_hat) + double{options.eps}));
+        }
+      }
+      REQUIRE(close(m.values(), want_m, 1e-6, 0) == "");
+      REQUIRE(close(v.values(), want_v, 1e-6, 0) == "");
+      REQUIRE(close(p.values(), want_p, 1e-6, 1e-7) == "");
+      REQUIRE((m.intact() && v.intact() && p.intact()));
+    }
+  });
+}
+
+}  // namespace
+}  // namespace switchyard::simd
