@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
 #include <cassert>
-#include <cstring>
 #include <nlohmann/json.hpp>
 
 #include "src/io/safetensors.h"
@@ -24,10 +23,10 @@ std::string header_of(const std::vector<TensorToWrite>& tensors) {
   std::size_t offset = 0;
   for (const TensorToWrite& tensor : tensors) {
     const std::size_t end = offset + bytes_of(tensor);
-    const nlohmann::json shape = tensor.shape;
-    header += "," + nlohmann::json(tensor.name).dump() + R"(:{"dtype":"F32","shape":)" +
-              shape.dump() + R"(,"data_offsets":[)" + std::to_string(offset) + "," +
-              std::to_string(end) + "]}";
+    header += ',';
+    header += nlohmann::json(tensor.name).dump();
+    header += R"(:{"dtype":"F32","shape":)" + shape_text(tensor.shape) + R"(,"data_offsets":)" +
+              "[" + std::to_string(offset) + "," + std::to_string(end) + "]}";
     offset = end;
   }
   header += "}";

@@ -1,0 +1,277 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "src/io/safetensors.h"
+
+#include <sys/stat.h>
+
+#include <cstring>
+#include <ctime>
+
+#include "src/core/error.h"
+#include "src/core/rng.h"
+#include "tests/support/catch.h"
+#include "tests/support/temp_folder.h"
+
+using namespace switchyard;
+
+namespace {
+
+std::string little_endian(std::uint64_t value) {
+  std::string text(8, '\0');
+  std::memcpy(text.data(), &value, 8);
+  return text;
+}
+
+std::string file_of(const std::string& header, const std::string& data) {
+  return little_endian(header.size()) + header + data;
+}
+
+// The error that reading `content` gives; empty where there is none.
+std::string error_of(const std::string& content) {
+  const TempFolder folder;
+  write_text(folder / "m.safetensors", content);
+  try {
+    SafetensorsFile file(folder / "m.safetensors");
+    return "";
+  } catch (const Error& e) {
+    CHECK(e.kind() == ErrorKind::kData);
+    return e.what();
+  }
+}
+
+bool contains(const std::string& text, const std::string& part) {
+  return text.find(part) != std::string::npos;
+}
+
+// Two tensors: a [2] F32 = {1, 2}, b [1, 2] F32 = {3, 4}.
+const std::string kGoodHeader = R"({"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},)"
+                                R"("b":{"dtype":"F32","shape":[1,2],"data_offsets":[8,16]}})";
+
+std::string good_data() {
+  const float values[4] = {1, 2, 3, 4};
+  return std::string(reinterpret_cast<const char*>(values), sizeof(values));
+}
+
+std::string one_tensor(const std::string& dtype, const std::string& shape,
+                       const std::string& offsets) {
+  return R"({"t":{"dtype":)" + dtype + R"(,"shape":)" + shape + R"(,"data_offsets":)" + offsets +
+         "}}";
+}
+
+}  // namespace
+
+TEST_CASE("safetensors: what is written is read back, and the same tensors give the same bytes") {
+  const TempFolder folder;
+  const std::vector<float> a = {1, -2.5f, 3}, b = {4, 5, 6, 7};
+  const auto values_of = [](const std::vector<float>& v) {
+    return [&v] { return std::span<const float>(v); };
+  };
+  write_safetensors(folder / "1", {{"b.weight", {2, 2}, values_of(b)}, {"a", {3}, values_of(a)}});
+  write_safetensors(folder / "2", {{"a", {3}, values_of(a)}, {"b.weight", {2, 2}, values_of(b)}});
+  CHECK(read_text(folder / "1") == read_text(folder / "2"));
+
+  const SafetensorsFile file(folder / "1");
+  CHECK(file.tensors().size() == 2);
+  CHECK(file.metadata().at("format") == "pt");
+  CHECK(read_f32("a", file.at("a")) == a);
+  CHECK(read_f32("b.weight", file.at("b.weight")) == b);
+  CHECK(file.at("b.weight").shape == std::vector<std::int64_t>{2, 2});
+  CHECK(reinterpret_cast<std::uintptr_t>(file.at("a").bytes.data()) % 8 == 0);
+  CHECK_THROWS_AS(file.at("c"), Error);
+}
+
+TEST_CASE("safetensors: a header may be padded, reordered, pretty-printed and escaped") {
+  const std::string variants[] = {
+      kGoodHeader + "     ",
+      R"({"b":{"data_offsets":[8,16],"shape":[1,2],"dtype":"F32"},)"
+      R"("a":{"shape":[2],"dtype":"F32","data_offsets":[0,8]}})",
+      "{\n  \"a\": {\"dtype\": \"F32\",\n \"shape\": [ 2 ], \"data_offsets\": [0, 8]},\n"
+      " \"\\u0062\": {\"dtype\": \"F\\u00332\", \"shape\": [1, 2], \"data_offsets\": [8, 16]},\n"
+      " \"__metadata__\": {\"format\": \"pt\"}}\n",
+  };
+  for (const std::string& header : variants) {
+    const TempFolder folder;
+    CAPTURE(header);
+    write_text(folder / "m", file_of(header, good_data()));
+    const SafetensorsFile file(folder / "m");
+    CHECK(read_f32("a", file.at("a")) == std::vector<float>{1, 2});
+    CHECK(read_f32("b", file.at("b")) == std::vector<float>{3, 4});
+  }
+}
+
+TEST_CASE("safetensors: half and integer types") {
+  const TempFolder folder;
+  const std::uint16_t halves[4] = {0x3F80, 0xC000, 0x3C00, 0xC000};  // 1, -2 as bf16, then as f16
+  const std::int64_t integers[2] = {-100, std::int64_t{1} << 40};
+  const std::string header = R"({"bf":{"dtype":"BF16","shape":[2],"data_offsets":[0,4]},)"
+                             R"("h":{"dtype":"F16","shape":[2],"data_offsets":[4,8]},)"
+                             R"("i":{"dtype":"I64","shape":[2],"data_offsets":[8,24]},)"
+                             R"("none":{"dtype":"F32","shape":[0,5],"data_offsets":[24,24]},)"
+                             R"("one":{"dtype":"BOOL","shape":[],"data_offsets":[24,25]}})";
+  const std::string data = std::string(reinterpret_cast<const char*>(halves), sizeof(halves)) +
+                           std::string(reinterpret_cast<const char*>(integers), sizeof(integers)) +
+                           "\1";
+  write_text(folder / "m", file_of(header, data));
+  const SafetensorsFile file(folder / "m");
+  CHECK(read_f32("bf", file.at("bf")) == std::vector<float>{1, -2});
+  CHECK(read_f32("h", file.at("h")) == std::vector<float>{1, -2});
+  CHECK(read_i64("i", file.at("i")) == std::vector<std::int64_t>{-100, std::int64_t{1} << 40});
+  CHECK(read_f32("none", file.at("none")).empty());
+  CHECK(file.at("one").size() == 1);
+  CHECK_THROWS_AS(read_f32("i", file.at("i")), Error);
+  CHECK_THROWS_AS(read_f32("one", file.at("one")), Error);
+  CHECK_THROWS_AS(read_i64("h", file.at("h")), Error);
+}
+
+TEST_CASE("safetensors: a header's length that cannot be") {
+  for (const std::uint64_t length :
+       {std::uint64_t{0}, std::uint64_t{1}, std::uint64_t{129}, std::uint64_t{100'000'001},
+        std::uint64_t{1} << 31, std::uint64_t{1} << 63, ~std::uint64_t{7}, ~std::uint64_t{0}}) {
+    CAPTURE(length);
+    CHECK(error_of(little_endian(length) + kGoodHeader + good_data()) != "");
+  }
+}
+
+TEST_CASE("safetensors: cut at every byte, one byte too many") {
+  const std::string good = file_of(kGoodHeader, good_data());
+  REQUIRE(error_of(good) == "");
+  for (std::size_t length = 0; length < good.size(); ++length) {
+    CAPTURE(length);
+    CHECK(error_of(good.substr(0, length)) != "");
+  }
+  CHECK(contains(error_of(good + " "), "17 bytes of data, expected 16"));
+}
+
+TEST_CASE("safetensors: a hostile header is refused with the reason") {
+  struct Case {
+    const char* what;
+    std::string header;
+    std::size_t data_bytes;
+    const char* message;  // part of it
+  };
+  const std::string f32 = "\"F32\"";
+  const std::string entry = R"({"dtype":"F32","shape":[1],"data_offsets":[0,4]})";
+  const std::vector<Case> cases = {
+      {"hole", R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}})", 8, "tensor a starts"},
+      {"overlap",
+       R"({"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},)"
+       R"("b":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}})",
+       8, "tensor b starts at byte 4"},
+      {"all on one range", R"({"a":)" + entry + R"(,"b":)" + entry + "}", 4, "tensor b starts"},
+      {"swapped offsets", one_tensor(f32, "[1]", "[4,0]"), 4, "tensor t: data_offsets [4, 0]"},
+      {"past the end", one_tensor(f32, "[2]", "[0,8]"), 4, "within the file's 4 bytes"},
+      {"wrapped", one_tensor(f32, "[1]", "[18446744073709551612,0]"), 4, "tensor t: data_offsets"},
+      {"beyond 64 bits", one_tensor(f32, "[1]", "[0,18446744073709551616]"), 4, "tensor t"},
+      {"one offset", one_tensor(f32, "[1]", "[4]"), 4, "1 data_offsets"},
+      {"three offsets", one_tensor(f32, "[1]", "[0,4,4]"), 4, "more than 2"},
+      {"offsets as strings", one_tensor(f32, "[1]", R"(["0","4"])"), 4, "tensor t: data_offsets"},
+      {"offsets as floats", one_tensor(f32, "[1]", "[0.0,4.0]"), 4, "tensor t: data_offsets: 0.0"},
+      {"offsets as null", one_tensor(f32, "[1]", "null"), 4, "data_offsets: null"},
+      {"negative offset", one_tensor(f32, "[1]", "[-4,4]"), 4, "-4"},
+      {"negative shape", one_tensor(f32, "[-1]", "[0,4]"), 4, "tensor t: shape: -1"},
+      {"negative times negative", one_tensor(f32, "[-1,-1]", "[0,4]"), 4, "shape: -1"},
+      {"2^32 * 2^32", one_tensor(f32, "[4294967296,4294967296]", "[0,0]"), 0, "beyond 64 bits"},
+      {"product wraps", one_tensor(f32, "[4294967296,4294967296,1]", "[0,4]"), 4, "beyond"},
+      {"bytes wrap", one_tensor(f32, "[4611686018427387905]", "[0,4]"), 4, "beyond 64 bits"},
+      {"zero hides an overflow", one_tensor(f32, "[9223372036854775807,9,0]", "[0,0]"), 0,
+       "beyond 64 bits"},
+      {"extent of 2^63", one_tensor(f32, "[9223372036854775808]", "[0,4]"), 4, "a dimension"},
+      {"rank 9", one_tensor(f32, "[1,1,1,1,1,1,1,1,1]", "[0,4]"), 4, "more than 8 dimensions"},
+      {"shape not an array", one_tensor(f32, "1", "[0,4]"), 4, "shape: 1"},
+      {"shape nested", one_tensor(f32, "[[1]]", "[0,4]"), 4, "shape: an array"},
+      {"wrong size", one_tensor(f32, "[3]", "[0,4]"), 4, "4 bytes, expected 12 from shape [3]"},
+      {"unknown dtype", one_tensor("\"F31\"", "[1]", "[0,4]"), 4, "unknown dtype \"F31\""},
+      {"dtype a number", one_tensor("32", "[1]", "[0,4]"), 4, "tensor t: dtype: 32"},
+      {"duplicate tensor", R"({"a":)" + entry + R"(,"\u0061":)" + entry + "}", 4, "twice"},
+      {"duplicate member",
+       R"({"a":{"dtype":"F32","dtype":"F32","shape":[1],"data_offsets":[0,4]}})", 4,
+       "member \"dtype\" twice"},
+      {"no dtype", R"({"a":{"shape":[1],"data_offsets":[0,4]}})", 4, "tensor a: no dtype"},
+      {"no shape", R"({"a":{"dtype":"F32","data_offsets":[0,4]}})", 4, "tensor a: no shape"},
+      {"no offsets", R"({"a":{"dtype":"F32","shape":[1]}})", 4, "tensor a: no data_offsets"},
+      {"unknown member", R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4],"x":1}})", 4,
+       "unknown member"},
+      {"tensor a list", R"({"a":[1]})", 0, "tensor a: an array, expected an object"},
+      {"metadata not strings", R"({"__metadata__":{"a":1}})", 0, "__metadata__: 1"},
+      {"metadata twice", R"({"__metadata__":{},"__metadata__":{}})", 0, "__metadata__ twice"},
+      {"not UTF-8", "{\"\xFF\":" + entry + "}", 4, "not valid JSON"},
+      {"byte order mark", "\xEF\xBB\xBF{}", 0, "does not start with '{'"},
+      {"array", "[]", 0, "does not start with '{'"},
+      {"comment", "{/**/}", 0, "not valid JSON"},
+      {"NUL padding", std::string("{}\0\0", 4), 0, "a NUL byte"},
+      {"text behind", "{} x", 0, "not valid JSON"},
+      {"deep nesting", "{\"a\":" + std::string(1'000'000, '['), 0, "tensor a: an array"},
+      {"control characters in a name",
+       "{\"a\\u001b[31m\\n\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,8]}}", 8,
+       "tensor a\\x1B[31m\\x0A: "},
+  };
+  for (const Case& c : cases) {
+    CAPTURE(c.what);
+    const std::string error = error_of(file_of(c.header, std::string(c.data_bytes, '\0')));
+    CAPTURE(error);
+    CHECK(contains(error, c.message));
+    CHECK(contains(error, "m.safetensors: "));
+    CHECK(!contains(error, "json.exception"));
+  }
+}
+
+TEST_CASE("safetensors: what is no such file is refused at once, and named") {
+  const TempFolder folder;
+  const auto message = [](const fs::path& path) -> std::string {
+    try {
+      SafetensorsFile file(path);
+      return "";
+    } catch (const Error& e) {
+      return e.what();
+    }
+  };
+  REQUIRE(::mkfifo((folder / "fifo").c_str(), 0600) == 0);
+  CHECK(contains(message(folder / "fifo"), "a named pipe"));
+  CHECK(contains(message("/dev/zero"), "a device"));
+  CHECK(contains(message(folder.path()), "a folder"));
+  fs::create_symlink("nowhere", folder / "dangling");
+  CHECK(contains(message(folder / "dangling"), "No such file"));
+  fs::create_symlink("loop", folder / "loop");
+  CHECK(contains(message(folder / "loop"), "symbolic links"));
+  write_text(folder / "lfs", "version https://git-lfs.github.com/spec/v1\noid sha256:0\n");
+  CHECK(contains(message(folder / "lfs"), "a Git LFS pointer"));
+  write_text(folder / "html", "<!DOCTYPE html><html></html>");
+  CHECK(contains(message(folder / "html"), "an HTML page"));
+  write_text(folder / "good", file_of(kGoodHeader, good_data()));
+  fs::create_symlink("good", folder / "link");
+  CHECK(message(folder / "link") == "");
+}
+
+TEST_CASE("safetensors: a header of a million tensors is read within 5 s") {
+  std::string header = "{";
+  for (int i = 0; i < 1'000'000; ++i) {
+    const std::string at = std::to_string(i);
+    header += (i == 0 ? "\"t" : ",\"t") + at + R"(":{"dtype":"U8","shape":[1],"data_offsets":[)" +
+              at + "," + std::to_string(i + 1) + "]}";
+  }
+  const TempFolder folder;
+  write_text(folder / "m", file_of(header + "}", std::string(1'000'000, 'x')));
+  const std::clock_t start = std::clock();  // processor time: other programs do not count
+  const SafetensorsFile file(folder / "m");
+  CHECK(file.tensors().size() == 1'000'000);
+  CHECK(std::clock() - start < 5 * CLOCKS_PER_SEC);
+}
+
+TEST_CASE("safetensors: bits flipped in the header never show bytes from outside the file") {
+  const std::string good = file_of(kGoodHeader, good_data());
+  const TempFolder folder;
+  Rng rng(stream_key(1, 2, 3));
+  for (int trial = 0; trial < 2000; ++trial) {
+    std::string bad = good;
+    const std::uint64_t bit = rng.below(8 * (8 + kGoodHeader.size()));
+    bad[bit / 8] = static_cast<char>(bad[bit / 8] ^ (1 << (bit % 8)));
+    write_text(folder / "m", bad);
+    try {
+      const SafetensorsFile file(folder / "m");
+      std::size_t bytes = 0;
+      for (const auto& [name, tensor] : file.tensors()) bytes += tensor.bytes.size();
+      CHECK(bytes == 16);
+    } catch (const Error& e) {
+      CHECK(e.kind() == ErrorKind::kData);
+    }
+  }
+}
