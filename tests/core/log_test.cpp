@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "src/core/log.h"
+
+#include "src/core/error.h"
+#include "tests/support/catch.h"
+#include "tests/support/temp_folder.h"
+
+using namespace switchyard;
+
+TEST_CASE("log: the file gets every line whole, verbose ones only when asked for") {
+  const TempFolder folder;
+  set_tool_name("switch-test");
+  set_log_level(LogLevel::kQuiet);
+  open_log_file((folder / "log").string());
+  log_info("one");
+  log_verbose("not this");
+  set_log_level(LogLevel::kVerbose);
+  log_verbose("two");
+  set_log_level(LogLevel::kQuiet);
+  log_warning("three");
+  const std::string text = read_text(folder / "log");
+  open_log_file("/dev/null");
+  set_log_level(LogLevel::kInfo);
+
+  const std::string stamp = "[2026-11-22 10:02:11] ";
+  REQUIRE(text.size() == 2 * stamp.size() + std::string("one\ntwo\n").size() +
+                             std::string("switch-test: warning: three\n").size());
+  CHECK(text[0] == '[');
+  CHECK(text.substr(stamp.size(), 5) == "one\n[");
+  CHECK(text.find("two\nswitch-test: warning: three\n") != std::string::npos);
+  CHECK_THROWS_AS(open_log_file((folder / "missing" / "log").string()), Error);
+}
