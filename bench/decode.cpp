@@ -9,7 +9,7 @@
 #include "bench/harness.h"
 #include "src/app/text_translator.h"
 #include "src/core/error.h"
-#include "src/text/corpus.h"
+#include "src/text/line_reader.h"
 #include "tools/options.h"
 
 namespace {

@@ -16,7 +16,7 @@
 #include "src/core/error.h"
 #include "src/core/log.h"
 #include "src/core/version.h"
-#include "src/text/corpus.h"
+#include "src/text/line_reader.h"
 #include "tools/options.h"
 
 namespace {

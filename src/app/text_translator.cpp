@@ -14,13 +14,14 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// A line goes to the tokenizer in stretches of at most this many bytes a token, so that a line of
-// any size needs bounded memory: far more than a token has in any text.
-constexpr std::size_t kBytesPerToken = 256;
+// A line goes to the tokenizer in stretches of at most this many bytes, so that one of any size
+// needs bounded memory; the tokenizer itself takes a megabyte.
+constexpr std::size_t kStretchBytes = std::size_t{1} << 18;
 
-// The first bytes of `text`, at most `limit`, that end before a space where there is one in their
-// second half, else before a character.
-std::string_view stretch(std::string_view text, std::size_t limit) {
+// The first bytes of `text`, ending before a space where there is one in their second half, else
+// before a character.
+std::string_view stretch(std::string_view text) {
+  const std::size_t limit = kStretchBytes;
   if (text.size() <= limit) return text;
   const std::size_t space = text.rfind(' ', limit);
   if (space != std::string_view::npos && space > limit / 2) return text.substr(0, space);
@@ -140,7 +141,7 @@ std::vector<Ids> TextTranslator::encode(const std::string& line) {
   std::int64_t replaced = 0;
   std::string_view rest = line;
   do {
-    const std::string_view text = stretch(rest, kBytesPerToken * (room + 1));
+    const std::string_view text = stretch(rest);
     const Ids more = tokenizer_.encode(text, &replaced);
     ids.insert(ids.end(), more.begin(), more.end() - 1);
     rest.remove_prefix(text.size());

@@ -53,8 +53,7 @@ std::vector<NBest> beam_search(Context& ctx, const Model& model, const std::vect
     std::vector<std::size_t> still_live;
     for (std::size_t i = 0; i < live.size(); ++i) {
       const std::span values(value.data() + i * k, k);
-      for (const float v : values)
-        check(!std::isnan(v), ErrorKind::kData, "the model's logits are not numbers (NaN)");
+      check(std::isfinite(values[0]), ErrorKind::kData, "the model's logits are not finite");
       Beam& b = beam[live[i]];
       b.advance(values, std::span(index.data() + i * k, k));
       if (b.done()) {

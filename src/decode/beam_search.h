@@ -11,7 +11,7 @@
 namespace switchyard {
 
 // num_return_sequences hypotheses for each of `sources` (ids with eos, none empty). Uses and gives
-// back the arenas of ctx. Error(kData) where the model's logits are not numbers.
+// back the arenas of ctx. Error(kData) where the model's logits are not finite.
 std::vector<NBest> beam_search(Context& ctx, const Model& model, const std::vector<Ids>& sources,
                                const SearchOptions& options);
 

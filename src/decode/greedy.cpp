@@ -25,7 +25,8 @@ std::vector<NBest> greedy_search(Context& ctx, const Model& model, const std::ve
   std::vector<std::int32_t> parent;
   for (std::int64_t length = 1; !live.empty(); ++length) {
     const View logits = state.step(tokens);
-    // The first step's probabilities are always looked at: they show a model that gives NaN.
+    // The first step's probabilities are always looked at: they show a model whose logits are not
+    // finite.
     const bool scores = options.scores || length == 1;
     {
       ArenaScope scope(ctx.scratch);
@@ -44,8 +45,7 @@ std::vector<NBest> greedy_search(Context& ctx, const Model& model, const std::ve
       Hypothesis& h = result[live[i]][0];
       h.ids.push_back(tokens[i]);
       if (scores) {
-        check(!std::isnan(log_prob[i]), ErrorKind::kData,
-              "the model's logits are not numbers (NaN)");
+        check(std::isfinite(log_prob[i]), ErrorKind::kData, "the model's logits are not finite");
         if (options.scores) h.score += log_prob[i];
       }
       if (tokens[i] != eos && length < options.max_new_tokens)

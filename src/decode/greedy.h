@@ -10,7 +10,7 @@
 namespace switchyard {
 
 // One hypothesis for each of `sources` (ids with eos, none empty). Uses and gives back the arenas
-// of ctx. Error(kData) where the model's logits are not numbers.
+// of ctx. Error(kData) where the model's logits are not finite.
 std::vector<NBest> greedy_search(Context& ctx, const Model& model, const std::vector<Ids>& sources,
                                  const SearchOptions& options);
 

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+// make_model DIR: writes a small Switch model with random weights and a vocabulary of its own, for
+// tests of the tools. What it says is nonsense, but always the same.
+#include <filesystem>
+#include <iostream>
+#include <string>
+
+#include "src/core/file.h"
+#include "src/core/rng.h"
+#include "src/io/hf.h"
+#include "src/text/tokenizer.h"
+
+using namespace switchyard;
+
+namespace {
+
+Tokenizer make_tokenizer() {
+  Rng rng(1);
+  int sentences = 0;
+  TokenizerTraining training;
+  training.vocab_size = 200;
+  return Tokenizer::train(
+      [&](std::string& sentence) {
+        sentence.clear();
+        for (std::uint64_t words = 3 + rng.below(6); words > 0; --words) {
+          if (!sentence.empty()) sentence += ' ';
+          for (std::uint64_t letters = 1 + rng.below(7); letters > 0; --letters)
+            sentence += static_cast<char>('a' + rng.below(26));
+        }
+        sentence += '.';
+        return sentences++ < 500;
+      },
+      training);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  if (argc != 2) {
+    std::cerr << "usage: make_model DIR\n";
+    return 2;
+  }
+  const std::filesystem::path folder = argv[1];
+  std::filesystem::create_directories(folder);
+  const Tokenizer tokenizer = make_tokenizer();
+  ModelConfig config;
+  config.vocab_size = tokenizer.vocab_size();
+  config.d_model = 16;
+  config.d_kv = 8;
+  config.num_heads = 2;
+  config.d_ff = 32;
+  config.num_layers = config.num_decoder_layers = 2;
+  config.num_experts = 4;
+  config.encoder_sparse = config.decoder_sparse = {false, true};
+
+  const auto ctx = make_context({});
+  Model model(config);
+  ParamBuffer values(*ctx, model.layout());
+  initialise(*ctx, model, 3, true, values);
+  model.bind(values);
+  save_model(*ctx, folder, model, values, {});
+  write_file_durably(folder / "spiece.model", tokenizer.bytes());
+  return 0;
+}

@@ -1,0 +1,199 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""switch-translate from the outside: translate_test.py MAKE_MODEL SWITCH_TRANSLATE"""
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import unittest
+
+MAKE_MODEL, TRANSLATE = os.path.abspath(sys.argv[1]), os.path.abspath(sys.argv[2])
+FOLDER = tempfile.TemporaryDirectory()
+MODEL = os.path.join(FOLDER.name, "model")
+SHORT = ["--max-output-length", "12", "-q"]
+
+
+def start(*args, **kwargs):
+    return subprocess.Popen(
+        [TRANSLATE, "-m", MODEL, *SHORT, *args],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **kwargs)
+
+
+def translate(text, *args):
+    """Exit code, stdout, stderr."""
+    process = start(*args)
+    out, err = process.communicate(text, timeout=120)
+    return process.returncode, out, err.decode()
+
+
+class Lines(unittest.TestCase):
+    def lines(self, text, *args):
+        code, out, err = translate(text, *args)
+        self.assertEqual(code, 0, err)
+        out.decode()  # valid UTF-8
+        self.assertEqual(out.count(b"\n"), len(out.split(b"\n")) - 1)
+        return out.split(b"\n")[:-1], err
+
+    def test_order_and_count_for_every_grouping(self):
+        words = ["abc", "d efg", "hij k lmno", "p", "qrs tu v wxyz abcd", "efgh. ij"]
+        text = "".join(f"{words[i % 6]} {words[i * i % 5]}\n" for i in range(97)).encode()
+        expected, _ = self.lines(text, "-b", "2")
+        self.assertEqual(len(expected), 97)
+        for args in (["--mini-batch", "1"], ["--mini-batch", "5", "--maxi-batch", "2"],
+                     ["--workers", "3", "--threads", "3"], ["--workers", "1", "--threads", "2"]):
+            self.assertEqual(self.lines(text, "-b", "2", *args)[0], expected, args)
+        alone = [self.lines(line + b"\n", "-b", "2")[0][0] for line in text.split(b"\n")[:5]]
+        self.assertEqual(alone, expected[:5])
+
+    def test_odd_text_gives_one_line_each(self):
+        odd = [b"", b"   ", b"\t", "\u3000".encode(), "\u200b\u200d".encode(), b"a\0b",
+               "a\u2028b\u0085c".encode(), b"\xc0\xaf", b"\xed\xa0\x80 x", b"cut \xe2\x82",
+               b"</s> <pad> <extra_id_0> \xe2\x96\x81", b"\x1b[31m", b"a\rb",
+               ("e" + "\u0301" * 10000).encode(), "👩‍👩‍👧‍👦 مرحبا \ue000".encode(), b"x" * 1000000,
+               b"abc def " * 20000]
+        out, err = self.lines(b"\n".join(odd) + b"\n")
+        self.assertEqual(len(out), len(odd))
+        for i in range(4):
+            self.assertEqual(out[i], b"")
+        self.assertIn("invalid UTF-8", err)
+        self.assertIn("line 16: cropped", err)
+        self.assertIn("line 17: cropped", err)
+
+    def test_ends_of_lines(self):
+        expected, _ = self.lines(b"abc d\n\nefg\n")
+        self.assertEqual(self.lines(b"abc d\r\n\r\nefg\r\n")[0], expected)
+        self.assertEqual(self.lines(b"abc d\n\nefg")[0], expected)
+        self.assertEqual(self.lines(b"\xef\xbb\xbfabc d\n\nefg")[0], expected)
+        self.assertEqual(self.lines(b"")[0], [])
+        self.assertEqual(self.lines(b"\n")[0], [b""])
+
+    def test_control_tokens_in_text_do_not_end_the_sentence(self):
+        out, _ = self.lines(b"abc </s> def ghi\nabc\n", "--scores")
+        self.assertNotEqual(out[0], out[1])
+
+    def test_long_lines(self):
+        text = b"abc def. " * 30 + b"\nabc\n"
+        cropped, err = self.lines(text, "--max-input-length", "20")
+        self.assertEqual(len(cropped), 2)
+        self.assertIn("line 1: cropped to 20 tokens", err)
+        split, _ = self.lines(text, "--max-input-length", "20", "--long-input", "split")
+        self.assertEqual(len(split), 2)
+        self.assertTrue(split[0].startswith(cropped[0][:3]))
+        self.assertGreater(len(split[0]), 2 * len(cropped[0]))
+        self.assertEqual(split[1], cropped[1])
+        code, out, err = translate(text, "--max-input-length", "20", "--long-input", "error")
+        self.assertEqual((code, out), (3, b""))
+        self.assertIn("line 1", err)
+
+    def test_n_best_and_scores(self):
+        plain, _ = self.lines(b"abc def\n\nghi\n", "-b", "3")
+        scores, _ = self.lines(b"abc def\n\nghi\n", "-b", "3", "--scores")
+        n_best, _ = self.lines(b"abc def\n\nghi\n", "-b", "3", "--n-best")
+        two, _ = self.lines(b"abc def\n\nghi\n", "-b", "3", "--n-best=2")
+        rows = [line.split(b" ||| ") for line in n_best]
+        self.assertEqual([row[0] for row in rows], [b"0"] * 3 + [b"1"] + [b"2"] * 3)
+        self.assertEqual(rows[0][1], plain[0])
+        self.assertEqual(b" ||| ".join(rows[0][1:]), scores[0])
+        self.assertEqual(scores[1], b" ||| 0")
+        for line in (0, 4):
+            values = [float(row[2]) for row in rows[line:line + 3]]
+            self.assertEqual(values, sorted(values, reverse=True))
+        self.assertEqual(two, n_best[:2] + [n_best[3]] + n_best[4:6])
+
+    def test_files(self):
+        source, target = os.path.join(FOLDER.name, "in.txt"), os.path.join(FOLDER.name, "out.txt")
+        with open(source, "wb") as f:
+            f.write(b"abc def\nghi\n")
+        expected, _ = self.lines(b"abc def\nghi\n")
+        self.assertEqual(translate(b"", "-i", source, "-o", target)[:2], (0, b""))
+        with open(target, "rb") as f:
+            self.assertEqual(f.read().split(b"\n")[:-1], expected)
+        for output in (source, target, FOLDER.name):
+            code, out, err = translate(b"", "-i", source, "-o", output)
+            self.assertEqual((code, out), (2, b""), err)
+        with open(source, "rb") as f:
+            self.assertEqual(f.read(), b"abc def\nghi\n")
+
+
+class Streams(unittest.TestCase):
+    def test_flushed_when_the_input_pauses(self):
+        process = start()
+        for line in (b"abc\n", b"\n", b"def ghi\njkl\n"):
+            process.stdin.write(line)
+            process.stdin.flush()
+            for _ in range(line.count(b"\n")):
+                self.assertTrue(process.stdout.readline().endswith(b"\n"))
+        process.stdin.close()
+        self.assertEqual(process.stdout.read(), b"")
+        self.assertEqual(process.wait(30), 0)
+        process.stdout.close()
+        process.stderr.close()
+
+    def test_reader_that_leaves(self):
+        process = start("--mini-batch", "1", "--maxi-batch", "1")
+        process.stdout.close()
+        try:
+            process.stdin.write(b"abc\n" * 2000)
+            process.stdin.close()
+        except BrokenPipeError:
+            pass
+        err = process.stderr.read()
+        self.assertEqual((process.wait(60), err), (0, b""))
+        process.stderr.close()
+
+    def test_full_disk(self):
+        with open("/dev/full", "wb") as full:
+            process = subprocess.run([TRANSLATE, "-m", MODEL, *SHORT], input=b"abc\n", stdout=full,
+                                     stderr=subprocess.PIPE, timeout=60)
+        self.assertEqual(process.returncode, 1)
+        self.assertIn(b"write error", process.stderr)
+        self.assertEqual(process.stderr.count(b"\n"), 1)
+
+    def test_signals(self):
+        for number in (signal.SIGINT, signal.SIGTERM):
+            process = start()
+            process.stdin.write(b"abc\n")
+            process.stdin.flush()
+            self.assertTrue(process.stdout.readline().endswith(b"\n"))
+            process.send_signal(number)
+            self.assertEqual(process.wait(30), 128 + number)
+            for pipe in (process.stdin, process.stdout, process.stderr):
+                pipe.close()
+
+
+class Mistakes(unittest.TestCase):
+    def fails(self, code, word, *args, text=b"abc\n"):
+        found = subprocess.run([TRANSLATE, "-q", *args], input=text, capture_output=True, timeout=60)
+        err = found.stderr.decode()
+        self.assertEqual((found.returncode, found.stdout), (code, b""), err)
+        self.assertEqual(err.count("\n"), 1, err)
+        self.assertTrue(err.startswith("switch-translate: error: "), err)
+        self.assertIn(word, err)
+
+    def test_command_line(self):
+        self.fails(2, "--model")
+        self.fails(2, "--beam-size", "-m", MODEL, "--beem-size", "3")
+        for option, value in (("-b", "0"), ("-b", "x"), ("--max-output-length", "0"),
+                              ("--max-input-length", "1"), ("--n-best=0", None),
+                              ("--mini-batch", "-1"), ("--normalize", "nan"),
+                              ("--long-input", "drop"), ("--compute-type", "int3")):
+            args = [option] if value is None else [option, value]
+            self.fails(2, "expected", "-m", MODEL, *args)
+        self.fails(2, "bfloat16", "-m", MODEL, "--compute-type", "bfloat16")
+        self.fails(2, "expected", "-m", MODEL, "-b", "2", "--n-best=3")
+
+    def test_files(self):
+        nowhere = os.path.join(FOLDER.name, "nowhere")
+        self.fails(1, "nowhere", "-m", nowhere)
+        self.fails(1, "nowhere", "-m", MODEL, "-i", nowhere)
+        self.fails(3, "gzip", "-m", MODEL, text=b"\x1f\x8b\x08\0\0\0\0\0\0\3")
+
+    def test_help_comes_first(self):
+        found = subprocess.run([TRANSLATE, "--no-such", "--help"], capture_output=True, timeout=60)
+        self.assertEqual((found.returncode, found.stderr), (0, b""))
+        self.assertIn(b"--beam-size", found.stdout)
+
+
+subprocess.run([MAKE_MODEL, MODEL], check=True, timeout=300)
+unittest.main(argv=[sys.argv[0]], verbosity=1)
