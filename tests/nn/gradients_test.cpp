@@ -17,8 +17,9 @@ namespace {
 
 using Complex = std::complex<double>;
 
-// f32 rounding (6e-8) through some twenty operations, relative to a tensor's largest gradient.
-constexpr double kRtol = 2e-5;
+// f32 rounding (6e-8) grows by some hundred times on its way through these models, whose values are
+// large; relative to the largest gradient of a tensor.
+constexpr double kRtol = 1e-4;
 // A gradient that is 0 but for rounding: that of a bias that the softmax does not see.
 constexpr double kAtol = 1e-7;
 

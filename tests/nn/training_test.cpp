@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: Apache-2.0
+// A training step's constancy: the same bits each time, no growth after the largest batch; and that
+// the whole learns.
+#include <algorithm>
+#include <string>
+
+#include "src/nn/decoder_state.h"
+#include "src/nn/loss.h"
+#include "tests/support/catch.h"
+#include "tests/support/tiny_model.h"
+
+namespace switchyard {
+namespace {
+
+Pass noisy_pass(std::uint64_t step) {
+  Pass pass;
+  pass.training = true;
+  pass.dropout_rate = 0.1f;
+  pass.jitter_noise = 0.01f;
+  pass.seed = 1;
+  pass.step = step;
+  return pass;
+}
+
+ModelConfig small_config() {
+  ModelConfig c = tiny_config({false, true}, {true});
+  c.vocab_size = 40;
+  c.d_model = 32;
+  c.d_kv = 8;
+  c.num_heads = 4;
+  c.d_ff = 48;
+  c.num_experts = 4;
+  return c;
+}
+
+// Sentences of 1 to `longest` tokens.
+HostBatch batch_of(const ModelConfig& config, std::int64_t sentences, std::int64_t longest) {
+  std::vector<std::int64_t> lengths;
+  for (std::int64_t i = 0; i < sentences; ++i) lengths.push_back(1 + (i * 5) % longest);
+  return random_batch(config, lengths, lengths, 3);
+}
+
+TEST_CASE("compute_loss gives the same bits each time") {
+  const int threads = GENERATE(1, 2);
+  CAPTURE(threads);
+  TinyModel tiny(small_config(), {threads, false});
+  const HostBatch batch = batch_of(tiny.model.config(), 20, 17);
+  LossOptions options;
+  options.label_smoothing = 0.1f;
+  options.router_aux_loss_coef = options.router_z_loss_coef = 0.1f;
+  const auto gradient = [&](std::uint64_t step) {
+    fill(*tiny.ctx, 0, tiny.grads.flat());
+    const LossResult result =
+        compute_loss(*tiny.ctx, tiny.model, batch, noisy_pass(step), options, &tiny.grads);
+    std::vector<float> all = tiny.read(tiny.grads.flat());
+    all.push_back(static_cast<float>(result.loss_sum));
+    return all;
+  };
+  const std::vector<float> first = gradient(1);
+  CHECK(gradient(2) != first);  // other random numbers
+  CHECK(gradient(1) == first);
+}
+
+TEST_CASE("after the largest batch nothing grows and no primitive is made") {
+  TinyModel tiny(small_config());
+  Context& ctx = *tiny.ctx;
+  const auto step = [&](std::int64_t sentences, std::int64_t longest) {
+    const HostBatch batch = batch_of(tiny.model.config(), sentences, longest);
+    compute_loss(ctx, tiny.model, batch, noisy_pass(1), {}, &tiny.grads);
+  };
+  step(60, 30);
+  const std::size_t saved = ctx.saved.grown_bytes(), scratch = ctx.scratch.grown_bytes();
+  const std::int64_t primitives = primitives_created(ctx);
+  for (const std::int64_t sentences : {60, 1, 33, 7, 60, 20}) {
+    CAPTURE(sentences);
+    step(sentences, sentences == 33 ? 11 : 30);
+    CHECK(ctx.saved.grown_bytes() == saved);
+    CHECK(ctx.scratch.grown_bytes() == scratch);
+    CHECK(primitives_created(ctx) == primitives);
+  }
+  CHECK(ctx.saved.mark().offset == 0);  // all given back
+  CHECK(ctx.scratch.mark().offset == 0);
+}
+
+// Sequence reversal: 3 to `longest` random ids, to the same ids backwards.
+HostBatch reversal_batch(const ModelConfig& config, Rng& rng, std::int64_t sentences,
+                         std::uint64_t longest) {
+  HostBatch batch;
+  for (std::int64_t i = 0; i < sentences; ++i) {
+    Ids ids(3 + rng.below(longest - 2));
+    for (std::int32_t& id : ids)
+      id = static_cast<std::int32_t>(2 +
+                                     rng.below(static_cast<std::uint64_t>(config.vocab_size) - 2));
+    Ids reversed(ids.rbegin(), ids.rend());
+    ids.push_back(static_cast<std::int32_t>(config.eos_token_id));
+    reversed.push_back(static_cast<std::int32_t>(config.eos_token_id));
+    batch.source.push_back(ids);
+    batch.target.push_back(reversed);
+    batch.sentence.push_back(static_cast<std::uint32_t>(rng.next_u64()));
+  }
+  return batch;
+}
+
+// How many of the batch's targets greedy decoding gives exactly.
+std::size_t exact_translations(TinyModel& tiny, const HostBatch& batch) {
+  const ModelConfig& c = tiny.model.config();
+  DecoderState state(*tiny.ctx, tiny.model, batch.source, 1, {});
+  Ids tokens(batch.source.size(), static_cast<std::int32_t>(c.decoder_start_token_id));
+  std::vector<Ids> said(batch.source.size());
+  const Tensor best(*tiny.ctx, state.rows(), 1, DType::i32);
+  for (int length = 0; length < 9; ++length) {
+    argmax_rows(*tiny.ctx, state.step(tokens), -1, best, {});
+    download(*tiny.ctx, best, tokens.data(), state.rows());
+    for (std::size_t i = 0; i < said.size(); ++i)
+      if (said[i].empty() || said[i].back() != c.eos_token_id) said[i].push_back(tokens[i]);
+  }
+  std::size_t exact = 0;
+  for (std::size_t i = 0; i < said.size(); ++i) exact += said[i] == batch.target[i];
+  return exact;
+}
+
+// At least 95 % of unseen sequences must come out without a fault.
+void check_learns_reversal(const ModelConfig& config, std::uint64_t longest, std::int64_t sentences,
+                           std::int64_t steps) {
+  constexpr std::int64_t kUnseen = 200;
+  TinyModel tiny(config);
+  Context& ctx = *tiny.ctx;
+  initialise(ctx, tiny.model, 1, false, tiny.values);
+  const ParamBuffer m(ctx, tiny.model.layout()), v(ctx, tiny.model.layout());
+  AdamW options;
+  options.beta1 = 0.9f;
+  options.beta2 = 0.95f;
+  options.eps = 1e-8f;
+  Pass pass;
+  pass.training = true;
+  Rng rng(stream_key(1, 0, 0));
+  for (options.step = 1; options.step <= steps; ++options.step) {
+    const HostBatch batch = reversal_batch(config, rng, sentences, longest);
+    LossOptions loss;
+    loss.router_aux_loss_coef = 0.01f;
+    loss.ce_scale = 1.0f / static_cast<float>(batch.target_tokens());
+    fill(ctx, 0, tiny.grads.flat());
+    compute_loss(ctx, tiny.model, batch, pass, loss, &tiny.grads);
+    const float progress = static_cast<float>(options.step) / static_cast<float>(steps);
+    options.lr = 4e-3f * std::min(progress * 20, 1 - progress);
+    adamw(ctx, options, tiny.grads.flat(), m.flat(), v.flat(), tiny.values.flat());
+  }
+  const HostBatch unseen = reversal_batch(config, rng, kUnseen, longest);
+  const std::size_t exact = exact_translations(tiny, unseen);
+  CAPTURE(exact);
+  CHECK(exact >= kUnseen * 95 / 100);
+}
+
+TEST_CASE("a tiny Switch Transformer learns to reverse a sequence") {
+  ModelConfig c = tiny_config({true}, {true});
+  c.vocab_size = 12;
+  c.d_model = 32;
+  c.d_kv = 16;
+  c.num_heads = 4;
+  c.d_ff = 64;
+  c.num_experts = 4;
+  c.relative_attention_num_buckets = 32;
+  c.relative_attention_max_distance = 128;
+  if (backend_description() == "scalar reference") {  // slow: an easier task
+    c.vocab_size = 7;
+    check_learns_reversal(c, 4, 16, 1000);
+  } else {
+    check_learns_reversal(c, 8, 32, 1500);
+  }
+}
+
+}  // namespace
+}  // namespace switchyard
