@@ -42,7 +42,6 @@ void check_files_and_batches(const TrainingOptions& o) {
         o.train_sets.size(), " files, expected ", expected);
   check(o.valid_sets.empty() || o.valid_sets.size() == files, ErrorKind::kUsage,
         "--valid-sets: found ", o.valid_sets.size(), " files, expected ", expected);
-  check(!o.directory.empty(), ErrorKind::kUsage, "--model: a folder for the model must be given");
 }
 
 }  // namespace

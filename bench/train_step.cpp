@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: Apache-2.0
+// train_step: how fast does a model train? The preset's batches of real text, length-sorted in
+// pools of 20 batches and cut at 50 tokens; dropout off; optimizer included; three steps of warm-up
+// not timed. Tokens are source and target with their ends.
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "bench/gemm_rate.h"
+#include "bench/harness.h"
+#include "src/app/training_data.h"
+#include "src/core/error.h"
+#include "src/core/log.h"
+#include "src/nn/model.h"
+#include "src/text/batcher.h"
+#include "src/train/trainer.h"
+#include "tools/train_options.h"
+
+namespace {
+
+using namespace switchyard;
+using namespace switchyard::bench;
+
+constexpr int kWarmUpSteps = 3;
+constexpr double kRateSeconds = 3;  // spent on oneDNN's own rate
+
+Matmuls step_matmuls(const ModelConfig& config, std::int64_t source_tokens,
+                     std::int64_t target_tokens) {
+  return with_backward(encoder_matmuls(config, source_tokens) +
+                       cross_key_matmuls(config, source_tokens) +
+                       decoder_matmuls(config, target_tokens));
+}
+
+int run(int argc, char** argv) {
+  TrainingOptions o;
+  TrainTexts texts;
+  texts.preset = "seed-switch16";
+  double seconds = 30;
+  bool json = false;
+  Options options("train_step", "--train-sets SRC TGT [options]", "Measures training speed.");
+  add_train_options(options, o, texts);
+  options.group("Bench");
+  options.number("seconds", seconds, 0.1, 1e6, "time to measure for");
+  options.flag("json", json, "the last line of stdout is one JSON object");
+  if (!options.parse(argc, argv)) return 0;
+  apply_train_options(options, o, texts);
+  check(!options.given("num-experts") || o.config.sparse_count() > 0, ErrorKind::kUsage,
+        "--num-experts: preset ", texts.preset, " has no sparse layer");
+  set_log_level(LogLevel::kQuiet);
+  o.max_length = 50;
+  o.max_length_crop = true;
+  o.config.dropout_rate = 0;
+
+  const auto ctx = make_context({options.threads(), false});
+  const ParallelText text =
+      o.tsv ? read_tsv(o.train_sets[0]) : read_parallel(o.train_sets[0], o.train_sets[1]);
+  const Tokenizer tokenizer =
+      o.vocab.empty() ? train_vocabulary(text, o.vocab_size) : Tokenizer::load(o.vocab);
+  const Corpus corpus =
+      encode_corpus(tokenizer, text, {o.max_length, true, ""}, options.threads(), "--train-sets");
+  o.config.vocab_size = tokenizer.vocab_size();
+  o.config.pad_token_id = o.config.decoder_start_token_id = tokenizer.pad_id();
+  o.config.eos_token_id = tokenizer.eos_id();
+  validate(o.config);
+
+  Model model(o.config);
+  const ParamBuffer params(*ctx, model.layout());
+  initialise(*ctx, model, o.trainer.seed, o.hf_init, params);
+  model.bind(params);
+  Trainer trainer(*ctx, model, params, o.trainer);
+  BatchOptions batching;
+  batching.mini_batch_words = o.mini_batch_words;
+  batching.mini_batch = o.mini_batch;
+  batching.maxi_batch = 20;
+  batching.seed = o.trainer.seed;
+  Batcher batcher(corpus, batching);
+
+  std::vector<double> step_ms;
+  double total_seconds = 0, total_flops = 0;
+  std::int64_t source_tokens = 0, target_tokens = 0;
+  StepResult last;
+  for (int step = 0; step < kWarmUpSteps || total_seconds < seconds; ++step) {
+    std::vector<HostBatch> batches;
+    for (std::int64_t i = 0; i < o.optimizer_delay; ++i) {
+      PairBatch pairs = batcher.next();
+      batches.push_back(
+          {std::move(pairs.source), std::move(pairs.target), std::move(pairs.sentence)});
+    }
+    const Stopwatch watch;
+    last = trainer.step(batches);
+    if (step < kWarmUpSteps) continue;
+    step_ms.push_back(watch.seconds() * 1e3);
+    total_seconds += step_ms.back() / 1e3;
+    total_flops += flops(step_matmuls(o.config, last.source_tokens, last.loss.target_tokens));
+    source_tokens += last.source_tokens;
+    target_tokens += last.loss.target_tokens;
+  }
+  const std::int64_t peak = peak_bytes();
+
+  // The rate at the shapes of a mean batch.
+  const auto batches = static_cast<std::int64_t>(step_ms.size()) * o.optimizer_delay;
+  const double rate =
+      gemm_gflops(step_matmuls(o.config, source_tokens / batches, target_tokens / batches),
+                  DType::f32, 1, options.threads(), kRateSeconds);
+  const double tokens = static_cast<double>(source_tokens + target_tokens);
+  nlohmann::ordered_json result = {
+      {"bench", "train_step"},
+      {"machine", backend_description()},
+      {"preset", texts.preset},
+      {"num_experts", o.config.num_experts},
+      {"parameters", parameter_count(o.config)},
+      {"threads", options.threads()},
+      {"compute_type", "float32"},
+      {"steps", step_ms.size()},
+      {"loss", last.loss.loss_sum / static_cast<double>(last.loss.target_tokens)},
+      {"tokens_per_step", tokens / double(step_ms.size())},
+      {"tokens_per_s", tokens / total_seconds},
+      {"mfu", total_flops / total_seconds / (rate * 1e9)},
+      {"gemm_gflops", rate},
+      {"step_ms", quantile(step_ms, 0.5)},
+      {"step_ms_p10", quantile(step_ms, 0.1)},
+      {"step_ms_p90", quantile(step_ms, 0.9)},
+      {"peak_bytes", peak}};
+  if (json) {
+    write_stdout(result.dump() + "\n");
+  } else {
+    for (const auto& [name, value] : result.items())
+      write_stdout(name + ": " + value.dump() + "\n");
+  }
+  flush_stdout();
+  return 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  return switchyard::run_main("train_step", [&] { return run(argc, argv); });
+}

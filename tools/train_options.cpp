@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tools/train_options.h"
+
+#include <limits>
+
+#include "src/app/presets.h"
+#include "src/core/error.h"
+
+namespace switchyard {
+
+namespace {
+
+constexpr std::int64_t kMostSize = 1 << 20;
+
+void add_data(Options& options, TrainingOptions& o) {
+  options.group("Data");
+  options.paths("train-sets,t", o.train_sets, "SRC TGT", "training text, line by line", {1, 2});
+  options.paths("valid-sets", o.valid_sets, "SRC TGT",
+                "validation text; without it a tenth of the training pairs, at most 1,000, is "
+                "held out",
+                {1, 2});
+  options.flag("tsv", o.tsv, "a set is one file of SRC <tab> TGT lines");
+  options.number<std::int64_t>("max-length", o.max_length, 2, 1 << 16,
+                               "longest sentence in tokens, end of sentence included");
+  options.flag("max-length-crop", o.max_length_crop,
+               "crop longer ones instead of leaving them out");
+  options.path("vocab,v", o.vocab, "FILE", "SentencePiece model; without it one is trained");
+  options.number<std::int64_t>("vocab-size", o.vocab_size, 16, 1'000'000,
+                               "most pieces of a vocabulary that is trained");
+}
+
+void add_model(Options& options, TrainingOptions& o, TrainTexts& texts) {
+  ModelConfig& c = o.config;
+  options.group("Model");
+  options.path("model,m", o.directory, "DIR",
+               "folder of the model; the same command goes on there");
+  options.choice("preset", texts.preset, preset_names(), "settings for what is not given");
+  options.number<std::int64_t>("d-model", c.d_model, 1, kMostSize, "width of the model");
+  options.number<std::int64_t>("d-ff", c.d_ff, 1, kMostSize, "width of a feed-forward, or expert");
+  options.number<std::int64_t>("d-kv", c.d_kv, 1, kMostSize, "width of an attention head");
+  options.number<std::int64_t>("num-heads", c.num_heads, 1, 1024, "attention heads");
+  options.number<std::int64_t>("num-layers", c.num_layers, 1, 1024, "encoder blocks");
+  options.number<std::int64_t>("num-decoder-layers", c.num_decoder_layers, 1, 1024,
+                               "decoder blocks");
+  options.number<std::int64_t>("num-experts", c.num_experts, 1, 65536, "experts a sparse layer");
+  options.number<std::int64_t>("num-sparse-encoder-layers", o.num_sparse_encoder_layers, 0, 1024,
+                               "encoder blocks with experts");
+  options.number<std::int64_t>("num-sparse-decoder-layers", o.num_sparse_decoder_layers, 0, 1024,
+                               "decoder blocks with experts");
+  options.flag("router-bias", c.router_bias, "routers have a bias");
+  options.number("router-jitter-noise", c.router_jitter_noise, 0.0f, 0.99f,
+                 "noise on routers' input in training");
+  options.number("router-z-loss-coef", c.router_z_loss_coef, 0.0f, 1e3f, "weight of the z-loss");
+  options.number("router-aux-loss-coef", c.router_aux_loss_coef, 0.0f, 1e3f,
+                 "weight of the load-balance loss");
+  options.number("capacity-factor", o.trainer.capacity.capacity_factor, 0.0f, 1e6f,
+                 "tokens over this multiple of an expert's even share are dropped; 0: none");
+  options.choice("compat", texts.compat, {"none", "hf"},
+                 "hf: drop tokens by Hugging Face's rule, --expert-capacity in each sentence");
+  options.number<std::int64_t>("expert-capacity", c.expert_capacity, 1, kMostSize,
+                               "tokens an expert takes of a sentence, for --compat hf");
+  options.number("dropout", c.dropout_rate, 0.0f, 0.99f, "dropout, experts included");
+  options.choice("init", texts.init, {"paper", "hf"},
+                 "initial values: the Switch paper's, or Hugging Face's");
+}
+
+void add_optimizer(Options& options, TrainingOptions& o, TrainTexts& texts) {
+  TrainerOptions& t = o.trainer;
+  options.group("Optimizer");
+  options.numbers("optimizer-params", texts.adamw, 0.0f, 1.0f,
+                  "of AdamW: beta1 beta2 epsilon, and weight decay where it is not 0", {3, 4});
+  options.number("learn-rate,l", t.schedule.peak, 0.0, 1e6, "highest learning rate");
+  options.text("lr-warmup", texts.warmup, "N", "updates from 0 to the highest rate");
+  options.choice("lr-schedule", texts.schedule, {"inv-sqrt", "linear", "constant"},
+                 "after that; linear ends at 0 with --after");
+  options.text("lr-decay-inv-sqrt", texts.decay_start, "N",
+               "inv-sqrt: from this update on; as --lr-warmup if not given");
+  options.number("label-smoothing", t.label_smoothing, 0.0f, 0.99f, "label smoothing");
+  options.number("clip-norm", t.clip_norm, 0.0f, 1e6f, "clip the gradient's norm to this; 0: off");
+  options.number("exponential-smoothing", t.exponential_smoothing, 0.0f, 1.0f,
+                 "validate and save a running average that follows by this share; 0: off");
+  options.choice("compute-type", texts.compute_type, {"auto", "float32", "bfloat16"},
+                 "numbers of matmuls");
+}
+
+void add_batches_and_run(Options& options, TrainingOptions& o, TrainTexts& texts) {
+  options.group("Batches");
+  options.number<std::int64_t>("mini-batch-words", o.mini_batch_words, 0, 1 << 24,
+                               "tokens a batch, on its longer side; 0: by --mini-batch");
+  options.number<std::int64_t>("mini-batch", o.mini_batch, 0, 1 << 20,
+                               "most sentences a batch; 0: by --mini-batch-words");
+  options.number<std::int64_t>("optimizer-delay", o.optimizer_delay, 1, 1 << 16,
+                               "batches whose gradients are summed for one update");
+  options.group("Run");
+  options.text("after", texts.after, "N",
+               "end: 10e epochs, 50Ku updates, 1Gt target tokens, 30m, 2h; with commas: whichever "
+               "is first");
+  options.text("disp-freq", texts.disp_freq, "N", "progress line every so often: 100u, 1e");
+  options.number<std::int64_t>("disp-first", o.disp_first, 0, 1'000'000'000,
+                               "and for the first updates");
+  options.text("valid-freq", texts.valid_freq, "N", "validate every so often");
+  options.text("save-freq", texts.save_freq, "N",
+               "checkpoint every so often; as --valid-freq if "
+               "not given");
+  options.choices("valid-metrics", o.valid_metrics, {"bleu", "chrf", "ce-mean-words"},
+                  "the first one decides which model is the best");
+  options.number<std::int64_t>("early-stopping", o.early_stopping, 0, 1'000'000'000,
+                               "end after so many validations without a better one; 0: never");
+  options.number<std::int64_t>("keep-last", o.keep_last, 1, 1'000'000'000,
+                               "checkpoints kept beside the best");
+  options.number<std::int64_t>("beam-size,b", o.beam_size, 1, 64, "beam of validation");
+  options.number<std::uint64_t>("seed", o.trainer.seed, 0,
+                                std::numeric_limits<std::uint64_t>::max(), "of all random numbers");
+  options.flag("overwrite", o.overwrite, "start anew, whatever the folder has");
+  options.flag("no-reload", texts.no_reload, "start anew in a folder of ours");
+
+  options.alias("--lr", "learn-rate");
+  options.alias("--max-tokens", "mini-batch-words");
+  options.alias("--update-freq", "optimizer-delay");
+  options.alias("--accum-count", "optimizer-delay");
+  options.alias("--vocabs", "vocab");
+  options.alias("--dim-vocabs", "vocab-size");
+  options.alias("--keep-checkpoint", "keep-last");
+  options.alias("--save-total-limit", "keep-last");
+}
+
+}  // namespace
+
+void add_train_options(Options& options, TrainingOptions& training, TrainTexts& texts) {
+  training.config.router_aux_loss_coef = 0.01f;  // the paper's, for new models
+  add_data(options, training);
+  add_model(options, training, texts);
+  add_optimizer(options, training, texts);
+  add_batches_and_run(options, training, texts);
+}
+
+void apply_train_options(Options& options, TrainingOptions& o, const TrainTexts& texts) {
+  options.fill(preset_text(texts.preset), "preset " + texts.preset);
+  check(texts.compute_type != "bfloat16", ErrorKind::kUsage,
+        "--compute-type bfloat16: not in this version, which trains in float32");
+  TrainerOptions& t = o.trainer;
+  t.adamw = {texts.adamw[0], texts.adamw[1], texts.adamw[2],
+             texts.adamw.size() > 3 ? texts.adamw[3] : 0.0f};
+  check(t.adamw.beta1 < 1 && t.adamw.beta2 < 1 && t.adamw.eps > 0, ErrorKind::kUsage,
+        "--optimizer-params: expected beta1 and beta2 below 1, epsilon above 0");
+  t.schedule.decay = decay_from_name(texts.schedule);
+  t.schedule.warmup = parse_updates("lr-warmup", texts.warmup);
+  t.schedule.decay_start = texts.decay_start.empty()
+                               ? t.schedule.warmup
+                               : parse_updates("lr-decay-inv-sqrt", texts.decay_start);
+  o.after = parse_stop_rule("after", texts.after);
+  o.disp_freq = parse_frequency("disp-freq", texts.disp_freq);
+  o.valid_freq = parse_frequency("valid-freq", texts.valid_freq);
+  o.save_freq =
+      texts.save_freq.empty() ? o.valid_freq : parse_frequency("save-freq", texts.save_freq);
+  o.hf_capacity = texts.compat == "hf";
+  o.hf_init = texts.init == "hf";
+  o.reload = !texts.no_reload;
+  o.threads = options.threads();
+  o.settings = options.to_yaml();
+  finish_options(o);
+}
+
+}  // namespace switchyard
