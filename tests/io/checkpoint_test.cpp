@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "src/io/checkpoint.h"
+
+#include <nlohmann/json.hpp>
+
+#include "src/core/error.h"
+#include "src/core/file.h"
+#include "tests/support/catch.h"
+#include "tests/support/temp_folder.h"
+#include "tests/support/tiny_model.h"
+
+using namespace switchyard;
+
+namespace {
+
+// A model with its two moments (the second is its gradients' place), and a folder for checkpoints.
+struct Run {
+  explicit Run(const ModelConfig& config = tiny_config({false, true}, {true}))
+      : tiny(config), moment(*tiny.ctx, tiny.model.layout()) {
+    scale(*tiny.ctx, 3, tiny.values.flat(), moment.flat());
+  }
+  void save(const std::string& name, std::int64_t step) {
+    save_checkpoint(*tiny.ctx, folder / name,
+                    {tiny.model, tiny.values, generation, state(),
+                     [](const fs::path& f) { write_text(f / "spiece.model", "pieces"); }},
+                    {{"step", step}});
+  }
+  nlohmann::json load(const std::string& name) {
+    return load_checkpoint(*tiny.ctx, folder / name, tiny.model, tiny.values, state());
+  }
+  std::vector<StateBuffer> state() const { return {{"exp_avg", &moment}}; }
+  std::string error_of(const std::string& name) {
+    try {
+      load(name);
+      return "";
+    } catch (const Error& e) {
+      return e.what();
+    }
+  }
+
+  TinyModel tiny;
+  ParamBuffer moment;
+  GenerationConfig generation;
+  TempFolder folder;
+};
+
+}  // namespace
+
+TEST_CASE("checkpoint: what is saved comes back, and the folder is a model") {
+  Run run;
+  const std::vector<float> values = run.tiny.read(run.tiny.values.flat());
+  const std::vector<float> moment = run.tiny.read(run.moment.flat());
+  run.save("checkpoint-7", 7);
+  fill(*run.tiny.ctx, 0, run.tiny.values.flat());
+  fill(*run.tiny.ctx, 0, run.moment.flat());
+  CHECK(run.load("checkpoint-7")["step"] == 7);
+  CHECK(run.tiny.read(run.tiny.values.flat()) == values);
+  CHECK(run.tiny.read(run.moment.flat()) == moment);
+  const LoadedModel loaded = load_model(*run.tiny.ctx, run.folder / "checkpoint-7");
+  CHECK(loaded.model->config() == run.tiny.model.config());
+  CHECK(read_text(run.folder / "checkpoint-7" / "spiece.model") == "pieces");
+}
+
+TEST_CASE("checkpoint: every file cut or flipped is found, and the one before is taken") {
+  Run run;
+  run.save("checkpoint-7", 7);
+  run.save("checkpoint-8", 8);
+  const std::vector<fs::path> folders = {run.folder / "checkpoint-7", run.folder / "checkpoint-8"};
+  CHECK(newest_whole_checkpoint(folders) == folders[1]);
+  std::string problem;
+  for (const auto& entry : fs::directory_iterator(folders[1])) {
+    const std::string good = read_text(entry.path());
+    std::string flipped = good;
+    flipped[good.size() / 2] = static_cast<char>(flipped[good.size() / 2] ^ 4);
+    CAPTURE(entry.path().string());
+    for (const std::string& bad : {flipped, good.substr(0, good.size() / 2), std::string()}) {
+      write_text(entry.path(), bad);
+      CHECK(!checkpoint_is_whole(folders[1], problem));
+      CHECK(newest_whole_checkpoint(folders) == folders[0]);
+      CHECK(run.error_of("checkpoint-8") != "");
+    }
+    write_text(entry.path(), good);
+    CHECK(checkpoint_is_whole(folders[1], problem));
+  }
+  fs::remove(folders[1] / "optimizer.safetensors");
+  CHECK(newest_whole_checkpoint(folders) == folders[0]);
+  fs::remove(folders[0] / "checksums.json");
+  CHECK_THROWS_AS(newest_whole_checkpoint(folders), Error);
+  CHECK(newest_whole_checkpoint({}).empty());
+}
+
+TEST_CASE("checkpoint: one of another model or other buffers is refused, with both shapes") {
+  Run run;
+  run.save("checkpoint-7", 7);
+  ModelConfig wider = run.tiny.model.config();
+  wider.d_ff += 1;
+  Run other(wider);
+  fs::copy(run.folder / "checkpoint-7", other.folder / "checkpoint-7");
+  CHECK(other.error_of("checkpoint-7").find("shape [5, 6], expected [6, 6]") != std::string::npos);
+  const std::vector<StateBuffer> two = {{"exp_avg", &run.moment}, {"exp_avg_sq", &run.moment}};
+  CHECK_THROWS_AS(load_checkpoint(*run.tiny.ctx, run.folder / "checkpoint-7", run.tiny.model,
+                                  run.tiny.values, two),
+                  Error);
+}
