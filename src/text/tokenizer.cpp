@@ -24,8 +24,21 @@ constexpr std::size_t kMaxLineBytes = std::size_t{1} << 20;
 // The sums of the EM steps, and so the bits of the model, depend on it.
 constexpr const char* kTrainingThreads = "16";
 
+// Sentences that SentencePiece's trainer leaves out: longer ones (its max_sentence_length), and
+// those with the character that it keeps for unknown ones.
+constexpr std::size_t kMaxTrainingBytes = 4192;
+constexpr char32_t kUnknownMark = 0x2585;
+
 void check_status(const sentencepiece::util::Status& status, std::string_view what) {
   check(status.ok(), ErrorKind::kData, what, ": SentencePiece: ", status.ToString());
+}
+
+// Whether the trainer can use a sentence: it ends the process where it is left with none.
+bool is_usable(const std::string& sentence) {
+  if (sentence.size() > kMaxTrainingBytes || sentence.find('\0') != sentence.npos) return false;
+  const std::u32string text = to_code_points(sentence);
+  if (text.find(kUnknownMark) != text.npos) return false;
+  return std::any_of(text.begin(), text.end(), is_visible);
 }
 
 class Sentences : public sentencepiece::SentenceIterator {
@@ -33,9 +46,10 @@ class Sentences : public sentencepiece::SentenceIterator {
   explicit Sentences(const Tokenizer::NextSentence& next) : next_(next) { Next(); }
   bool done() const override { return done_; }
   void Next() override {
-    done_ = !next_(raw_);
-    // SentencePiece skips a whole sentence for one ill-formed byte.
-    if (!done_) sentence_ = valid_utf8(raw_);
+    do {
+      done_ = !next_(raw_);
+      if (!done_) sentence_ = valid_utf8(raw_);
+    } while (!done_ && !is_usable(sentence_));
   }
   const std::string& value() const override { return sentence_; }
   sentencepiece::util::Status status() const override { return {}; }
@@ -88,6 +102,7 @@ Tokenizer Tokenizer::train(const NextSentence& next, const TokenizerTraining& op
       {"minloglevel", "2"},
   };
   Sentences sentences(next);
+  check(!sentences.done(), ErrorKind::kData, "training the vocabulary: no text");
   std::string bytes;
   check_status(sentencepiece::SentencePieceTrainer::Train(settings, &sentences, &bytes),
                "training the vocabulary");

@@ -21,6 +21,8 @@ void append_utf8(std::string& out, char32_t code_point);
 
 // str.isspace() of Python: what str.split() and str.strip() cut at.
 bool is_space(char32_t c);
+// General category L*, P*, S* or N*: what leaves a mark on paper by itself.
+bool is_visible(char32_t c);
 // General category P*, S* or N*.
 bool is_punctuation(char32_t c);
 bool is_symbol(char32_t c);

@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "src/text/batcher.h"
+
+#include <algorithm>
+#include <atomic>
+#include <stdexcept>
+
+#include "src/core/error.h"
+#include "src/core/rng.h"
+#include "src/text/prefetch.h"
+#include "tests/support/catch.h"
+
+using namespace switchyard;
+
+namespace {
+
+// Pair i: lengths between 1 and 40; the ids name the pair and the position.
+Corpus make_corpus(std::int64_t pairs) {
+  Rng rng(5);
+  Corpus corpus;
+  for (std::int64_t i = 0; i < pairs; ++i)
+    for (Sequences* side : {&corpus.source, &corpus.target}) {
+      Ids ids(1 + rng.below(40));
+      for (std::size_t p = 0; p < ids.size(); ++p)
+        ids[p] = static_cast<std::int32_t>(i * 100) + static_cast<std::int32_t>(p);
+      side->push_back(ids);
+    }
+  return corpus;
+}
+
+bool same(const PairBatch& a, const PairBatch& b) {
+  return a.source == b.source && a.target == b.target && a.sentence == b.sentence &&
+         a.next == b.next;
+}
+
+}  // namespace
+
+TEST_CASE("an epoch has every pair once, within the limits") {
+  const Corpus corpus = make_corpus(997);
+  BatchOptions options;
+  const bool words = GENERATE(true, false);
+  options.mini_batch_words = words ? 300 : 0;
+  options.mini_batch = words ? 0 : 16;
+  options.maxi_batch = GENERATE(1, 5, 1000);
+  options.shuffle = GENERATE(true, false);
+  CAPTURE(words, options.maxi_batch, options.shuffle);
+  Batcher batcher(corpus, options);
+  const std::int64_t batches = batcher.batches_in_epoch();
+  std::vector<int> seen(997, 0);
+  for (std::int64_t b = 0; b < batches; ++b) {
+    CHECK(batcher.position() == BatchPosition{0, b});
+    const PairBatch batch = batcher.next();
+    REQUIRE(!batch.source.empty());
+    std::int64_t source = 0, target = 0;
+    for (std::size_t i = 0; i < batch.source.size(); ++i) {
+      ++seen[batch.sentence[i]];
+      CHECK(batch.source[i].front() == static_cast<int>(batch.sentence[i]) * 100);
+      CHECK(batch.target[i].front() == static_cast<int>(batch.sentence[i]) * 100);
+      source += static_cast<std::int64_t>(batch.source[i].size());
+      target += static_cast<std::int64_t>(batch.target[i].size());
+    }
+    CHECK(batch.source_tokens == source);
+    CHECK(batch.target_tokens == target);
+    if (words)
+      CHECK(std::max(source, target) <= 300);
+    else
+      CHECK(batch.source.size() <= 16);
+    CHECK(batch.next == batcher.position());
+  }
+  CHECK(batcher.position() == BatchPosition{1, 0});
+  CHECK(std::all_of(seen.begin(), seen.end(), [](int n) { return n == 1; }));
+}
+
+TEST_CASE("batches have like lengths") {
+  const Corpus corpus = make_corpus(2000);
+  BatchOptions options;
+  options.mini_batch = 20;
+  Batcher batcher(corpus, options);
+  for (int b = 0; b < 50; ++b) {
+    const PairBatch batch = batcher.next();
+    const auto [shortest, longest] =
+        std::minmax_element(batch.target.begin(), batch.target.end(),
+                            [](const Ids& a, const Ids& c) { return a.size() < c.size(); });
+    CHECK(longest->size() - shortest->size() <= 3);
+  }
+}
+
+TEST_CASE("a pair above the limit is a batch of its own") {
+  Corpus corpus;
+  for (const std::size_t length : {3, 50, 4}) {
+    corpus.source.push_back(Ids(length, 7));
+    corpus.target.push_back(Ids(2, 7));
+  }
+  BatchOptions options;
+  options.mini_batch_words = 10;
+  const EpochPlan plan = plan_epoch(corpus, options, 0);
+  CHECK(plan.batches() == 2);
+}
+
+TEST_CASE("the order is a function of seed and epoch") {
+  const Corpus corpus = make_corpus(500);
+  BatchOptions options;
+  options.mini_batch_words = 200;
+  const auto order = [&](std::uint64_t seed, std::int64_t epoch) {
+    options.seed = seed;
+    return plan_epoch(corpus, options, epoch).order;
+  };
+  CHECK(order(1, 3) == order(1, 3));
+  CHECK(order(1, 3) != order(1, 4));
+  CHECK(order(1, 3) != order(2, 3));
+}
+
+TEST_CASE("a resumed run gets the same batches") {
+  const Corpus corpus = make_corpus(300);
+  BatchOptions options;
+  options.mini_batch_words = 250;
+  options.maxi_batch = 4;
+  Batcher unbroken(corpus, options);
+  for (int b = 0; b < 150; ++b) {
+    const PairBatch batch = unbroken.next();
+    if (b % 7 != 0) continue;
+    Batcher resumed(corpus, options, batch.next);
+    Batcher again(corpus, options, unbroken.position());
+    const PairBatch next = again.next();
+    CHECK(same(resumed.next(), next));
+  }
+  CHECK(unbroken.position().epoch > 1);
+  Batcher a(corpus, options, {1, 2}), b(corpus, options, {1, 0});
+  b.next();
+  b.next();
+  for (int i = 0; i < 60; ++i) CHECK(same(a.next(), b.next()));
+}
+
+TEST_CASE("impossible settings are refused") {
+  const Corpus corpus = make_corpus(10);
+  BatchOptions options;
+  CHECK_THROWS_AS(Batcher(corpus, options, {0, 100}), Error);
+  options.mini_batch_words = 0;
+  CHECK_THROWS_AS(Batcher(corpus, options), Error);
+}
+
+TEST_CASE("prefetch keeps order, errors and its bound") {
+  std::atomic<int> made = 0;
+  {
+    Prefetch<int> items(
+        [&]() -> std::optional<int> { return made < 100 ? made++ : std::optional<int>(); }, 4);
+    for (int i = 0; i < 100; ++i) {
+      CHECK(items.next() == i);
+      CHECK(made <= i + 1 + 4 + 1);
+    }
+    CHECK(!items.next());
+    CHECK(!items.next());
+  }
+  int count = 0;
+  Prefetch<int> failing(
+      [&]() -> std::optional<int> {
+        if (count == 3) throw std::runtime_error("three");
+        return count++;
+      },
+      2);
+  for (int i = 0; i < 3; ++i) CHECK(failing.next() == i);
+  CHECK_THROWS_AS(failing.next(), std::runtime_error);
+  // Left with a full queue: must not hang.
+  Prefetch<int> unused([]() -> std::optional<int> { return 1; }, 2);
+}

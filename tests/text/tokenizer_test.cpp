@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "src/text/tokenizer.h"
+
+#include <algorithm>
+#include <cstring>
+#include <limits>
+
+#include "src/core/error.h"
+#include "src/text/utf8.h"
+#include "tests/support/catch.h"
+#include "tests/text/small_tokenizer.h"
+
+using namespace switchyard;
+
+namespace {
+
+// Protobuf, as far as a SentencePiece model needs it.
+std::string varint(std::uint64_t value) {
+  std::string out;
+  for (; value >= 0x80; value >>= 7) out += static_cast<char>(0x80 | (value & 0x7F));
+  return out + static_cast<char>(value);
+}
+std::string bytes_field(int number, const std::string& bytes) {
+  return varint(static_cast<std::uint64_t>(number) << 3 | 2) + varint(bytes.size()) + bytes;
+}
+std::string piece(const std::string& text, float score, int type = 1) {
+  std::string four(4, '\0');
+  std::memcpy(four.data(), &score, 4);
+  return bytes_field(1, bytes_field(1, text) + varint(2 << 3 | 5) + four + varint(3 << 3) +
+                            varint(static_cast<std::uint64_t>(type)));
+}
+std::string model(const std::string& more) {
+  return piece("<pad>", 0, 3) + piece("</s>", 0, 3) + piece("<unk>", 0, 2) + piece("▁", -1) +
+         piece("a", -2) + more;
+}
+std::string with_charsmap(std::string units, const std::string& replacements) {
+  std::string size(4, '\0');
+  const auto count = static_cast<std::uint32_t>(units.size());
+  std::memcpy(size.data(), &count, 4);
+  return model(bytes_field(3, bytes_field(2, size + units + replacements)));
+}
+// A trie of 256 units whose root has the given bits.
+std::string trie(std::uint32_t root, std::size_t count = 256) {
+  std::string units(count * 4, '\0');
+  std::memcpy(units.data(), &root, 4);
+  return units;
+}
+
+Tokenizer load(const std::string& bytes) { return Tokenizer::from_bytes(bytes, "x.model"); }
+
+void check_refused(const std::string& bytes, const std::string& reason) {
+  try {
+    load(bytes);
+    FAIL("loaded");
+  } catch (const Error& e) {
+    CHECK(e.kind() == ErrorKind::kData);
+    CAPTURE(e.what());
+    CHECK(std::string(e.what()).starts_with("x.model: "));
+    CHECK(std::string(e.what()).find(reason) != std::string::npos);
+  }
+}
+
+}  // namespace
+
+TEST_CASE("text goes to ids and back") {
+  const Tokenizer& t = small_tokenizer();
+  CHECK(t.pad_id() == 0);
+  CHECK(t.eos_id() == 1);
+  CHECK(t.unk_id() == 2);
+  CHECK(t.vocab_size() <= 80);
+  for (const auto& sentence : small_sentences(20)) {
+    const Ids ids = t.encode(sentence);
+    CHECK(ids.back() == 1);
+    CHECK(std::count(ids.begin(), ids.end(), 1) == 1);
+    CHECK(t.decode(ids) == sentence);
+  }
+  CHECK(t.decode(Ids{0, 1, 0}).empty());
+  for (const char* empty : {"", "  ", "\u3000", "\u200b", "\r"}) CHECK(t.encode(empty) == Ids{1});
+  CHECK_THROWS_AS(t.decode(Ids{t.vocab_size()}), Error);
+  CHECK_THROWS_AS(t.decode(Ids{-1}), Error);
+}
+
+TEST_CASE("control tokens spelled out stay text") {
+  for (const char* text : {"the </s> train", "<pad>", "</s>", "a<unk>b", "<extra_id_0>"}) {
+    CAPTURE(text);
+    Ids ids = small_tokenizer().encode(text);
+    CHECK(ids.back() == 1);
+    ids.pop_back();
+    CHECK(std::count(ids.begin(), ids.end(), 0) == 0);
+    CHECK(std::count(ids.begin(), ids.end(), 1) == 0);
+  }
+}
+
+TEST_CASE("any bytes can be encoded") {
+  std::int64_t replaced = 0;
+  const Ids ids = small_tokenizer().encode("Zug \xC0\xAF \xED\xA0\x80 fährt\xE2\x82", &replaced);
+  CHECK(replaced == 6);
+  const std::string text = small_tokenizer().decode(ids);
+  CHECK(valid_utf8(text) == text);
+  CHECK(small_tokenizer().encode(std::string("the\0train", 9)).size() > 2);
+  const std::string long_line(3 << 20, 'x');
+  CHECK(!small_tokenizer().encode(long_line).empty());
+}
+
+TEST_CASE("the same sentences train the same model") {
+  const Tokenizer again = train_tokenizer(small_sentences(400), 80);
+  CHECK(again.hash() == small_tokenizer().hash());
+  CHECK(again.bytes() == small_tokenizer().bytes());
+  const Tokenizer other = train_tokenizer(small_sentences(300), 80);
+  CHECK(other.hash() != small_tokenizer().hash());
+  const Tokenizer copy = load(small_tokenizer().bytes());
+  CHECK(copy.encode("the train leaves") == small_tokenizer().encode("the train leaves"));
+}
+
+TEST_CASE("a vocabulary needs text") {
+  CHECK_THROWS_AS(train_tokenizer({}, 80), Error);
+  CHECK_THROWS_AS(train_tokenizer({"", " "}, 80), Error);
+  CHECK_THROWS_AS(train_tokenizer(small_sentences(50), 5), Error);
+}
+
+TEST_CASE("models built by hand load") {
+  CHECK(load(model("")).vocab_size() == 5);
+  CHECK(load(with_charsmap(trie(0, 256), std::string(1, '\0'))).encode("a") == Ids{3, 4, 1});
+  std::string nested, symbol;
+  for (int i = 0; i < 64; ++i) nested += piece(symbol += 'b', 0, 4);
+  CHECK(load(model(nested)).encode(std::string(64, 'b')).size() == 3);
+}
+
+TEST_CASE("bad models are refused") {
+  const std::string good = model("");
+  check_refused("", "empty");
+  check_refused("<!DOCTYPE html>", "");
+  check_refused(good.substr(0, good.size() - 1), "cut or damaged");
+  check_refused("\x0a\xff\xff\xff\xff\xff\xff\xff\xff\x7f", "cut or damaged");
+  check_refused(std::string(1000, '\x0b'), "wire type 3");
+  check_refused(std::string(20, '\xff'), "endless number");
+  check_refused(model(piece("", 0)), "empty");
+  check_refused(model(piece(std::string(2000, 'x'), 0)), "2000 bytes");
+  check_refused(model(piece(std::string("x\0y", 3), 0)), "NUL");
+  check_refused(model(piece("a", 0)), "twice");
+  check_refused(model(piece("x", std::numeric_limits<float>::quiet_NaN())), "not finite");
+  check_refused(model(piece("x", std::numeric_limits<float>::infinity())), "not finite");
+  check_refused(model(piece("x", 0, 2)), "2 unknown");
+  check_refused(piece("a", 0), "0 unknown");
+  check_refused(piece("<unk>", 0, 2) + piece("a", 0), "no end-of-sentence piece");
+  check_refused(model(bytes_field(2, varint(3 << 3) + varint(2))), "model type 2");
+  std::string nested, symbol;
+  for (int i = 0; i < 100; ++i) nested += piece(symbol += 'b', 0, 4);
+  check_refused(model(nested), "nest deeper");
+
+  const std::string end(1, '\0');
+  check_refused(model(bytes_field(3, bytes_field(2, "abc"))), "charsmap");
+  check_refused(with_charsmap(trie(0), ""), "charsmap");
+  check_refused(with_charsmap(trie(0), "x"), "NUL");
+  check_refused(with_charsmap(trie(0, 8), end), "charsmap");
+  check_refused(with_charsmap(trie(256u << 10), end), "out of range");   // root's children
+  check_refused(with_charsmap(trie(0xFFFFFFFFu), end), "out of range");  // every bit set
+  std::string leaf = trie(1u << 10 | 1u << 8);                           // base 1, a leaf
+  leaf[4] = 100;                                                         // its value
+  check_refused(with_charsmap(leaf, end), "a replacement is out of range");
+  // The root's child for 'A' is itself a node whose children begin at the root again.
+  std::string loop = trie(0);
+  const std::uint32_t node = 'A' << 10 | 'A';
+  std::memcpy(loop.data() + 4 * 'A', &node, 4);
+  check_refused(with_charsmap(loop, end), "loop");
+}
+
+TEST_CASE("damaged models are refused or work") {
+  const std::string good = small_tokenizer().bytes();
+  Rng rng(11);
+  int loaded = 0;
+  for (int i = 0; i < 150; ++i) {
+    std::string bytes = good;
+    if (i % 3 == 0) bytes.resize(rng.below(bytes.size()));
+    for (int flips = 0; flips < 1 + i % 5; ++flips)
+      if (!bytes.empty()) bytes[rng.below(bytes.size())] ^= static_cast<char>(1u << rng.below(8));
+    try {
+      const Tokenizer t = load(bytes);
+      t.decode(t.encode("Zug \u3000 fährt ½ \u00ad ﬁ ABC e\u0301 </s> 日本 \x01"));
+      ++loaded;
+    } catch (const Error& e) {
+      CHECK(e.kind() == ErrorKind::kData);
+    }
+  }
+  CAPTURE(loaded);
+  CHECK(loaded < 150);
+}

@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: Apache-2.0
+// switch-evaluate: BLEU and chrF of a translation, sacreBLEU's figures behind sacreBLEU's options.
+#include <algorithm>
+#include <cstdio>
+#include <nlohmann/json.hpp>
+
+#include "src/core/error.h"
+#include "src/text/bleu.h"
+#include "src/text/chrf.h"
+#include "src/text/line_reader.h"
+#include "src/text/utf8.h"
+#include "tools/options.h"
+
+using namespace switchyard;
+
+namespace {
+
+struct Settings {
+  std::vector<std::filesystem::path> references;
+  std::filesystem::path input = "-";
+  std::vector<std::string> metrics = {"bleu"};
+  BleuOptions bleu;
+  ChrfOptions chrf;
+  bool sentence_level = false;
+  bool score_only = false;
+  int width = 1;
+  std::string format = "json";
+};
+
+struct Result {
+  std::string name;
+  double score;
+  std::string signature;
+  std::string details;  // empty where the metric has none
+};
+
+Result evaluate(const std::string& metric, const std::vector<std::string>& hypotheses,
+                const References& references, const Settings& settings) {
+  if (metric == "bleu") {
+    const BleuScore bleu = corpus_bleu(hypotheses, references, settings.bleu);
+    return {"BLEU", bleu.score, bleu_signature(settings.bleu, references.size()), bleu.details()};
+  }
+  return {chrf_name(settings.chrf), corpus_chrf(hypotheses, references, settings.chrf),
+          chrf_signature(settings.chrf, references.size()), ""};
+}
+
+std::string rounded(double score, int width) {
+  char text[64];
+  std::snprintf(text, sizeof(text), "%.*f", width, score);
+  return text;
+}
+
+std::string as_text(const Result& result, int width) {
+  const std::string details = result.details.empty() ? "" : " " + result.details;
+  return result.name + "|" + result.signature + " = " + rounded(result.score, width) + details;
+}
+
+// sacreBLEU's object: the score, then each part of the signature as a field of its own.
+std::string as_json(const Result& result, int width) {
+  nlohmann::ordered_json object;
+  object["name"] = result.name;
+  object["score"] = std::stod(rounded(result.score, width));
+  object["signature"] = result.signature;
+  if (!result.details.empty()) object["verbose_score"] = result.details;
+  for (std::size_t begin = 0; begin < result.signature.size();) {
+    const std::size_t end = std::min(result.signature.find('|', begin), result.signature.size());
+    const std::string part = result.signature.substr(begin, end - begin);
+    const std::size_t colon = part.find(':');
+    object[part.substr(0, colon)] = part.substr(colon + 1);
+    begin = end + 1;
+  }
+  return object.dump(1);
+}
+
+void print(const std::vector<Result>& results, const Settings& settings) {
+  std::string out;
+  const bool json = settings.format == "json" && !settings.score_only;
+  for (std::size_t i = 0; i < results.size(); ++i) {
+    const Result& result = results[i];
+    if (i > 0) out += json ? ",\n" : "\n";
+    out += settings.score_only ? rounded(result.score, settings.width)
+           : json              ? as_json(result, settings.width)
+                               : as_text(result, settings.width);
+  }
+  write_stdout(json && results.size() > 1 ? "[\n" + out + "\n]\n" : out + "\n");
+}
+
+// The lines, with what is no UTF-8 replaced; sacreBLEU stops there.
+std::vector<std::string> read_text(const std::filesystem::path& path) {
+  std::vector<std::string> lines = read_lines(path);
+  for (auto& line : lines) line = valid_utf8(line);
+  return lines;
+}
+
+void score_sentences(const std::vector<std::string>& hypotheses, const References& references,
+                     Settings settings) {
+  settings.bleu.effective_order = true;
+  settings.format = "text";
+  for (std::size_t i = 0; i < hypotheses.size(); ++i) {
+    References of_sentence;
+    for (const auto& reference : references) of_sentence.push_back({reference[i]});
+    print({evaluate(settings.metrics.front(), {hypotheses[i]}, of_sentence, settings)}, settings);
+  }
+}
+
+bool parse(int argc, char** argv, Settings& s) {
+  Options options("switch-evaluate", "REF... [-i HYPOTHESES] [options]",
+                  "Scores a translation with sacreBLEU's BLEU and chrF. References stand first.");
+  options.group("Input");
+  options.paths("references", s.references, "REF...", "reference translations, line by line");
+  options.positional("references");
+  options.path("input,i", s.input, "FILE", "the translation to score; -: stdin");
+  options.group("Metrics");
+  options.choices("metrics,m", s.metrics, {"bleu", "chrf"}, "what to compute");
+  options.flag("sentence-level", s.sentence_level, "one score for each line; of one metric");
+  options.alias("-sl", "sentence-level");
+  options.choice("tokenize", s.bleu.tokenize, {"13a", "none", "char", "zh", "intl"},
+                 "BLEU's tokenizer (-tok)");
+  options.alias("-tok", "tokenize");
+  options.choice("smooth-method,s", s.bleu.smooth, {"exp", "floor", "add-k", "none"},
+                 "BLEU's smoothing of orders without a match");
+  options.number("smooth-value", s.bleu.smooth_value, 0, 1e6, "of floor [0.1] and add-k [1]");
+  options.alias("-sv", "smooth-value");
+  options.flag("lowercase", s.bleu.lowercase, "BLEU without regard to case (-lc)");
+  options.alias("-lc", "lowercase");
+  options.number("chrf-char-order", s.chrf.char_order, 1, 100, "longest n-gram of characters");
+  options.number("chrf-word-order", s.chrf.word_order, 0, 100,
+                 "longest n-gram of words; 2: chrF++");
+  options.number("chrf-beta", s.chrf.beta, 0, 1000, "weight of recall");
+  options.group("Output");
+  options.flag("score-only,b", s.score_only, "one number a line, in the order of --metrics");
+  options.number("width,w", s.width, 0, 17, "digits after the point");
+  options.choice("format,f", s.format, {"json", "text"}, "form of the result");
+  if (!options.parse(argc, argv)) return false;
+
+  check(!s.references.empty(), ErrorKind::kUsage,
+        "no reference given, expected: switch-evaluate REF... [-i HYPOTHESES]");
+  check(!s.sentence_level || s.metrics.size() == 1, ErrorKind::kUsage, "--sentence-level: found ",
+        s.metrics.size(), " metrics, expected one");
+  return true;
+}
+
+int run(int argc, char** argv) {
+  Settings settings;
+  if (!parse(argc, argv, settings)) return 0;
+  References references;
+  for (const auto& path : settings.references) references.push_back(read_text(path));
+  const std::vector<std::string> hypotheses = read_text(settings.input);
+  check_line_counts(hypotheses, references);
+  if (settings.sentence_level) {
+    score_sentences(hypotheses, references, settings);
+    return 0;
+  }
+  std::vector<Result> results;
+  for (const auto& metric : settings.metrics)
+    results.push_back(evaluate(metric, hypotheses, references, settings));
+  print(results, settings);
+  return 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  return run_main("switch-evaluate", [&] { return run(argc, argv); });
+}
