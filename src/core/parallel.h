@@ -14,13 +14,14 @@ template <class F>
 void parallel_for(int threads, std::int64_t begin, std::int64_t end, std::int64_t grain, F&& f) {
   const std::int64_t pieces = (end - begin + grain - 1) / grain;
   if (pieces <= 0) return;
-  const int team = static_cast<int>(std::min<std::int64_t>(threads, pieces));
-  if (team <= 1) {
+  if (threads <= 1 || pieces == 1) {
     for (std::int64_t p = 0; p < pieces; ++p)
       f(begin + p * grain, std::min(end, begin + (p + 1) * grain));
     return;
   }
-#pragma omp parallel for schedule(static) num_threads(team)
+  // The whole team, however few the pieces: libgomp ends the threads that a smaller team leaves
+  // out, and starts them again for the next.
+#pragma omp parallel for schedule(static) num_threads(threads)
   for (std::int64_t p = 0; p < pieces; ++p)
     f(begin + p * grain, std::min(end, begin + (p + 1) * grain));
 }
@@ -29,12 +30,11 @@ void parallel_for(int threads, std::int64_t begin, std::int64_t end, std::int64_
 // when it is free. Same results, as long as the pieces are independent.
 template <class F>
 void parallel_tasks(int threads, std::int64_t count, F&& f) {
-  const int team = static_cast<int>(std::min<std::int64_t>(threads, count));
-  if (team <= 1) {
+  if (threads <= 1 || count <= 1) {
     for (std::int64_t i = 0; i < count; ++i) f(i);
     return;
   }
-#pragma omp parallel for schedule(dynamic, 1) num_threads(team)
+#pragma omp parallel for schedule(dynamic, 1) num_threads(threads)
   for (std::int64_t i = 0; i < count; ++i) f(i);
 }
 
