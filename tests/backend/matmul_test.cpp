@@ -62,9 +62,8 @@ TEST_CASE("bias and its backward") {
 // Rows of one call, alone and together, by one thread and more, with and without a packed weight.
 TEST_CASE("a row-invariant context gives a row the same bits in any company") {
   const bool strided = GENERATE(false, true);
-  const Shape s =
-      GENERATE(Shape{200, 12, 45}, Shape{200, 15, 32}, Shape{200, 96, 128}, Shape{97, 512, 520},
-               Shape{40, 2048, 33}, Shape{17, 64, 8000}, Shape{100, 511, 257});
+  const Shape s = GENERATE(Shape{200, 12, 45}, Shape{200, 96, 128}, Shape{97, 512, 520},
+                           Shape{40, 2048, 33}, Shape{8, 64, 8000}, Shape{100, 511, 257});
   CAPTURE(strided, s.tokens, s.in, s.out);
   Machine m(1, strided, true);
   Weight w{m.normal(s.out, s.in), nullptr};
@@ -81,14 +80,16 @@ TEST_CASE("a row-invariant context gives a row the same bits in any company") {
     }
     return m.reals(alone).values == expected.values;
   };
-  for (const bool prepared : {false, true}) {
-    if (prepared) prepare_weight(*m.ctx, w);
-    for (const int threads : {1, 2, 3}) {
-      m.ctx->threads = threads;
-      for (const std::int64_t rows : {1, 2, 3, 4, 5, 7, 16, 31, 96, 200}) {
-        CAPTURE(prepared, threads, rows);
-        CHECK(same_bits(rows));
-      }
+  struct How {
+    bool prepared;
+    int threads;
+  };
+  for (const How& how : {How{false, 2}, How{true, 1}, How{true, 3}}) {
+    if (how.prepared) prepare_weight(*m.ctx, w);
+    m.ctx->threads = how.threads;
+    for (const std::int64_t rows : {1, 2, 3, 5, 7, 16, 96}) {
+      CAPTURE(how.prepared, how.threads, rows);
+      CHECK(same_bits(rows));
     }
   }
   CHECK(m.differs(alone, expected) == "");
