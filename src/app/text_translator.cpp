@@ -191,7 +191,10 @@ std::string TextTranslator::output(std::int64_t line, const std::vector<NBest>& 
     }
     return text;
   }
-  for (const NBest& part : parts) text += (text.empty() ? "" : " ") + decode(part.front());
+  for (const NBest& part : parts) {
+    if (!text.empty()) text += ' ';
+    text += decode(part.front());
+  }
   if (options_.scores) text += " ||| " + score_text(first.front().score);
   return text;
 }
