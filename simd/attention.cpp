@@ -218,8 +218,7 @@ HWY_EXPORT(attention_backward);
 HWY_EXPORT(attention_probs);
 HWY_EXPORT(attention_step);
 
-std::int64_t attention_scratch(std::int64_t query_len, std::int64_t key_len, std::int64_t d_kv) {
-  (void)query_len;
+std::int64_t attention_scratch(std::int64_t key_len, std::int64_t d_kv) {
   return padded(key_len) * 2 * (d_kv + kQueryBlock);
 }
 
@@ -244,10 +243,7 @@ void attention_step(std::int64_t num_heads, std::int64_t d_kv, std::int64_t key_
   (num_heads, d_kv, key_count, q, k, v, bias, out, scratch);
 }
 
-std::int64_t attention_step_scratch(std::int64_t num_heads, std::int64_t key_count) {
-  (void)num_heads;
-  return padded(key_count);
-}
+std::int64_t attention_step_scratch(std::int64_t key_count) { return padded(key_count); }
 
 }  // namespace switchyard::simd
 #endif

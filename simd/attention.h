@@ -23,7 +23,7 @@ struct AttentionHead {
 };
 
 // Floats of scratch that one call needs; 64-byte aligned is fastest.
-std::int64_t attention_scratch(std::int64_t query_len, std::int64_t key_len, std::int64_t d_kv);
+std::int64_t attention_scratch(std::int64_t key_len, std::int64_t d_kv);
 
 // out [query_len, d_kv]; logsumexp [query_len, 1] of the scores, for backward (empty: not wanted).
 void attention(const AttentionHead& head, In q, In k, In v, Out out, Out logsumexp, float* scratch);
@@ -41,6 +41,6 @@ void attention_probs(const AttentionHead& head, In q, In k, In logsumexp, Out pr
 // position 0 of head 0 (empty: none).
 void attention_step(std::int64_t num_heads, std::int64_t d_kv, std::int64_t key_count,
                     const float* q, In k, In v, In bias, float* out, float* scratch);
-std::int64_t attention_step_scratch(std::int64_t num_heads, std::int64_t key_count);
+std::int64_t attention_step_scratch(std::int64_t key_count);
 
 }  // namespace switchyard::simd

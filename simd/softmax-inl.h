@@ -29,8 +29,10 @@ HWY_INLINE float row_max(std::int64_t n, const float* x) {
     m3 = larger(m3, hn::LoadU(f32, x + i + 3 * step));
   }
   for (; i + step <= size; i += step) m0 = larger(m0, hn::LoadU(f32, x + i));
+  // The last vector may overlap those before it: a maximum does not mind.
+  if (size >= step) m1 = larger(m1, hn::LoadU(f32, x + size - step));
   float max = hn::GetLane(hn::MaxOfLanes(f32, hn::Max(hn::Max(m0, m1), hn::Max(m2, m3))));
-  for (; i < size; ++i) max = x[i] > max ? x[i] : max;
+  for (; size < step && i < size; ++i) max = x[i] > max ? x[i] : max;
   return max;
 }
 

@@ -125,7 +125,7 @@ TEST_CASE("attention of one head, forward and backward") {
           Matrix out(query_len, d_kv), lse(query_len, 1), probs(query_len, key_len);
           Matrix dq(query_len, d_kv), dk(key_len, d_kv), dv(key_len, d_kv);
           Matrix grad_bias(1, query_len + key_len, 1.0f);
-          Matrix scratch(1, attention_scratch(query_len, key_len, d_kv));
+          Matrix scratch(1, attention_scratch(key_len, d_kv));
           attention(x.call(), x.q.in(), x.k.in(), x.v.in(), out.view(), lse.view(), scratch.data());
           attention_backward(x.call(), x.q.in(), x.k.in(), x.v.in(), out.in(), lse.in(),
                              x.dout.in(), dq.view(), dk.view(), dv.view(), x.center(grad_bias),
@@ -174,7 +174,7 @@ TEST_CASE("attention of one head, forward and backward") {
 TEST_CASE("a query's bits do not depend on the queries beside it") {
   for_each_target([&] {
     Case x{41, 41, 24, true, true, 0};
-    Matrix scratch(1, attention_scratch(41, 41, 24)), all(41, 24), first(20, 24);
+    Matrix scratch(1, attention_scratch(41, 24)), all(41, 24), first(20, 24);
     attention(x.call(), x.q.in(), x.k.in(), x.v.in(), all.view(), {}, scratch.data());
     AttentionHead shorter = x.call();
     shorter.query_len = 20;  // causal: these rows see the same keys
@@ -192,7 +192,7 @@ TEST_CASE("one step attends like the last row of a sequence") {
         CAPTURE(d_kv, keys);
         Matrix q = random_matrix(1, heads * d_kv, 1), k = random_matrix(keys, heads * d_kv, 2);
         Matrix v = random_matrix(keys, heads * d_kv, 3), bias = random_matrix(heads, keys, 4);
-        Matrix out(1, heads * d_kv), scratch(1, attention_step_scratch(heads, keys));
+        Matrix out(1, heads * d_kv), scratch(1, attention_step_scratch(keys));
         attention_step(heads, d_kv, keys, q.data(), k.in(), v.in(),
                        {bias.data() + keys - 1, bias.in().stride}, out.data(), scratch.data());
         std::vector<double> want;

@@ -58,8 +58,7 @@ void expand_bias_backward(Context&, View grad_bias, View bucket, View dtable) {
 void attention(Context& ctx, const AttentionCall& call, const Ragged& queries, const Ragged& keys,
                View q, View k, View v, View out, View logsumexp) {
   ArenaScope scope(ctx.scratch);
-  const cpu::ThreadScratch scratch(
-      ctx, simd::attention_scratch(queries.max_len, keys.max_len, call.d_kv));
+  const cpu::ThreadScratch scratch(ctx, simd::attention_scratch(keys.max_len, call.d_kv));
   parallel_tasks(ctx.threads, queries.batch * call.num_heads, [&](std::int64_t task) {
     const std::int64_t b = task / call.num_heads, h = task % call.num_heads;
     const Head head(call, queries, keys, b, h);
@@ -84,8 +83,7 @@ void attention_backward(Context& ctx, const AttentionCall& call, const Ragged& q
     parts = ctx.scratch.make(chunks, heads * width);
     simd::fill(chunks, parts.cols, 0, f32(parts));
   }
-  const cpu::ThreadScratch scratch(
-      ctx, simd::attention_scratch(queries.max_len, keys.max_len, call.d_kv));
+  const cpu::ThreadScratch scratch(ctx, simd::attention_scratch(keys.max_len, call.d_kv));
   parallel_tasks(ctx.threads, chunks * heads, [&](std::int64_t task) {
     const std::int64_t chunk = task / heads, h = task % heads;
     float* part = grad_bias ? f32(parts)[chunk] + h * width + call.center : nullptr;
@@ -120,7 +118,7 @@ void attention_step(Context& ctx, const AttentionCall& call, View q, View k, Vie
   for (std::int64_t r = 0; r < q.rows; ++r)
     most_keys = std::max<std::int64_t>(most_keys, *i32(key_count)[r]);
   ArenaScope scope(ctx.scratch);
-  const cpu::ThreadScratch scratch(ctx, simd::attention_step_scratch(call.num_heads, most_keys));
+  const cpu::ThreadScratch scratch(ctx, simd::attention_step_scratch(most_keys));
   cpu::for_rows(ctx, q.rows, most_keys * q.cols, [&](std::int64_t first, std::int64_t count) {
     for (std::int64_t r = first; r < first + count; ++r) {
       const std::int64_t key = *i32(first_key)[r];
