@@ -10,6 +10,7 @@
 #include <sstream>
 #include <string>
 #include <system_error>
+#include <utility>
 #include <vector>
 
 #include "src/app/text_translator.h"
@@ -149,7 +150,7 @@ void translate_lines(LineReader& reader, TextTranslator& translator, const Trans
     more = reader.next(line);
     if (more) {
       bytes += line.size();
-      lines.push_back(line);
+      lines.push_back(std::move(line));
       // Whoever sent the last line may be waiting for its translation.
       if (lines.size() < most_lines && bytes < kReadAheadBytes && reader.ready()) continue;
     }

@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """switch-translate from the outside: translate_test.py MAKE_MODEL SWITCH_TRANSLATE"""
+import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -114,6 +116,51 @@ class Lines(unittest.TestCase):
             self.assertEqual((code, out), (2, b""), err)
         with open(source, "rb") as f:
             self.assertEqual(f.read(), b"abc def\nghi\n")
+
+
+class Models(unittest.TestCase):
+    TEXT = b"".join(b"ab cd ef gh ij kl mn op %c\n" % (97 + i) for i in range(20))
+
+    def run_model(self, folder, *args):
+        found = subprocess.run([TRANSLATE, "-m", folder, *SHORT, *args], input=self.TEXT,
+                               capture_output=True, timeout=60)
+        self.assertEqual(found.returncode, 0, found.stderr)
+        return found.stdout
+
+    def edited(self, name, file, **fields):
+        """A copy of the model whose JSON file has other values in these fields."""
+        folder = os.path.join(FOLDER.name, name)
+        shutil.copytree(MODEL, folder)
+        path = os.path.join(folder, file)
+        with open(path) as f:
+            values = json.load(f)
+        with open(path, "w") as f:
+            json.dump({**values, **fields}, f)
+        return folder
+
+    def test_folder_of_a_training_run(self):
+        run = os.path.join(FOLDER.name, "run")
+        os.mkdir(run)
+        os.symlink(MODEL, os.path.join(run, "best"))
+        self.assertEqual(self.run_model(run), self.run_model(MODEL))
+
+    def test_generation_config_stands_in_for_options(self):
+        folder = self.edited("greedy", "generation_config.json", num_beams=1, max_new_tokens=3)
+        self.assertEqual(self.run_model(folder), self.run_model(MODEL, "-b", "1"))
+        self.assertEqual(self.run_model(folder, "-b", "5"), self.run_model(MODEL))
+
+    def test_capacity_binds_with_compat_hf_only(self):
+        folder = self.edited("capacity", "config.json", expert_capacity=1)
+        self.assertEqual(self.run_model(folder), self.run_model(MODEL))
+        self.assertNotEqual(self.run_model(folder, "--compat", "hf"), self.run_model(MODEL))
+        self.assertEqual(self.run_model(MODEL, "--compat", "hf"), self.run_model(MODEL))
+
+    def test_another_vocabulary_is_an_error(self):
+        folder = self.edited("eos", "config.json", eos_token_id=5)
+        os.remove(os.path.join(folder, "generation_config.json"))
+        found = subprocess.run([TRANSLATE, "-m", folder], input=b"a\n", capture_output=True)
+        self.assertEqual(found.returncode, 3)
+        self.assertIn(b"eos", found.stderr)
 
 
 class Streams(unittest.TestCase):
