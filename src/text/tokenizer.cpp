@@ -19,8 +19,10 @@ namespace switchyard {
 namespace {
 
 constexpr std::size_t kMaxModelBytes = std::size_t{64} << 20;
-// SentencePiece needs some 30 bytes for each byte of a line.
+// SentencePiece's time is quadratic in a run of unknown characters, its memory some 30 bytes for
+// each byte: a long line goes to it in parts, and only so much of it.
 constexpr std::size_t kMaxLineBytes = std::size_t{1} << 20;
+constexpr std::size_t kMaxPartBytes = std::size_t{8} << 10;
 // The sums of the EM steps, and so the bits of the model, depend on it.
 constexpr const char* kTrainingThreads = "16";
 
@@ -31,6 +33,16 @@ constexpr char32_t kUnknownMark = 0x2585;
 
 void check_status(const sentencepiece::util::Status& status, std::string_view what) {
   check(status.ok(), ErrorKind::kData, what, ": SentencePiece: ", status.ToString());
+}
+
+// The beginning of a text, cut where a piece cannot span: before a space; where there is none,
+// between two characters.
+std::string_view first_part(std::string_view text) {
+  if (text.size() <= kMaxPartBytes) return text;
+  std::size_t end = text.rfind(' ', kMaxPartBytes);
+  if (end == text.npos || end == 0)
+    for (end = kMaxPartBytes; (static_cast<unsigned char>(text[end]) & 0xC0) == 0x80;) --end;
+  return text.substr(0, end);
 }
 
 // Whether the trainer can use a sentence: it ends the process where it is left with none.
@@ -116,10 +128,17 @@ int Tokenizer::unk_id() const { return impl_->processor.unk_id(); }
 
 Ids Tokenizer::encode(std::string_view line, std::int64_t* replaced) const {
   const std::string text = valid_utf8(line.substr(0, kMaxLineBytes), replaced);
-  std::vector<int> ids;
-  check_status(impl_->processor.Encode(text, &ids), "encoding a line");
+  Ids ids;
+  std::vector<int> ids_of_part;
+  for (std::string_view rest = text; !rest.empty();) {
+    const std::string_view part = first_part(rest);
+    rest.remove_prefix(part.size());
+    check_status(impl_->processor.Encode({part.data(), part.size()}, &ids_of_part),
+                 "encoding a line");
+    ids.insert(ids.end(), ids_of_part.begin(), ids_of_part.end());
+  }
   ids.push_back(eos_id());
-  return Ids(ids.begin(), ids.end());
+  return ids;
 }
 
 std::string Tokenizer::decode(std::span<const std::int32_t> ids) const {

@@ -122,6 +122,7 @@ TEST_CASE("parallel files need as many lines") {
   const fs::path two = folder.write("two", "a\nb\n"), three = folder.write("three", "a\nb\nc");
   CHECK(read_parallel(two, two).target[1] == "b");
   const std::string message = error_of([&] { read_parallel(two, three); });
+  CAPTURE(message);
   CHECK(has(message, "two has 2 lines"));
   CHECK(has(message, "three has 3 lines"));
   const fs::path empty = folder.write("empty", "");

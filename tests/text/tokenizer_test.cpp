@@ -39,12 +39,17 @@ std::string with_charsmap(std::string units, const std::string& replacements) {
   std::memcpy(size.data(), &count, 4);
   return model(bytes_field(3, bytes_field(2, size + units + replacements)));
 }
-// A trie of 256 units whose root has the given bits.
+void set_unit(std::string& units, std::size_t position, std::uint32_t unit) {
+  std::memcpy(units.data() + 4 * position, &unit, 4);
+}
+// A trie whose root has the given bits, and whose other units match no byte.
 std::string trie(std::uint32_t root, std::size_t count = 256) {
   std::string units(count * 4, '\0');
-  std::memcpy(units.data(), &root, 4);
+  for (std::size_t i = 0; i < count; ++i) set_unit(units, i, 1u << 31);
+  set_unit(units, 0, root);
   return units;
 }
+constexpr std::uint32_t kOffset1 = 1u << 10;  // children are at 1 ^ byte
 
 Tokenizer load(const std::string& bytes) { return Tokenizer::from_bytes(bytes, "x.model"); }
 
@@ -98,8 +103,24 @@ TEST_CASE("any bytes can be encoded") {
   const std::string text = small_tokenizer().decode(ids);
   CHECK(valid_utf8(text) == text);
   CHECK(small_tokenizer().encode(std::string("the\0train", 9)).size() > 2);
-  const std::string long_line(3 << 20, 'x');
-  CHECK(!small_tokenizer().encode(long_line).empty());
+}
+
+TEST_CASE("long lines have the same ids, in bounded time") {
+  const Tokenizer& t = small_tokenizer();
+  Ids expected;
+  std::string line;
+  for (const auto& sentence : small_sentences(1000)) {
+    const Ids ids = t.encode(sentence);
+    expected.insert(expected.end(), ids.begin(), ids.end() - 1);
+    line += sentence + " ";
+  }
+  expected.push_back(1);
+  CHECK(line.size() > 20000);
+  CHECK(t.encode(line) == expected);
+  CHECK(t.encode(std::string(3 << 20, 'x')).size() > 2);
+  std::string wide;
+  for (int i = 0; i < 300000; ++i) wide += "€";
+  CHECK(valid_utf8(t.decode(t.encode(wide))).size() > 2);
 }
 
 TEST_CASE("the same sentences train the same model") {
@@ -120,7 +141,7 @@ TEST_CASE("a vocabulary needs text") {
 
 TEST_CASE("models built by hand load") {
   CHECK(load(model("")).vocab_size() == 5);
-  CHECK(load(with_charsmap(trie(0, 256), std::string(1, '\0'))).encode("a") == Ids{3, 4, 1});
+  CHECK(load(with_charsmap(trie(kOffset1), std::string(1, '\0'))).encode("a") == Ids{3, 4, 1});
   std::string nested, symbol;
   for (int i = 0; i < 64; ++i) nested += piece(symbol += 'b', 0, 4);
   CHECK(load(model(nested)).encode(std::string(64, 'b')).size() == 3);
@@ -150,18 +171,17 @@ TEST_CASE("bad models are refused") {
 
   const std::string end(1, '\0');
   check_refused(model(bytes_field(3, bytes_field(2, "abc"))), "charsmap");
-  check_refused(with_charsmap(trie(0), ""), "charsmap");
-  check_refused(with_charsmap(trie(0), "x"), "NUL");
-  check_refused(with_charsmap(trie(0, 8), end), "charsmap");
+  check_refused(with_charsmap(trie(kOffset1), ""), "charsmap");
+  check_refused(with_charsmap(trie(kOffset1), "x"), "NUL");
+  check_refused(with_charsmap(trie(kOffset1, 8), end), "charsmap");
   check_refused(with_charsmap(trie(256u << 10), end), "out of range");   // root's children
   check_refused(with_charsmap(trie(0xFFFFFFFFu), end), "out of range");  // every bit set
-  std::string leaf = trie(1u << 10 | 1u << 8);                           // base 1, a leaf
-  leaf[4] = 100;                                                         // its value
+  std::string leaf = trie(kOffset1 | 1u << 8);
+  set_unit(leaf, 1, 1u << 31 | 100);  // its value
   check_refused(with_charsmap(leaf, end), "a replacement is out of range");
-  // The root's child for 'A' is itself a node whose children begin at the root again.
-  std::string loop = trie(0);
-  const std::uint32_t node = 'A' << 10 | 'A';
-  std::memcpy(loop.data() + 4 * 'A', &node, 4);
+  // The root's child for 'A' has the root's children.
+  std::string loop = trie(kOffset1);
+  set_unit(loop, 1 ^ 'A', std::uint32_t{'A'} << 10 | 'A');
   check_refused(with_charsmap(loop, end), "loop");
 }
 
