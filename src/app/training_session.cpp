@@ -97,6 +97,11 @@ class TrainingSession {
   void write_checkpoint();
   void publish_best();
   ProgressPoint point() const;
+  // Of the last batch taken, from 1.
+  std::int64_t epoch() const {
+    const BatchPosition& next = state_.position;
+    return std::max<std::int64_t>(1, next.epoch + (next.batch > 0 ? 1 : 0));
+  }
   const MetricHistory& first_metric() { return state_.metrics[options_.valid_metrics[0]]; }
   bool stalled() {
     return options_.early_stopping > 0 && first_metric().stalled >= options_.early_stopping;
@@ -261,7 +266,7 @@ void TrainingSession::step() {
   state_.counters = trainer_.counters();
   const auto now = std::chrono::steady_clock::now();
   state_.seconds = begin_seconds_ + std::chrono::duration<double>(now - begin_).count();
-  if (state_.position.epoch > before.position.epoch) state_.epoch_sentences = 0;
+  if (before.position.batch == 0) state_.epoch_sentences = 0;
   if (result.skipped) {
     log_warning("update " + std::to_string(state_.counters.update + 1) +
                 ": the gradient is not finite; step skipped");
@@ -274,7 +279,7 @@ void TrainingSession::step() {
 
 ProgressPoint TrainingSession::point() const {
   ProgressPoint p;
-  p.epoch = state_.position.epoch + 1;
+  p.epoch = epoch();
   p.update = state_.counters.update;
   p.sentences = state_.epoch_sentences;
   p.target_tokens = state_.target_tokens;
@@ -307,7 +312,7 @@ void TrainingSession::validate() {
   set_status_line("validating");
   const ValidationResult result = validator_.run(*ctx_);
   nlohmann::json record = {{"event", "valid"},
-                           {"epoch", state_.position.epoch + 1},
+                           {"epoch", epoch()},
                            {"update", state_.counters.update},
                            {"words", state_.target_tokens},
                            {"seconds", result.seconds}};
@@ -342,7 +347,7 @@ bool TrainingSession::note_metric(const std::string& name, double value) {
     std::snprintf(text, sizeof(text), name == "ce-mean-words" ? "%.4f" : "%.2f", x);
     return std::string(text);
   };
-  log_info("[valid] Ep. " + std::to_string(state_.position.epoch + 1) + " : Up. " +
+  log_info("[valid] Ep. " + std::to_string(epoch()) + " : Up. " +
            std::to_string(state_.counters.update) + " : " + name + " : " + number(value) + " : " +
            (best ? "new best"
                  : "stalled " + std::to_string(history.stalled) +

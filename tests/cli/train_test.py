@@ -1,0 +1,201 @@
+# SPDX-License-Identifier: Apache-2.0
+"""switch-train from the outside, on a corpus of reversed sentences that it makes itself.
+usage: train_test.py SWITCH_TRAIN
+
+A run that is killed (kill -9) or stopped (SIGTERM) and started again gives what an unbroken one
+gives, byte for byte; what may not change at a resume is refused; other folders are left alone.
+"""
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+TRAIN = os.path.abspath(sys.argv[1])
+MEASURED = {'time', 'words_per_s', 'rss_mb', 'seconds'}  # what differs between equal runs
+failed = []
+
+
+def check(ok, what):
+    if not ok:
+        failed.append(what)
+        print('FAILED:', what, flush=True)
+
+
+def make_corpus(pairs, name):
+    rng = random.Random(1)
+    words = [a + b for a in 'bdfgkm' for b in 'aeiou']
+    with open(name + '.src', 'w') as src, open(name + '.tgt', 'w') as tgt:
+        for _ in range(pairs):
+            sentence = [rng.choice(words) for _ in range(rng.randint(2, 6))]
+            print(*sentence, file=src)
+            print(*sentence[::-1], file=tgt)
+
+
+def command(model, *more):
+    return [TRAIN, '--train-sets', 'a.src', 'a.tgt', '--model', model, '--preset', 'tiny',
+            '--after', '60u', '--valid-freq', '20u', '--save-freq', '15u', '--disp-freq', '7u',
+            '--disp-first', '0', '--threads', '1', '--dropout', '0.1', '--optimizer-delay', '2',
+            '--mini-batch-words', '256', '--exponential-smoothing', '0.01', '--capacity-factor',
+            '1.5', '--num-layers', '1', '--num-decoder-layers', '1', '--keep-last', '2', *more]
+
+
+def run(*args):
+    return subprocess.run(args, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+
+
+def run_until(update, how, args):
+    """Starts a run, sends it a signal once it has printed a line of this update or a later one."""
+    process = subprocess.Popen(args, stderr=subprocess.PIPE, text=True)
+    printed = ''
+    for line in process.stderr:
+        printed += line
+        if ': Up. ' in line and '[valid]' not in line:
+            if int(line.split(': Up. ')[1].split()[0]) >= update:
+                process.send_signal(how)
+                break
+    printed += process.stderr.read()
+    process.stderr.close()
+    return process.wait(), printed
+
+
+def bytes_of(*path):
+    with open(os.path.join(*path), 'rb') as file:
+        return file.read()
+
+
+def records(model):
+    with open(os.path.join(model, 'metrics.jsonl')) as file:
+        return [{k: v for k, v in json.loads(line).items() if k not in MEASURED} for line in file]
+
+
+def state(folder):
+    with open(os.path.join(folder, 'trainer_state.json')) as file:
+        json_state = json.load(file)
+    for name in ('seconds', 'metrics_bytes'):
+        del json_state['switchyard'][name]
+    del json_state['switchyard']['window']['seconds']
+    return json_state
+
+
+def check_same(a, b):
+    for checkpoint in ('last', 'best'):
+        check(os.readlink(os.path.join(a, checkpoint)) == os.readlink(os.path.join(b, checkpoint)),
+              f'{b}: {checkpoint} is the same checkpoint')
+        for file in ('model.safetensors', 'optimizer.safetensors'):
+            check(bytes_of(a, checkpoint, file) == bytes_of(b, checkpoint, file),
+                  f'{b}: {checkpoint}/{file} is the same')
+        check(state(os.path.join(a, checkpoint)) == state(os.path.join(b, checkpoint)),
+              f'{b}: {checkpoint}/trainer_state.json is the same')
+    for file in ('model.safetensors', 'config.json', 'spiece.model'):
+        check(bytes_of(a, file) == bytes_of(b, file), f'{b}: {file} is the same')
+    check(records(a) == records(b), f'{b}: metrics.jsonl is the same')
+
+
+def test_resume():
+    whole = run(*command('whole'))
+    check(whole.returncode == 0, 'a whole run ends with 0: ' + whole.stderr)
+    check('held out for validation' in whole.stderr, 'what is held out is said')
+    check('40 of 400 training pairs' in whole.stderr, 'a tenth is held out')
+    lines = records('whole')
+    check([r['update'] for r in lines if r['event'] == 'train'] == [7, 14, 21, 28, 35, 42, 49, 56],
+          'a train record every 7 updates')
+    check([r['update'] for r in lines if r['event'] == 'valid'] == [20, 40, 60],
+          'a valid record every 20 updates')
+    train = [r for r in lines if r['event'] == 'train'][-1]
+    check(all(k in train for k in ('loss', 'aux_loss', 'z_loss', 'lr', 'gnorm', 'expert_load',
+                                   'drop')), 'a train record has its figures')
+    check(all(abs(sum(layer) - 1) < 1e-6 for layer in train['expert_load']),
+          'shares of a layer sum to 1')
+    check(train['loss'] < lines[0]['loss'], 'the loss falls')
+    kept = sorted(n for n in os.listdir('whole') if n.startswith('checkpoint-'))
+    best = os.readlink('whole/best')
+    check(kept == sorted({'checkpoint-45', 'checkpoint-60', best}) or
+          kept == sorted({'checkpoint-60', 'checkpoint-45'}), f'best and last 2 are kept: {kept}')
+
+    code, _ = run_until(28, signal.SIGKILL, command('killed'))
+    check(code == -signal.SIGKILL, 'killed')
+    again = run(*command('killed'))
+    check(again.returncode == 0 and 'going on from checkpoint-' in again.stderr,
+          'a killed run goes on: ' + again.stderr)
+    check_same('whole', 'killed')
+
+    code, printed = run_until(14, signal.SIGTERM, command('stopped'))
+    check(code == 143 and 'stopped by signal 15' in printed, f'SIGTERM: 143, found {code}')
+    code, _ = run_until(35, signal.SIGINT, command('stopped'))
+    check(code == 130, f'SIGINT: 130, found {code}')
+    check(run(*command('stopped')).returncode == 0, 'a stopped run goes on')
+    check_same('whole', 'stopped')
+
+    before = bytes_of('whole', 'last', 'optimizer.safetensors')
+    check(run(*command('whole')).returncode == 0, 'a finished run has nothing to do')
+    check(bytes_of('whole', 'last', 'optimizer.safetensors') == before, 'and does nothing')
+    check_same('killed', 'whole')
+
+
+def test_refusals():
+    changed = run(*command('whole', '--d-ff', '96', '--seed', '2'))
+    check(changed.returncode == 2 and '--d-ff: was 128, now 96' in changed.stderr and
+          '--seed: was 1, now 2' in changed.stderr, 'other options are named: ' + changed.stderr)
+    free = run(*['50u' if a == '60u' else '3u' if a == '7u' else a for a in command('whole')])
+    check(free.returncode == 0, 'when to end and what to print may change: ' + free.stderr)
+
+    with open('a.src') as file:
+        lines = file.read().splitlines()
+    os.rename('a.src', 'kept.src')
+    lines[3] += ' ' + lines[5]
+    with open('a.src', 'w') as file:
+        file.write('\n'.join(lines) + '\n')
+    other = run(*command('whole'))
+    check(other.returncode == 3 and '--train-sets' in other.stderr,
+          'another text is refused: ' + other.stderr)
+    os.rename('kept.src', 'a.src')
+
+    os.mkdir('foreign')
+    with open('foreign/thesis.txt', 'w') as file:
+        file.write('do not touch\n')
+    refused = run(*command('foreign'))
+    check(refused.returncode == 2 and os.listdir('foreign') == ['thesis.txt'],
+          'a folder that is not ours is refused and left as it is: ' + refused.stderr)
+
+    for args, code, text in (
+            (['--after', '5x'], 2, '--after'),
+            (['--compute-type', 'bfloat16'], 2, 'bfloat16'),
+            (['--no-such-option'], 2, 'no-such-option'),
+            (['--preset', 'huge'], 2, 'huge'),
+            (['--vocab', 'missing.model'], 1, 'missing.model'),
+            (['--valid-sets', 'a.src', 'short.tgt'], 3, 'short.tgt')):
+        with open('short.tgt', 'w') as file:
+            file.write('ba be\n')
+        result = run(TRAIN, '-t', 'a.src', 'a.tgt', '-m', 'never', *args)
+        check(result.returncode == code and text in result.stderr,
+              f'{args}: found {result.returncode}, {result.stderr}')
+
+
+def test_lock():
+    first = subprocess.Popen(command('locked'), stderr=subprocess.DEVNULL)
+    while not os.path.exists('locked/.lock') or not bytes_of('locked', '.lock'):
+        time.sleep(0.01)
+    second = run(*command('locked'))
+    check(second.returncode == 1 and str(first.pid) in second.stderr,
+          'a second trainer names the first: ' + second.stderr)
+    first.kill()
+    first.wait()
+
+
+def main():
+    with tempfile.TemporaryDirectory() as folder:
+        os.chdir(folder)
+        make_corpus(400, 'a')
+        test_resume()
+        test_refusals()
+        test_lock()
+        os.chdir('/')
+    print(f'{len(failed)} failed')
+    return 1 if failed else 0
+
+
+sys.exit(main())
