@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "simd/attention.cpp"
@@ -19,8 +20,15 @@ namespace switchyard::simd {
 // Queries go through in blocks, so that their scores stay in the first-level cache.
 constexpr std::int64_t kQueryBlock = 32;
 
-// Rows of scores, and of transposed keys, are whole 64-byte lines.
-constexpr std::int64_t padded(std::int64_t n) { return (n + 15) / 16 * 16; }
+// Rows of scores, and of transposed keys, are whole vectors of the widest target: masked stores are
+// slow on some machines, and rows are short.
+constexpr std::int64_t padded(std::int64_t n) {
+  constexpr std::int64_t widest = HWY_ARCH_X86 ? 16 : 64;
+  return (n + widest - 1) / widest * widest;
+}
+
+// Floats of a block's window of biases, see below.
+constexpr std::int64_t window_capacity(std::int64_t stride) { return kQueryBlock + stride; }
 
 }  // namespace switchyard::simd
 #endif
@@ -31,48 +39,98 @@ namespace HWY_NAMESPACE {
 
 // y [cols, padded(rows)] = x [rows, cols]^T; the padding is zero.
 HWY_INLINE void transpose(std::int64_t rows, std::int64_t cols, In x, Out y) {
-  std::int64_t r = 0;
+  std::int64_t c = 0;
 #if HWY_TARGET != HWY_SCALAR
   const hn::FixedTag<float, 4> four;
   const hn::RepartitionToWide<decltype(four)> two;
-  for (; r + 4 <= rows; r += 4) {
-    std::int64_t c = 0;
-    for (; c + 4 <= cols; c += 4) {
-      const auto x0 = hn::LoadU(four, x[r] + c), x1 = hn::LoadU(four, x[r + 1] + c);
-      const auto x2 = hn::LoadU(four, x[r + 2] + c), x3 = hn::LoadU(four, x[r + 3] + c);
+  for (std::int64_t r = 0; r < padded(rows); r += 4) {
+    const auto load = [&](std::int64_t row, std::int64_t col) HWY_ATTR {
+      return row < rows ? hn::LoadU(four, x[row] + col) : hn::Zero(four);
+    };
+    const auto store = [&](auto v, std::int64_t col)
+                           HWY_ATTR { hn::StoreU(hn::BitCast(four, v), four, y[col] + r); };
+    for (c = 0; c + 4 <= cols; c += 4) {
+      const auto x0 = load(r, c), x1 = load(r + 1, c), x2 = load(r + 2, c), x3 = load(r + 3, c);
       const auto low01 = hn::BitCast(two, hn::InterleaveLower(four, x0, x1));
       const auto low23 = hn::BitCast(two, hn::InterleaveLower(four, x2, x3));
       const auto high01 = hn::BitCast(two, hn::InterleaveUpper(four, x0, x1));
       const auto high23 = hn::BitCast(two, hn::InterleaveUpper(four, x2, x3));
-      const auto store = [&](auto v, std::int64_t row)
-                             HWY_ATTR { hn::StoreU(hn::BitCast(four, v), four, y[row] + r); };
       store(hn::InterleaveLower(two, low01, low23), c);
       store(hn::InterleaveUpper(two, low01, low23), c + 1);
       store(hn::InterleaveLower(two, high01, high23), c + 2);
       store(hn::InterleaveUpper(two, high01, high23), c + 3);
     }
-    for (; c < cols; ++c)
-      for (std::int64_t i = r; i < r + 4; ++i) y[c][i] = x[i][c];
   }
 #endif
-  for (; r < rows; ++r)
-    for (std::int64_t c = 0; c < cols; ++c) y[c][r] = x[r][c];
-  for (; r < padded(rows); ++r)
-    for (std::int64_t c = 0; c < cols; ++c) y[c][r] = 0;
+  for (; c < cols; ++c) {
+    for (std::int64_t r = 0; r < rows; ++r) y[c][r] = x[r][c];
+    std::fill(y[c] + rows, y[c] + padded(rows), 0.0f);
+  }
 }
 
 HWY_INLINE In from_row(In x, std::int64_t row) { return {x[row], x.stride}; }
 HWY_INLINE Out from_row(Out x, std::int64_t row) { return {x[row], x.stride}; }
+
+// A block of queries: [begin, begin + count) of the sequence; together they see `seen` keys.
+struct Block {
+  std::int64_t begin, count, seen;
+};
 
 // How many keys query t sees.
 HWY_INLINE std::int64_t visible(const AttentionHead& head, std::int64_t t) {
   return head.causal ? std::min(t + 1, head.key_len) : head.key_len;
 }
 
+HWY_INLINE Block block_from(const AttentionHead& head, std::int64_t begin) {
+  const std::int64_t count = std::min(kQueryBlock, head.query_len - begin);
+  return {begin, count, visible(head, begin + count - 1)};
+}
+
+// A block's biases lie in one window: those of its query i from window + (count - 1 - i) on. The
+// copy may be read, and its gradient written, by whole vectors.
+HWY_INLINE std::int64_t window_len(const Block& block) { return block.count - 1 + block.seen; }
+HWY_INLINE std::int64_t window_start(const Block& block) {
+  return -(block.begin + block.count - 1);
+}
+HWY_INLINE std::int64_t window_row(const Block& block, std::int64_t i) {
+  return block.count - 1 - i;
+}
+
 HWY_INLINE void add_row(std::int64_t n, const float* x, float* y) {
   each_vector(n, [&](std::size_t i, auto chunk) HWY_ATTR {
     chunk.store(hn::Add(chunk.load(y + i), chunk.load(x + i)), y + i);
   });
+}
+
+// Calls f(i, live) for the whole vectors that cover n elements; live(v, other) is v in the lanes of
+// these elements, `other` past them.
+template <class F>
+HWY_INLINE void each_padded_vector(std::int64_t n, F&& f) {
+  const std::size_t size = static_cast<std::size_t>(n), step = lanes();
+  std::size_t i = 0;
+  for (; i + step <= size; i += step) f(i, [](V v, V) HWY_ATTR { return v; });
+  if (i < size)
+    f(i,
+      [&](V v, V other) HWY_ATTR { return hn::IfThenElse(hn::FirstN(f32, size - i), v, other); });
+}
+
+// p = softmax(p + bias) over n elements, 0 in the rest of the last vector; returns logsumexp.
+HWY_INLINE float biased_softmax(std::int64_t n, const float* bias, float* p) {
+  const V none = hn::Set(f32, -std::numeric_limits<float>::infinity());
+  V most = none;
+  each_padded_vector(n, [&](std::size_t i, auto live) HWY_ATTR {
+    V score = hn::LoadU(f32, p + i);
+    if (bias) score = hn::Add(score, hn::LoadU(f32, bias + i));
+    score = live(score, none);
+    hn::StoreU(score, f32, p + i);
+    most = hn::IfThenElse(hn::Gt(score, most), score, most);
+  });
+  const std::int64_t step = static_cast<std::int64_t>(lanes());
+  const std::int64_t whole = (n + step - 1) / step * step;
+  const float max = hn::GetLane(hn::MaxOfLanes(f32, most));
+  const float sum = exp_and_sum(whole, p, max, p);
+  scale_row(whole, 1.0f / sum, p);
+  return max + std::log(sum);
 }
 
 HWY_INLINE std::size_t first_element(const AttentionHead& head) {
@@ -83,46 +141,49 @@ void attention(const AttentionHead& head, In q, In k, In v, Out out, Out logsume
                float* scratch) {
   const Out keys{scratch, padded(head.key_len)};  // [d_kv, key_len]
   const Out probs{scratch + head.d_kv * keys.stride, keys.stride};
+  float* const window = probs[kQueryBlock];
   transpose(head.key_len, head.d_kv, k, keys);
   for (std::int64_t begin = 0; begin < head.query_len; begin += kQueryBlock) {
-    const std::int64_t count = std::min(kQueryBlock, head.query_len - begin);
-    const std::int64_t seen = visible(head, begin + count - 1);
-    multiply<false>(count, padded(seen), head.d_kv, plain(from_row(q, begin)), keys, probs);
-    for (std::int64_t i = 0; i < count; ++i) {
+    const Block block = block_from(head, begin);
+    multiply<false>(block.count, padded(block.seen), head.d_kv, plain(from_row(q, begin)), keys,
+                    probs);
+    if (head.bias) std::copy_n(head.bias + window_start(block), window_len(block), window);
+    for (std::int64_t i = 0; i < block.count; ++i) {
       const std::int64_t t = begin + i, own = visible(head, t);
       float* p = probs[i];
-      if (head.bias) add_row(own, head.bias - t, p);
-      const float lse = softmax_row(own, p, p);
+      const float lse = biased_softmax(own, head.bias ? window + window_row(block, i) : nullptr, p);
       if (logsumexp) *logsumexp[t] = lse;
       if (head.drop.rate > 0) {
         const DropRow drop_row(head.drop, t);
-        each_vector(own, [&](std::size_t j, auto chunk) HWY_ATTR {
-          chunk.store(drop_row(chunk.load(p + j), first_element(head) + j), p + j);
+        each_padded_vector(own, [&](std::size_t j, auto) HWY_ATTR {
+          const V dropped = drop_row(hn::LoadU(f32, p + j), first_element(head) + j);
+          hn::StoreU(dropped, f32, p + j);
         });
       }
-      std::fill(p + own, p + seen, 0.0f);
+      std::fill(p + own, p + block.seen, 0.0f);
     }
-    multiply<false>(count, head.d_kv, seen, plain(probs), v, from_row(out, begin));
+    multiply<false>(block.count, head.d_kv, block.seen, plain(probs), v, from_row(out, begin));
   }
 }
 
 // From scores, the gradient of the dropped probabilities, logsumexp and out . dout of one query:
 //   p = exp(score + bias - logsumexp),  dropped = mask * p / (1 - rate),
 //   grad_score = dropped * grad - p * (out . dout)
-// in the place of scores and gradients.
+// in the place of scores and gradients, 0 in the rest of the last vector; grad_bias += grad_score.
 HWY_INLINE void softmax_backward(const AttentionHead& head, std::int64_t t, std::int64_t own,
-                                 float logsumexp, float out_dot, float* scores, float* grads) {
+                                 const float* bias, float logsumexp, float out_dot, float* scores,
+                                 float* grads, float* grad_bias) {
   const DropRow drop_row(head.drop, t);
-  const float* bias = head.bias ? head.bias - t : nullptr;
-  const V lse = hn::Set(f32, logsumexp), pull = hn::Set(f32, out_dot);
-  each_vector(own, [&](std::size_t j, auto chunk) HWY_ATTR {
-    V score = chunk.load(scores + j);
-    if (bias) score = hn::Add(score, chunk.load(bias + j));
-    const V p = exp(hn::Sub(score, lse));
+  const V lse = hn::Set(f32, logsumexp), pull = hn::Set(f32, out_dot), zero = hn::Zero(f32);
+  each_padded_vector(own, [&](std::size_t j, auto live) HWY_ATTR {
+    V score = hn::LoadU(f32, scores + j);
+    if (bias) score = hn::Add(score, hn::LoadU(f32, bias + j));
+    const V p = live(exp(hn::Sub(score, lse)), zero);
     const V dropped = drop_row(p, first_element(head) + j);
-    const V grad = hn::Mul(dropped, chunk.load(grads + j));
-    chunk.store(dropped, scores + j);
-    chunk.store(hn::NegMulAdd(p, pull, grad), grads + j);
+    const V grad = hn::NegMulAdd(p, pull, hn::Mul(dropped, hn::LoadU(f32, grads + j)));
+    hn::StoreU(dropped, f32, scores + j);
+    hn::StoreU(grad, f32, grads + j);
+    if (grad_bias) hn::StoreU(hn::Add(hn::LoadU(f32, grad_bias + j), grad), f32, grad_bias + j);
   });
 }
 
@@ -130,9 +191,11 @@ void attention_backward(const AttentionHead& head, In q, In k, In v, In out, In 
                         Out dq, Out dk, Out dv, float* grad_bias, float* scratch) {
   const std::int64_t stride = padded(head.key_len), d_kv = head.d_kv;
   const Out keys{scratch, stride};  // [d_kv, key_len], as values
-  const Out values{keys.data + d_kv * stride, stride};
-  const Out probs{values.data + d_kv * stride, stride};
-  const Out grads{probs.data + kQueryBlock * stride, stride};
+  const Out values{keys[d_kv], stride};
+  const Out probs{values[d_kv], stride};
+  const Out grads{probs[kQueryBlock], stride};
+  float* const window = grads[kQueryBlock];
+  float* const grad_window = window + window_capacity(stride);
   transpose(head.key_len, d_kv, k, keys);
   transpose(head.key_len, d_kv, v, values);
   for (std::int64_t j = 0; j < head.key_len; ++j) {
@@ -140,19 +203,22 @@ void attention_backward(const AttentionHead& head, In q, In k, In v, In out, In 
     std::fill_n(dv[j], d_kv, 0.0f);
   }
   for (std::int64_t begin = 0; begin < head.query_len; begin += kQueryBlock) {
-    const std::int64_t count = std::min(kQueryBlock, head.query_len - begin);
-    const std::int64_t seen = visible(head, begin + count - 1);
+    const Block block = block_from(head, begin);
+    const std::int64_t count = block.count, seen = block.seen;
     const In q_block = from_row(q, begin), dout_block = from_row(dout, begin);
     multiply<false>(count, padded(seen), d_kv, plain(q_block), keys, probs);
     multiply<false>(count, padded(seen), d_kv, plain(dout_block), values, grads);
+    if (head.bias) std::copy_n(head.bias + window_start(block), window_len(block), window);
+    if (grad_bias) std::fill_n(grad_window, window_len(block), 0.0f);
     for (std::int64_t i = 0; i < count; ++i) {
-      const std::int64_t t = begin + i, own = visible(head, t);
-      softmax_backward(head, t, own, *logsumexp[t], dot_product(d_kv, out[t], dout[t]), probs[i],
-                       grads[i]);
+      const std::int64_t t = begin + i, own = visible(head, t), row = window_row(block, i);
+      softmax_backward(head, t, own, head.bias ? window + row : nullptr, *logsumexp[t],
+                       dot_product(d_kv, out[t], dout[t]), probs[i], grads[i],
+                       grad_bias ? grad_window + row : nullptr);
       std::fill(probs[i] + own, probs[i] + seen, 0.0f);
       std::fill(grads[i] + own, grads[i] + seen, 0.0f);
-      if (grad_bias) add_row(own, grads[i], grad_bias - t);
     }
+    if (grad_bias) add_row(window_len(block), grad_window, grad_bias + window_start(block));
     multiply<false>(count, d_kv, seen, plain(grads), k, from_row(dq, begin));
     multiply<true>(seen, d_kv, count, transposed(grads), q_block, dk);
     multiply<true>(seen, d_kv, count, transposed(probs), dout_block, dv);
@@ -219,7 +285,8 @@ HWY_EXPORT(attention_probs);
 HWY_EXPORT(attention_step);
 
 std::int64_t attention_scratch(std::int64_t key_len, std::int64_t d_kv) {
-  return padded(key_len) * 2 * (d_kv + kQueryBlock);
+  const std::int64_t stride = padded(key_len);
+  return 2 * (stride * (d_kv + kQueryBlock) + window_capacity(stride));
 }
 
 void attention(const AttentionHead& head, In q, In k, In v, Out out, Out logsumexp,

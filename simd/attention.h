@@ -14,8 +14,9 @@ struct AttentionHead {
   std::int64_t query_len = 0;
   std::int64_t key_len = 0;
   std::int64_t d_kv = 0;
-  bool causal = false;          // key position <= query position
-  const float* bias = nullptr;  // bias[key_pos - query_pos], negative indices too; null: none
+  bool causal = false;  // key position <= query position
+  const float* bias =
+      nullptr;  // bias[-query_len + 1 .. key_len - 1], by key_pos - query_pos; null: none
   // Element (head << 16) + key position of the query's row; tags are those of the sequence's
   // queries.
   Dropout drop;

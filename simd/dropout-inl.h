@@ -18,15 +18,20 @@ using U32 = hn::RebindToUnsigned<F32>;
 using VU = hn::Vec<U32>;
 constexpr U32 u32{};
 
+HWY_INLINE VU set_u32(std::uint64_t value) {
+  return hn::Set(u32, static_cast<std::uint32_t>(value));
+}
+
 // random_u32(key, first), random_u32(key, first + 1), ...
 HWY_INLINE VU random_from(std::uint64_t key, std::uint32_t first) {
-  const auto set = [](std::uint64_t value)
-                       HWY_ATTR { return hn::Set(u32, static_cast<std::uint32_t>(value)); };
-  const VU i = hn::Iota(u32, first);
-  VU x = hn::Xor(hn::Mul(i, set(0x9E3779B1u)), set(key));
-  x = hn::Mul(hn::Xor(x, hn::ShiftRight<16>(x)), set(0x7FEB352Du));
-  x = hn::Xor(x, set(key >> 32));
-  x = hn::Mul(hn::Xor(x, hn::ShiftRight<15>(x)), set(0x846CA68Bu));
+  // The product of first + lane by the constant is the sum of two: one is the same in all rounds of
+  // a loop, the other a scalar's.
+  constexpr std::uint32_t kStep = 0x9E3779B1u;
+  const VU lane = hn::Mul(hn::Iota(u32, 0), set_u32(kStep));
+  VU x = hn::Xor(hn::Add(lane, set_u32(first * kStep)), set_u32(key));
+  x = hn::Mul(hn::Xor(x, hn::ShiftRight<16>(x)), set_u32(0x7FEB352Du));
+  x = hn::Xor(x, set_u32(key >> 32));
+  x = hn::Mul(hn::Xor(x, hn::ShiftRight<15>(x)), set_u32(0x846CA68Bu));
   return hn::Xor(x, hn::ShiftRight<16>(x));
 }
 
