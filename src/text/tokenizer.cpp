@@ -50,7 +50,9 @@ bool is_usable(const std::string& sentence) {
   if (sentence.size() > kMaxTrainingBytes || sentence.find('\0') != sentence.npos) return false;
   const std::u32string text = to_code_points(sentence);
   if (text.find(kUnknownMark) != text.npos) return false;
-  return std::any_of(text.begin(), text.end(), is_visible);
+  // The mark for a space and U+FFFD are taken for spaces.
+  return std::any_of(text.begin(), text.end(),
+                     [](char32_t c) { return is_visible(c) && c != 0x2581 && c != 0xFFFD; });
 }
 
 class Sentences : public sentencepiece::SentenceIterator {

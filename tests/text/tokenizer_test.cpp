@@ -135,7 +135,8 @@ TEST_CASE("the same sentences train the same model") {
 
 TEST_CASE("a vocabulary needs text") {
   CHECK_THROWS_AS(train_tokenizer({}, 80), Error);
-  CHECK_THROWS_AS(train_tokenizer({"", " "}, 80), Error);
+  CHECK_THROWS_AS(train_tokenizer({"", " ", "\u3000", "\u2581", "\u2585", "\xFF", "\u00ad"}, 80),
+                  Error);
   CHECK_THROWS_AS(train_tokenizer(small_sentences(50), 5), Error);
 }
 

@@ -1,0 +1,145 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""switch-evaluate, and the options that all tools share, from the outside: evaluate_test.py PROGRAM
+
+The expected scores are sacrebleu 2.6.0's on the same lines.
+"""
+import gzip
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import unittest
+
+PROGRAM = os.path.abspath(sys.argv[1])
+FOLDER = tempfile.TemporaryDirectory()
+HYP = "The cat sat on the mat.\nEin kleiner Hund läuft.\n\n日本語 の文。\n"
+REF = "The cat sat on a mat.\nEin kleiner Hund rennt schnell.\n\n日本語の文です。\n"
+REF2 = "A cat sat on the mat.\nein Hund läuft.\nx\n日本語 の文。\n"
+
+
+def path(name):
+    return os.path.join(FOLDER.name, name)
+
+
+def write(name, text):
+    with open(path(name), "wb") as file:
+        file.write(text if isinstance(text, bytes) else text.encode())
+    return path(name)
+
+
+def run(*args, stdin=b"", **kwargs):
+    """Exit code, stdout, stderr."""
+    kwargs.setdefault("stdout", subprocess.PIPE)
+    p = subprocess.run([PROGRAM, *args], input=stdin, stderr=subprocess.PIPE, timeout=60, **kwargs)
+    return p.returncode, (p.stdout or b"").decode(), p.stderr.decode()
+
+
+class Scores(unittest.TestCase):
+    def test_numbers_in_the_order_asked(self):
+        out = run(REF_FILE, "-i", HYP_FILE, "-m", "bleu", "chrf", "-b", "-w", "9")
+        self.assertEqual(out, (0, "39.502777875\n57.676931933\n", ""))
+        self.assertEqual(run(REF_FILE, "-i", HYP_FILE, "-m", "chrf", "bleu", "-b", "-w", "9")[1], "57.676931933\n39.502777875\n")
+
+    def test_stdin_gzip_and_crlf_change_nothing(self):
+        want = run(REF_FILE, "-i", HYP_FILE)
+        self.assertEqual(run(REF_FILE, stdin=HYP.encode()), want)
+        self.assertEqual(run(REF_FILE, "-i", "-", stdin=HYP.replace("\n", "\r\n").encode()), want)
+        self.assertEqual(run(REF_FILE, stdin=b"\xef\xbb\xbf" + HYP.rstrip("\n").encode()), want)
+        self.assertEqual(run(write("ref.gz", gzip.compress(REF.encode())), "-i", HYP_FILE), want)
+
+    def test_json(self):
+        scores = json.loads(run(REF_FILE, REF2_FILE, "-i", HYP_FILE, "-m", "bleu", "chrf", "--chrf-word-order=2")[1])
+        self.assertEqual([s["name"] for s in scores], ["BLEU", "chrF2++"])
+        self.assertEqual([s["score"] for s in scores], [87.4, 82.2])
+        self.assertEqual(scores[0]["verbose_score"], "100.0/100.0/87.5/66.7 (BP = 1.000 ratio = 1.077 hyp_len = 14 ref_len = 13)")
+        self.assertEqual((scores[0]["nrefs"], scores[0]["tok"], scores[1]["nw"]), ("2", "13a", "2"))
+        self.assertTrue(scores[0]["version"].endswith("(sacrebleu-2.6.0)"))
+        self.assertEqual(json.loads(run(REF_FILE, "-i", HYP_FILE)[1])["name"], "BLEU")
+
+    def test_text_and_settings(self):
+        out = run(REF_FILE, "-i", HYP_FILE, "-f", "text", "-tok", "zh", "-s", "floor", "-lc", "-w", "4")[1]
+        self.assertRegex(out, r"^BLEU\|nrefs:1\|case:lc\|eff:no\|tok:zh\|smooth:floor\[0\.10\]\|version:\S+ = 50\.1645 ")
+
+    def test_sentences(self):
+        out = run(REF_FILE, "-i", HYP_FILE, "--sentence-level", "-b", "-w", "4")[1]
+        self.assertEqual(out, "48.8923\n34.9833\n0.0000\n0.0000\n")
+
+
+class Errors(unittest.TestCase):
+    def fails(self, code, part, *args, **kwargs):
+        result = run(*args, **kwargs)
+        self.assertEqual((result[0], result[1]), (code, ""), result)
+        self.assertIn(part, result[2])
+        self.assertRegex(result[2], r"\Aswitch-evaluate: error: [^\n]+\n\Z")
+
+    def test_data(self):
+        self.fails(3, "has 4 lines, the hypotheses have 3", REF_FILE, stdin=b"a\nb\nc\n")
+        self.fails(3, "0 lines", REF_FILE)
+        self.fails(3, "gzip", write("packed", gzip.compress(b"a\n")), stdin=b"a\n")
+        self.fails(3, "UTF-16", write("wide", "a\n".encode("utf-16")), stdin=b"a\n")
+        self.fails(1, "No such file", path("absent"), stdin=b"a\n")
+
+    def test_usage(self):
+        self.fails(2, "no reference")
+        self.fails(2, "did you mean --metrics?", REF_FILE, "--metric", "bleu")
+        self.fails(2, "'ter', expected one of: bleu, chrf", REF_FILE, "-m", "ter")
+        self.fails(2, "a value is missing", REF_FILE, "--input")
+        self.fails(2, "a value is missing", REF_FILE, "--input", "--width", "3")
+        self.fails(2, "given 2 times", REF_FILE, "-w", "3", "-w", "4")
+        self.fails(2, "found 2 metrics", REF_FILE, "-m", "bleu", "chrf", "--sentence-level")
+        self.fails(2, "\\x0A", REF_FILE, "--x\n\x1b[31m")
+        for value in ["-1", "99999999999", "1e3", "0x10", "", " 5", "5k", "nan", "+3", "3.0"]:
+            self.fails(2, "expected an integer from 0 to 17", REF_FILE, "-w", value)
+        for value in ["-1", "nan", "inf", "", " 5", "5k", "0x10", "1e9"]:
+            self.fails(2, "expected a number from 0 to", REF_FILE, "--smooth-value", value)
+        self.fails(2, "from 0 to 1024", REF_FILE, "--threads", "1000000")
+
+    def test_help_and_version(self):
+        for args in [["--help"], ["-h", "--no-such-option"], ["--width", "x", "--help"]]:
+            code, out, err = run(*args)
+            self.assertEqual((code, err), (0, ""))
+            self.assertTrue(out.startswith("Usage: switch-evaluate REF..."))
+        self.assertRegex(run("--version", "--bad")[1], r"\Aswitch-evaluate [0-9.]+\n\Z")
+
+    def test_stdout(self):
+        with open("/dev/full", "wb") as full:
+            self.fails(1, "write error", REF_FILE, "-i", HYP_FILE, stdout=full)
+        reader, writer = os.pipe()
+        os.close(reader)
+        self.assertEqual(run(REF_FILE, "-i", HYP_FILE, stdout=writer), (0, "", ""))
+        os.close(writer)
+
+    def test_odd_names(self):
+        for name in ["with blank", "Straße", "-dash", "new\nline"]:
+            write(name, REF)
+            code, _, err = run("--", name, cwd=FOLDER.name, stdin=HYP.encode())
+            self.assertEqual((code, err), (0, ""))
+
+    def test_locale(self):
+        want = run(REF_FILE, "-i", HYP_FILE)[1]
+        for locale in ["de_DE.UTF-8", "tr_TR.UTF-8", "C"]:
+            self.assertEqual(run(REF_FILE, "-i", HYP_FILE, env={"LC_ALL": locale})[1], want)
+
+
+class Config(unittest.TestCase):
+    def test_config_file(self):
+        config = write("a.yml", "references: [ref]\nscore_only: true\ninput: hyp\nwidth: 9\n")
+        self.assertEqual(run("-c", config)[1], "39.502777875\n")
+        self.assertEqual(run("-c", config, "-m", "chrf")[1], "57.676931933\n")
+        self.assertEqual(run("-c", config, "--width=0", "--score_only=on")[1], "40\n")
+
+    def test_bad_config_files(self):
+        for text, part in [("widht: 3\n", "bad.yml:1: unknown option 'widht'; did you mean --width?"),
+                           ("\nwidth: 3k\n", "bad.yml: --width: found '3k'"),
+                           ("width: 3\nwidth: 4\n", "given twice"), ("- a\n", "expected lines of"),
+                           ("width: {a: 1}\n", "expected a value"), ("width: [1\n", "bad.yml:2:1"),
+                           ("help: true\n", "only for the command line")]:
+            code, out, err = run(REF_FILE, "-c", write("bad.yml", text))
+            self.assertEqual((code, out), (2, ""))
+            self.assertIn(part, err)
+
+
+HYP_FILE, REF_FILE, REF2_FILE = write("hyp", HYP), write("ref", REF), write("ref2", REF2)
+unittest.main(argv=sys.argv[:1])
