@@ -19,6 +19,7 @@ namespace switchyard {
 namespace {
 
 constexpr std::size_t kChunkBytes = std::size_t{64} << 10;
+constexpr std::size_t kMaxLineBytes = std::size_t{1} << 30;
 // A file is judged by its bytes' statistics only where there are this many.
 constexpr std::size_t kEnoughBytes = 512;
 
@@ -75,6 +76,7 @@ struct LineReader::Impl {
   std::size_t begin = 0;     // of what has not been returned
   std::size_t searched = 0;  // up to here there is no \n
   bool at_end = false;
+  bool judged = false;  // the beginning looks like text
   std::int64_t lines = 0;
 
   ~Impl() {
@@ -139,11 +141,17 @@ LineReader& LineReader::operator=(LineReader&&) noexcept = default;
 bool LineReader::next(std::string& line) {
   Impl& in = *impl_;
   std::size_t end = 0;
-  while (!in.find_end(end) && !in.at_end) in.fill();
-  if (in.lines == 0) {
+  if (!in.judged) {
+    while (in.buffer.size() < kEnoughBytes && !in.find_end(end) && !in.at_end) in.fill();
+    in.judged = true;
     if (const char* what = looks_like(std::string_view(in.buffer).substr(0, kChunkBytes)))
       fail(ErrorKind::kData, in.name, ": looks like ", what, ", expected UTF-8 text");
     if (in.buffer.starts_with("\xef\xbb\xbf")) in.begin = 3;
+  }
+  while (!in.find_end(end) && !in.at_end) {
+    check(in.buffer.size() < kMaxLineBytes, ErrorKind::kData, in.name, ":", in.lines + 1,
+          ": a line of more than ", kMaxLineBytes, " bytes");
+    in.fill();
   }
   if (end == in.buffer.npos) {
     if (in.begin == in.buffer.size()) return false;

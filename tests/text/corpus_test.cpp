@@ -89,6 +89,7 @@ TEST_CASE("files that are no text are named") {
   Rng rng(3);
   for (int i = 0; i < 4000; ++i) noise += static_cast<char>(rng.below(256));
   CHECK(has(reason(folder.write("f", noise)), "looks like"));
+  CHECK(has(reason("/dev/zero"), "looks like"));
   CHECK_THROWS_AS(LineReader(folder.path / "absent"), Error);
   CHECK_THROWS_AS(read_lines(folder.path), Error);
   // A few bad bytes are still text.
