@@ -13,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include "src/app/figures.h"
 #include "src/app/text_translator.h"
 #include "src/core/error.h"
 #include "src/core/log.h"
@@ -120,12 +121,6 @@ void redirect_stdout(const fs::path& output, const fs::path& input) {
   if (!std::freopen(output.c_str(), "w", stdout))
     fail(ErrorKind::kRuntime, name,
          ": cannot be opened for writing: ", std::generic_category().message(errno));
-}
-
-std::string with_commas(std::int64_t n) {
-  std::string text = std::to_string(n);
-  for (std::size_t i = text.size(); i > 3; i -= 3) text.insert(i - 3, ",");
-  return text;
 }
 
 std::string statistics(const TextTranslator::Counts& counts) {

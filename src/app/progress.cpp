@@ -14,6 +14,7 @@
 #include <nlohmann/json.hpp>
 #include <numeric>
 
+#include "src/app/figures.h"
 #include "src/core/error.h"
 #include "src/core/log.h"
 
@@ -26,13 +27,6 @@ template <class... Args>
 std::string print(const char* format, Args... args) {
   char text[256];
   std::snprintf(text, sizeof(text), format, args...);
-  return text;
-}
-
-std::string with_commas(std::int64_t number) {
-  std::string text = std::to_string(number);
-  for (std::int64_t i = std::int64_t(text.size()) - 3; i > 0; i -= 3)
-    text.insert(static_cast<std::size_t>(i), ",");
   return text;
 }
 
@@ -141,8 +135,10 @@ std::string progress_line(const ProgressPoint& p, const ProgressWindow& w) {
 std::string status_line(const ProgressPoint& p, const ProgressWindow& w, double done) {
   constexpr int kWidth = 24;
   const int full = static_cast<int>(kWidth * std::clamp(done, 0.0, 1.0));
-  std::string line = "[" + std::string(static_cast<std::size_t>(full), '#') +
-                     std::string(static_cast<std::size_t>(kWidth - full), '-') + "]";
+  std::string line(1, '[');
+  line.append(static_cast<std::size_t>(full), '#');
+  line.append(static_cast<std::size_t>(kWidth - full), '-');
+  line += ']';
   line += print(" %3.0f%%  Ep. %lld  Up. %lld  Cost %.4f  %.0f words/s", 100 * done,
                 static_cast<long long>(p.epoch), static_cast<long long>(p.update), w.cost(),
                 words_per_s(w));

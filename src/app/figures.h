@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: Apache-2.0
+// Numbers as people read them.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+namespace switchyard {
+
+// A count of 0 or more: "19,200".
+std::string with_commas(std::int64_t count);
+
+}  // namespace switchyard
