@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What this library writes loads in `transformers` and gives the same logits.
+
+usage: transformers_roundtrip.py WRITE_MODEL
+Runs under $SWITCHYARD_PYTHON where that is set; exits 77 (skipped) where transformers is missing.
+"""
+
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+
+wanted = os.environ.get("SWITCHYARD_PYTHON")
+if wanted and os.path.abspath(wanted) != sys.executable:
+    os.environ["SWITCHYARD_PYTHON"] = ""
+    os.execv(wanted, [wanted, *sys.argv])
+
+try:
+    import torch
+    import transformers
+    from safetensors.torch import load_file
+except ImportError as error:
+    print(f"skipped: {error}; set SWITCHYARD_PYTHON to a Python that has transformers")
+    sys.exit(77)
+
+transformers.logging.set_verbosity_error()
+TOLERANCE = 2e-4  # of the largest logit: two ways to sum in float32
+
+
+def check_model(folder):
+    model, info = transformers.AutoModelForSeq2SeqLM.from_pretrained(
+        folder, output_loading_info=True, attn_implementation="eager"
+    )
+    for kind in ("missing_keys", "unexpected_keys", "mismatched_keys"):
+        assert not info[kind], f"{folder.name}: {kind}: {info[kind]}"
+    batch = json.loads((folder / "batch.json").read_text())
+    expected = load_file(folder / "logits.safetensors")["logits"]
+    rows = []
+    with torch.no_grad():
+        for source, target in zip(batch["source"], batch["target"]):
+            out = model.eval()(input_ids=torch.tensor([source]), labels=torch.tensor([target]))
+            rows.append(out.logits[0])
+        generated = model.generate(torch.tensor([batch["source"][0]]), max_new_tokens=4)
+    assert generated.shape[0] == 1
+    error = (torch.cat(rows) - expected).abs().max() / expected.abs().max()
+    assert error <= TOLERANCE, f"{folder.name}: logits differ by {error:.2e} of the largest"
+    print(f"{folder.name}: {type(model).__name__}, largest difference {error:.1e}")
+
+
+def check_tokenizer(folder):
+    """tokenizer_config.json makes AutoTokenizer read a spiece.model as SentencePiece does."""
+    try:
+        import sentencepiece
+    except ImportError:
+        print("tokenizer: skipped, no sentencepiece")
+        return
+    lines = ["a dog runs over the street", "the cats sleep in a house", "two men walk home"]
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter(lines * 3),
+        model_prefix=str(folder / "spiece"),
+        vocab_size=40,
+        hard_vocab_limit=False,
+        pad_id=0,
+        eos_id=1,
+        unk_id=2,
+        bos_id=-1,
+        minloglevel=2,
+    )
+    pieces = sentencepiece.SentencePieceProcessor(model_file=str(folder / "spiece.model"))
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
+    assert len(tokenizer) == pieces.vocab_size(), (len(tokenizer), pieces.vocab_size())
+    for line in [*lines, "", "the  house "]:
+        assert tokenizer(line).input_ids == pieces.encode(line) + [1], line
+    print(f"tokenizer: {type(tokenizer).__name__}")
+
+
+def main():
+    with tempfile.TemporaryDirectory() as name:
+        subprocess.run([sys.argv[1], name], check=True)
+        folders = sorted(pathlib.Path(name).iterdir())
+        for folder in folders:
+            check_model(folder)
+        check_tokenizer(folders[0])
+
+
+main()
