@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cmath>
 #include <csignal>
+#include <cstdio>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -41,9 +42,9 @@ void catch_signals() {
 }
 
 std::string millions(std::int64_t count) {
-  std::string text = std::to_string(count / 100'000);
-  if (text.size() == 1) text.insert(0, "0");
-  return text.insert(text.size() - 1, ".") + "M";
+  char text[32];
+  std::snprintf(text, sizeof(text), "%.1fM", static_cast<double>(count) / 1e6);
+  return text;
 }
 
 // The folder and whether there is a run in it to go on with.
