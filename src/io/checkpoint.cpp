@@ -23,11 +23,6 @@ constexpr const char* kChecksums = "checksums.json";
 constexpr const char* kOptimizer = "optimizer.safetensors";
 constexpr const char* kTrainerState = "trainer_state.json";
 
-std::vector<std::int64_t> shape_of(const Param& param) {
-  if (param.vector) return {param.cols};
-  return {param.rows, param.cols};
-}
-
 // CRC-32 as eight hexadecimal digits: finds every change of up to 32 bits in a row.
 std::string checksum_of(std::span<const std::byte> bytes) {
   const uLong crc = crc32_z(0, reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size());
@@ -69,9 +64,9 @@ void fill(Context& ctx, const SafetensorsFile& file, const std::string& prefix, 
   model.each_param([&](const Param& param) {
     const std::string name = prefix + file_name_of(param.name, model_type);
     const StoredTensor& tensor = file.at(name);
-    if (tensor.shape != shape_of(param))
+    if (tensor.shape != stored_shape(param))
       fail(ErrorKind::kData, escaped(file.path().native()), ": tensor ", escaped(name), ": shape ",
-           shape_text(tensor.shape), ", expected ", shape_text(shape_of(param)),
+           shape_text(tensor.shape), ", expected ", shape_text(stored_shape(param)),
            " by this run's model");
     host.resize(static_cast<std::size_t>(param.size()));
     read_f32(name, tensor, host);
@@ -91,7 +86,7 @@ void save_checkpoint(Context& ctx, const fs::path& folder, const CheckpointParts
     for (const StateBuffer& buffer : parts.state)
       parts.model.each_param([&](const Param& param) {
         tensors.push_back({buffer.name + "/" + file_name_of(param.name, model_type),
-                           shape_of(param), [&ctx, &host, &param, values = buffer.values] {
+                           stored_shape(param), [&ctx, &host, &param, values = buffer.values] {
                              host.resize(static_cast<std::size_t>(param.size()));
                              download(ctx, (*values)[param], host.data(), param.size());
                              return std::span<const float>(host);

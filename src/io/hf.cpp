@@ -209,11 +209,6 @@ ModelConfig decide_config(const FileConfig& file, Tensors& tensors) {
   return c;
 }
 
-std::vector<std::int64_t> shape_of(const Param& param) {
-  if (param.vector) return {param.cols};
-  return {param.rows, param.cols};
-}
-
 // Where each parameter of the model lies, by Param::index. Every tensor is of the right shape;
 // those that nothing needs are named in a warning.
 std::vector<Found> locate(const Model& model, Tensors& tensors) {
@@ -230,7 +225,7 @@ std::vector<Found> locate(const Model& model, Tensors& tensors) {
       if (missing++ == 0) first_missing = file_name_of(param.name, model_type);
       return;
     }
-    const std::vector<std::int64_t> expected = shape_of(param);
+    const std::vector<std::int64_t> expected = stored_shape(param);
     if (found->tensor->shape != expected)
       fail(ErrorKind::kData, "tensor ", escaped(found->name), ": shape ",
            shape_text(found->tensor->shape), ", expected ", shape_text(expected),
@@ -283,6 +278,11 @@ ModelFolder::ModelFolder(const fs::path& folder) {
 
 }  // namespace
 
+std::vector<std::int64_t> stored_shape(const Param& param) {
+  if (param.vector) return {param.cols};
+  return {param.rows, param.cols};
+}
+
 LoadedModel load_model(Context& ctx, const fs::path& folder, bool allow_nonfinite) {
   ModelFolder source(folder);
   LoadedModel loaded;
@@ -316,7 +316,7 @@ void save_model(Context& ctx, const fs::path& folder, const Model& model, const 
   std::vector<float> host;
   std::vector<TensorToWrite> tensors;
   const auto add = [&](const std::string& name, const Param& param) {
-    tensors.push_back({name, shape_of(param), [&ctx, &values, &host, &param] {
+    tensors.push_back({name, stored_shape(param), [&ctx, &values, &host, &param] {
                          host.resize(static_cast<std::size_t>(param.size()));
                          download(ctx, values[param], host.data(), param.size());
                          return std::span<const float>(host);

@@ -4,8 +4,10 @@
 // is tied; a count or shape that contradicts config.json is an error.
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <vector>
 
 #include "src/io/hf_config.h"
 #include "src/nn/model.h"
@@ -26,6 +28,9 @@ LoadedModel load_model(Context& ctx, const std::filesystem::path& folder,
 
 // Only what config.json and the tensors' names and shapes say: no values are read.
 ModelConfig load_model_config(const std::filesystem::path& folder);
+
+// The shape a parameter has in a file: a vector is one-dimensional there.
+std::vector<std::int64_t> stored_shape(const Param& param);
 
 // Writes the files into an existing folder, each durably; `values` has the model's layout. Beside
 // them tokenizer_config.json and special_tokens_map.json, with which `transformers` loads the

@@ -3,7 +3,7 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
+#include <iterator>
 #include <nlohmann/json.hpp>
 #include <string_view>
 #include <vector>
@@ -18,8 +18,6 @@ namespace {
 
 using nlohmann::json;
 
-// Of our own keys; a file with a larger one was written by a newer version.
-constexpr std::int64_t kFormatVersion = 1;
 // Beyond this validate() refuses the number of layers; nothing is sized by it before.
 constexpr std::int64_t kMaxLayers = 1 << 10;
 
@@ -104,16 +102,6 @@ Activation parse_feed_forward_proj(const std::string& text, bool& gated) {
   });
 }
 
-std::string feed_forward_proj(const ModelConfig& config) {
-  if (!config.is_gated_act) return activation_name(config.dense_act_fn);
-  if (config.dense_act_fn == Activation::gelu_new) return "gated-gelu";
-  if (config.dense_act_fn == Activation::gelu)
-    log_warning(
-        "Hugging Face has no gated feed-forward with the exact gelu; it will compute "
-        "gelu_new instead");
-  return "gated-" + activation_name(config.dense_act_fn);
-}
-
 // Which of `layers` blocks are sparse, by the fields of one stack; empty where `layers` is out of
 // range, which validate() will say.
 std::vector<bool> placed_by_step(const json& object, std::int64_t layers, const char* count_key,
@@ -143,46 +131,6 @@ bool read_layer_list(const json& ours, const char* key, std::vector<bool>& spars
     sparse[layer.get<std::size_t>()] = true;
   }
   return true;
-}
-
-// The step by which Hugging Face makes this placement; where there is none, the next best.
-std::int64_t sparse_step(const std::vector<bool>& sparse) {
-  const auto layers = static_cast<std::int64_t>(sparse.size());
-  const auto count = std::count(sparse.begin(), sparse.end(), true);
-  if (count == 0) return 0;
-  const std::int64_t usual = layers / count;
-  if (sparse_layers_by_step(layers, usual) == sparse) return usual;
-  for (std::int64_t step = 1; step <= layers; ++step)
-    if (sparse_layers_by_step(layers, step) == sparse) return step;
-  return usual;
-}
-
-// Writes which layers of a stack ("encoder") are sparse: by step, and layer by layer under our own
-// key where no step tells it.
-void write_placement(const std::vector<bool>& sparse, const std::string& stack, json& out) {
-  const std::int64_t step = sparse_step(sparse);
-  out[stack + "_sparse_step"] = step;
-  out["num_sparse_" + stack + "_layers"] = std::count(sparse.begin(), sparse.end(), true);
-  if (sparse_layers_by_step(static_cast<std::int64_t>(sparse.size()), step) == sparse) return;
-  json list = json::array();
-  for (std::size_t i = 0; i < sparse.size(); ++i)
-    if (sparse[i]) list.push_back(i);
-  out["switchyard"][stack + "_sparse_layers"] = list;
-  log_warning("Hugging Face's config.json cannot express which layers of the " + stack +
-              " are sparse; only this program will read the model right");
-}
-
-// A float as the decimal number that means it, 0.1 instead of 0.10000000149011612.
-double shortest(float value) {
-  char text[32];
-  const auto end = std::to_chars(text, text + sizeof(text), value).ptr;
-  double number = 0;
-  std::from_chars(text, end, number);
-  return number;
-}
-
-json special_tokens() {
-  return {{"eos_token", "</s>"}, {"pad_token", "<pad>"}, {"unk_token", "<unk>"}};
 }
 
 void read_shared_fields(const json& object, ModelConfig& c) {
@@ -337,99 +285,5 @@ GenerationConfig read_generation_config(const std::filesystem::path& path, Model
     return generation;
   });
 }
-
-std::string written_model_type(const ModelConfig& config) {
-  return config.sparse_count() == 0 ? "t5" : "switch_transformers";
-}
-
-std::string file_name_of(const std::string& param_name, const std::string& model_type) {
-  constexpr std::string_view kMlp = ".mlp.";
-  std::string name = param_name;
-  const std::size_t at = name.find(kMlp);
-  if (model_type == "t5" && at != std::string::npos)
-    name.replace(at, kMlp.size(), ".DenseReluDense.");
-  return name;
-}
-
-std::string config_text(const ModelConfig& c) {
-  const bool t5 = written_model_type(c) == "t5";
-  json out = {
-      {"architectures",
-       {t5 ? "T5ForConditionalGeneration" : "SwitchTransformersForConditionalGeneration"}},
-      {"d_ff", c.d_ff},
-      {"d_kv", c.d_kv},
-      {"d_model", c.d_model},
-      {"decoder_start_token_id", c.decoder_start_token_id},
-      {"dense_act_fn", activation_name(c.dense_act_fn)},
-      {"dropout_rate", shortest(c.dropout_rate)},
-      {"dtype", "float32"},
-      {"eos_token_id", c.eos_token_id},
-      {"initializer_factor", shortest(c.initializer_factor)},
-      {"is_decoder", false},
-      {"is_encoder_decoder", true},
-      {"layer_norm_epsilon", shortest(c.layer_norm_epsilon)},
-      {"model_type", written_model_type(c)},
-      {"num_decoder_layers", c.num_decoder_layers},
-      {"num_heads", c.num_heads},
-      {"num_layers", c.num_layers},
-      {"pad_token_id", c.pad_token_id},
-      {"relative_attention_max_distance", c.relative_attention_max_distance},
-      {"relative_attention_num_buckets", c.relative_attention_num_buckets},
-      {"switchyard", {{"format_version", kFormatVersion}}},
-      {"use_cache", true},
-      {"vocab_size", c.vocab_size},
-  };
-  if (t5) {
-    out["feed_forward_proj"] = feed_forward_proj(c);
-    out["is_gated_act"] = c.is_gated_act;
-    out["tie_word_embeddings"] = c.tie_word_embeddings;
-    out["scale_decoder_outputs"] = c.scale_decoder_outputs;
-  } else {
-    if (c.is_gated_act)
-      log_warning(
-          "Hugging Face has no Switch Transformer with gated feed-forwards; only this "
-          "program will read the model right");
-    out["add_cross_attention"] = false;
-    out["add_router_probs"] = false;
-    out["bos_token_id"] = nullptr;
-    write_placement(c.encoder_sparse, "encoder", out);
-    write_placement(c.decoder_sparse, "decoder", out);
-    if (!c.scale_decoder_outputs) out["switchyard"]["separate_embeddings"] = c.separate_embeddings;
-    out["expert_capacity"] = c.expert_capacity;
-    out["num_experts"] = c.num_experts;
-    out["router_aux_loss_coef"] = shortest(c.router_aux_loss_coef);
-    out["router_bias"] = c.router_bias;
-    out["router_dtype"] = "float32";
-    out["router_ignore_padding_tokens"] = false;
-    out["router_jitter_noise"] = shortest(c.router_jitter_noise);
-    out["router_z_loss_coef"] = shortest(c.router_z_loss_coef);
-    // Here Hugging Face's scale of the decoder's outputs follows from this field alone; the tensors
-    // tell whether the head is tied.
-    out["tie_word_embeddings"] = c.scale_decoder_outputs;
-  }
-  return out.dump(2) + "\n";
-}
-
-std::string generation_config_text(const ModelConfig& config, const GenerationConfig& generation) {
-  json out = {
-      {"decoder_start_token_id", config.decoder_start_token_id},
-      {"eos_token_id", config.eos_token_id},
-      {"pad_token_id", config.pad_token_id},
-  };
-  if (generation.num_beams) out["num_beams"] = *generation.num_beams;
-  if (generation.length_penalty) out["length_penalty"] = shortest(*generation.length_penalty);
-  if (generation.early_stopping) out["early_stopping"] = *generation.early_stopping;
-  if (generation.max_new_tokens) out["max_new_tokens"] = *generation.max_new_tokens;
-  return out.dump(2) + "\n";
-}
-
-std::string tokenizer_config_text(std::int64_t sentinels) {
-  json out = special_tokens();
-  out["extra_ids"] = sentinels;
-  out["tokenizer_class"] = "T5Tokenizer";
-  return out.dump(2) + "\n";
-}
-
-std::string special_tokens_map_text() { return special_tokens().dump(2) + "\n"; }
 
 }  // namespace switchyard

@@ -11,6 +11,9 @@
 
 namespace switchyard {
 
+// Of our own keys in config.json; a file with a larger one was written by a newer version.
+constexpr std::int64_t kFormatVersion = 1;
+
 // What generation_config.json says; a field it does not have is empty. Options of the command line
 // stand over it.
 struct GenerationConfig {
