@@ -132,6 +132,8 @@ void add_train_options(Options& options, TrainingOptions& training, TrainTexts& 
   add_model(options, training, texts);
   add_optimizer(options, training, texts);
   add_batches_and_run(options, training, texts);
+  // The default preset is the base of the others, and what --help shows.
+  options.fill(preset_text("small"), "preset small");
 }
 
 void apply_train_options(Options& options, TrainingOptions& o, const TrainTexts& texts) {

@@ -126,9 +126,9 @@ void TrainingDirectory::prune(std::int64_t keep_last) const {
 }
 
 std::vector<std::string> changed_settings(const std::string& was, const std::string& now) {
-  static const char* const kFree[] = {"after",          "config",    "disp-first", "disp-freq",
-                                      "early-stopping", "keep-last", "no-reload",  "overwrite",
-                                      "preset",         "quiet",     "threads",    "dump-config"};
+  static const char* const kFree[] = {
+      "after", "config",    "disp-first", "disp-freq", "dump-config", "early-stopping", "keep-last",
+      "model", "no-reload", "overwrite",  "preset",    "quiet",       "threads"};
   const auto read = [](const std::string& text) {
     std::map<std::string, std::string> settings;
     for (const auto& entry : YAML::Load(text))
