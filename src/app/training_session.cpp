@@ -312,6 +312,7 @@ void TrainingSession::report(const TrainingState& before, const StepResult& step
 void TrainingSession::validate() {
   set_status_line("validating");
   const ValidationResult result = validator_.run(*ctx_);
+  set_status_line("");
   nlohmann::json record = {{"event", "valid"},
                            {"epoch", epoch()},
                            {"update", state_.counters.update},
