@@ -6,6 +6,7 @@
 #include <iterator>
 #include <nlohmann/json.hpp>
 #include <string_view>
+#include <system_error>
 #include <vector>
 
 #include "src/core/error.h"
@@ -254,7 +255,9 @@ FileConfig read_config(const std::filesystem::path& path) {
 
 GenerationConfig read_generation_config(const std::filesystem::path& path, ModelConfig& model) {
   GenerationConfig generation;
-  if (!std::filesystem::exists(std::filesystem::symlink_status(path))) return generation;
+  std::error_code error;  // whatever it is, reading the file will say so
+  if (std::filesystem::symlink_status(path, error).type() == std::filesystem::file_type::not_found)
+    return generation;
   json object = read_json_object(path);
   // Hugging Face 5 writes null for what is not set, and may write the end tokens as a list.
   for (auto it = object.begin(); it != object.end();)
