@@ -1,21 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tools/options.h"
 
-#include <yaml-cpp/yaml.h>
-
 #include <algorithm>
 #include <boost/program_options.hpp>
-#include <charconv>
-#include <cmath>
 #include <limits>
 #include <numeric>
 #include <sstream>
-#include <system_error>
-#include <type_traits>
 #include <utility>
 
 #include "src/core/error.h"
-#include "src/core/file.h"
 #include "src/core/log.h"
 #include "src/core/parallel.h"
 #include "src/core/version.h"
@@ -59,61 +52,7 @@ void check_choice(const std::string& name, const std::string& value, const Value
         name, ": found '", escaped(value), "', expected one of: ", joined(allowed, ", "));
 }
 
-// Where a config file's relative paths start; empty on the command line.
-std::filesystem::path resolve(const std::filesystem::path& base, const std::string& value) {
-  const std::filesystem::path path(value);
-  return base.empty() || path.is_absolute() || value == "-" ? path : base / path;
-}
-
-Values scalars(const std::string& name, const YAML::Node& node) {
-  Values values;
-  if (node.IsScalar()) {
-    values.push_back(node.Scalar());
-  } else if (node.IsSequence()) {
-    for (const auto& item : node) {
-      check(item.IsScalar(), ErrorKind::kUsage, name, ": expected a list of plain values");
-      values.push_back(item.Scalar());
-    }
-  } else {
-    fail(ErrorKind::kUsage, name, ": expected a value or a list of values");
-  }
-  return values;
-}
-
 }  // namespace
-
-template <class T>
-std::string number_text(T value) {
-  char text[64];
-  const auto end = std::to_chars(text, text + sizeof(text), value).ptr;
-  return std::string(text, end);
-}
-
-template <class T>
-T parse_number(std::string_view name, std::string_view text, T min, T max) {
-  T value{};
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  const bool whole = error == std::errc() && end == text.data() + text.size() && !text.empty();
-  // The comparison is false for NaN.
-  if (whole && value >= min && value <= max) return value;
-  const bool open = max == std::numeric_limits<T>::max();
-  fail(ErrorKind::kUsage, "--", name, ": found '", escaped(text), "', expected ",
-       std::is_integral_v<T> ? "an integer" : "a number",
-       open ? " of at least " + number_text(min)
-            : " from " + number_text(min) + " to " + number_text(max));
-}
-
-template int parse_number(std::string_view, std::string_view, int, int);
-template std::int64_t parse_number(std::string_view, std::string_view, std::int64_t, std::int64_t);
-template std::uint64_t parse_number(std::string_view, std::string_view, std::uint64_t,
-                                    std::uint64_t);
-template float parse_number(std::string_view, std::string_view, float, float);
-template double parse_number(std::string_view, std::string_view, double, double);
-template std::string number_text(int);
-template std::string number_text(std::int64_t);
-template std::string number_text(std::uint64_t);
-template std::string number_text(float);
-template std::string number_text(double);
 
 Options::Options(std::string tool, std::string usage, std::string about)
     : tool_(std::move(tool)), usage_(std::move(usage)), about_(std::move(about)) {
@@ -317,51 +256,6 @@ void Options::apply(const std::map<std::string, Values>& found) {
   }
 }
 
-std::map<std::string, Values> Options::read_yaml(const std::string& yaml, const std::string& shown,
-                                                 const std::filesystem::path& base) {
-  YAML::Node root;
-  try {
-    root = YAML::Load(yaml);
-  } catch (const YAML::Exception& e) {
-    fail(ErrorKind::kUsage, shown, ":", e.mark.line + 1, ":", e.mark.column + 1, ": ", e.msg);
-  }
-  std::map<std::string, Values> found;
-  if (root.IsNull()) return found;
-  check(root.IsMap(), ErrorKind::kUsage, shown, ": expected lines of 'option: value'");
-  for (const auto& item : root) {
-    const std::string where = shown + ":" + std::to_string(item.first.Mark().line + 1);
-    with_context(where, [&] {
-      check(item.first.IsScalar(), ErrorKind::kUsage, "expected an option's name");
-      std::string name = item.first.Scalar();
-      std::replace(name.begin(), name.end(), '_', '-');
-      const auto alias = aliases_.find("--" + name);
-      const Entry& entry = find(alias != aliases_.end() ? alias->second : name, name);
-      check(entry.set && entry.name != "config", ErrorKind::kUsage, name,
-            ": only for the command line");
-      Values values = scalars(name, item.second);
-      if (entry.is_path)
-        for (auto& value : values)
-          if (!value.empty()) value = resolve(base, value).string();
-      check(found.emplace(entry.name, values).second, ErrorKind::kUsage, name, ": given twice");
-    });
-  }
-  return found;
-}
-
-void Options::read_config(const std::filesystem::path& file) {
-  const std::string shown = escaped(file.string());
-  const auto found =
-      read_yaml(read_file(file, 1 << 20), shown, std::filesystem::absolute(file).parent_path());
-  with_context(shown, [&] { apply(found); });
-}
-
-void Options::fill(const std::string& yaml, const std::string& shown) {
-  for (const auto& [name, values] : read_yaml(yaml, shown, {})) {
-    Entry& entry = find(name, name);
-    if (!entry.given) with_context(shown, [&] { entry.set(values); });
-  }
-}
-
 bool Options::parse(int argc, const char* const* argv) {
   for (int i = 1; i < argc && std::string_view(argv[i]) != "--"; ++i) {
     const std::string_view argument = argv[i];
@@ -415,26 +309,6 @@ bool Options::given(std::string_view name) const {
   const auto entry = std::find_if(entries_.begin(), entries_.end(),
                                   [&](const Entry& e) { return e.name == name; });
   return entry != entries_.end() && entry->given;
-}
-
-std::string Options::to_yaml() const {
-  YAML::Emitter out;
-  out << YAML::BeginMap;
-  for (const Entry& entry : entries_) {
-    if (!entry.get || entry.name == "config") continue;
-    Values values = entry.get();
-    if (values.empty()) continue;
-    if (entry.is_path)
-      for (auto& value : values)
-        if (value != "-") value = std::filesystem::absolute(value).string();
-    out << YAML::Key << entry.name << YAML::Value;
-    if (entry.is_list)
-      out << YAML::Flow << values;
-    else
-      out << values.front();
-  }
-  out << YAML::EndMap;
-  return std::string(out.c_str()) + "\n";
 }
 
 std::string Options::help() const {

@@ -26,18 +26,10 @@
 #include <utility>
 #include <vector>
 
+#include "tools/number.h"
 #include "tools/run.h"
 
 namespace switchyard {
-
-// The number `text` spells: decimal digits alone for an integer; a fraction and an exponent are
-// allowed for a real number, which must be finite. `name` is what the message names.
-// T: int, std::int64_t, std::uint64_t, float, double.
-template <class T>
-T parse_number(std::string_view name, std::string_view text, T min, T max);
-// The shortest text that parse_number reads as the same value.
-template <class T>
-std::string number_text(T value);
 
 // How many values a list takes.
 struct Count {
