@@ -29,8 +29,8 @@ class TrainingDirectory {
   // The updates of the whole checkpoints, oldest first.
   std::vector<std::int64_t> checkpoints() const;
 
-  // Removes what an earlier run left: checkpoints, links, metrics, log; with `vocabulary` the
-  // spiece.model too.
+  // Removes what an earlier run left: checkpoints, links, metrics, log, settings. Its best model
+  // stays until a new one replaces it.
   void clear();
 
   void link_last(std::int64_t update) const;

@@ -12,7 +12,7 @@
 
 #include "src/app/progress.h"
 #include "src/app/training_data.h"
-#include "src/app/training_directory.h"
+#include "src/app/training_start.h"
 #include "src/app/training_state.h"
 #include "src/app/validation.h"
 #include "src/core/error.h"
@@ -47,37 +47,6 @@ std::string millions(std::int64_t count) {
   return text;
 }
 
-// The folder and whether there is a run in it to go on with.
-struct Start {
-  TrainingDirectory directory;
-  bool resuming = false;
-
-  explicit Start(const TrainingOptions& options) : directory(options.directory, options.overwrite) {
-    resuming = options.reload && !options.overwrite && !directory.checkpoints().empty();
-    if (resuming) {
-      check_settings(options);
-    } else {
-      check(
-          !fs::exists(directory.file("model.safetensors")) || options.overwrite || !options.reload,
-          ErrorKind::kUsage, directory.path().string(),
-          ": has a model but no checkpoint to go on from; give another folder, or --overwrite");
-      directory.clear();
-      write_file_durably(directory.file("training_args.yml"), options.settings);
-    }
-    open_log_file(directory.file("train.log"));
-  }
-
-  void check_settings(const TrainingOptions& options) const {
-    const fs::path file = directory.file("training_args.yml");
-    std::string list;
-    for (const std::string& change : changed_settings(read_file(file), options.settings))
-      list += (list.empty() ? "" : "; ") + change;
-    check(list.empty(), ErrorKind::kUsage, directory.path().string(),
-          ": cannot go on with other options (", list,
-          "); give the same, another folder, or --overwrite to start anew");
-  }
-};
-
 class TrainingSession {
  public:
   TrainingSession(const TrainingOptions& options, const std::string& title);
@@ -109,7 +78,7 @@ class TrainingSession {
   }
 
   const TrainingOptions options_;
-  Start start_;
+  TrainingStart start_;
   TrainingDirectory& directory_;
   int threads_;
   std::unique_ptr<Context> ctx_;
