@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // A view of a matrix in a backend's memory: shape, dtype, row stride, row capacity. It owns
-// nothing. Above backend.h `data` is opaque: nothing there reads or writes through it (DESIGN: the
+// nothing. Above backend.h `data` is opaque: nothing there reads or writes through it (the
 // memory may be a GPU's). A vector is a matrix of one row; per-token scalars are a matrix of one
 // column.
 #pragma once

@@ -11,7 +11,7 @@
 
 namespace switchyard {
 
-// Which tokens an expert may refuse (DESIGN of the router: dropless unless asked otherwise).
+// Which tokens an expert may refuse: none, unless asked otherwise.
 struct CapacityOptions {
   // > 0: an expert takes at most ceil(tokens * capacity_factor / num_experts) of a batch (the
   // paper, eq. 3); 0: every token.
