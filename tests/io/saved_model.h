@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+// A small model saved as a Hugging Face folder, to be loaded and spoilt.
+#pragma once
+
+#include <map>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "src/core/error.h"
+#include "src/core/log.h"
+#include "src/io/hf.h"
+#include "src/io/json.h"
+#include "src/io/safetensors.h"
+#include "tests/support/catch.h"
+#include "tests/support/temp_folder.h"
+#include "tests/support/tiny_model.h"
+
+namespace switchyard {
+
+using nlohmann::json;
+
+inline bool contains(const std::string& text, const std::string& part) {
+  return text.find(part) != std::string::npos;
+}
+
+// A model on disk, to be spoilt.
+struct SavedModel {
+  explicit SavedModel(const ModelConfig& config) : tiny(config) {
+    save_model(*tiny.ctx, folder.path(), tiny.model, tiny.values, {});
+  }
+
+  std::string error() {
+    try {
+      load_model(*tiny.ctx, folder.path());
+      return "";
+    } catch (const Error& e) {
+      return e.what();
+    }
+  }
+  LoadedModel load() { return load_model(*tiny.ctx, folder.path()); }
+
+  // The warnings of loading.
+  std::string warnings() {
+    const fs::path log = folder / "log";
+    open_log_file(log.string());
+    load();
+    open_log_file("/dev/null");
+    const std::string text = read_text(log);
+    fs::remove(log);
+    return text;
+  }
+
+  json config() { return read_json_object(folder / "config.json"); }
+  void set_config(const json& config) { write_text(folder / "config.json", config.dump()); }
+  void set(const char* field, const json& value) {
+    json c = config();
+    c[field] = value;
+    set_config(c);
+  }
+
+  // Rewrites the weights: `change` gets all tensors by name.
+  struct HostTensor {
+    std::vector<std::int64_t> shape;
+    std::vector<float> values;
+  };
+  using HostTensors = std::map<std::string, HostTensor>;
+  template <class F>
+  void change_tensors(F&& change, const std::string& file_name = "model.safetensors") {
+    HostTensors tensors;
+    {
+      const SafetensorsFile file(folder / "model.safetensors");
+      for (const auto& [name, tensor] : file.tensors())
+        tensors[name] = {tensor.shape, read_f32(name, tensor)};
+    }
+    change(tensors);
+    std::vector<TensorToWrite> list;
+    for (const auto& [name, tensor] : tensors)
+      list.push_back(
+          {name, tensor.shape, [&t = tensor] { return std::span<const float>(t.values); }});
+    write_safetensors(folder / file_name, list);
+  }
+  void rename_tensor(const std::string& from, const std::string& to) {
+    change_tensors([&](HostTensors& tensors) {
+      REQUIRE(tensors.count(from) == 1);
+      tensors[to] = tensors[from];
+      tensors.erase(from);
+    });
+  }
+
+  TinyModel tiny;
+  TempFolder folder;
+};
+
+inline ModelConfig switch_config() {
+  ModelConfig c = tiny_config({false, true}, {false, true});
+  c.router_bias = true;
+  return c;
+}
+
+inline ModelConfig dense_config() {
+  ModelConfig c = tiny_config({false, false}, {false});
+  c.model_type = "t5";
+  c.num_experts = 1;
+  c.is_gated_act = true;
+  c.dense_act_fn = Activation::gelu_new;
+  c.tie_word_embeddings = false;
+  c.scale_decoder_outputs = false;
+  return c;
+}
+
+inline std::vector<float> all_values(SavedModel& saved, const ParamBuffer& values) {
+  return saved.tiny.read(values.flat());
+}
+
+inline const std::string kEncoderWi = "encoder.block.1.layer.1.mlp.experts.expert_2.wi.weight";
+inline const std::string kRouter = "encoder.block.1.layer.1.mlp.router.classifier.weight";
+
+}  // namespace switchyard
