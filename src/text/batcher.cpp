@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <numeric>
+#include <span>
 #include <utility>
 
 #include "src/core/error.h"
@@ -20,7 +21,11 @@ void shuffle(std::vector<T>& values, Rng& rng) {
   for (std::size_t i = values.size(); i > 1; --i) std::swap(values[i - 1], values[rng.below(i)]);
 }
 
-// Sums up the size of a batch, or of a window of `times` batches.
+// What a batch, or a window of batches, may have at most; 0: no limit.
+struct Limit {
+  std::int64_t words, pairs;
+};
+
 struct Filling {
   std::int64_t pairs = 0, source = 0, target = 0;
 
@@ -29,32 +34,57 @@ struct Filling {
     source += source_length;
     target += target_length;
   }
-  bool exceeds(const BatchOptions& options, std::int64_t times) const {
-    return (options.mini_batch > 0 && pairs > times * options.mini_batch) ||
-           (options.mini_batch_words > 0 &&
-            std::max(source, target) > times * options.mini_batch_words);
+  bool exceeds(const Limit& limit) const {
+    return (limit.pairs > 0 && pairs > limit.pairs) ||
+           (limit.words > 0 && std::max(source, target) > limit.words);
   }
 };
 
-// Cuts `pairs` into pieces, each as long as it may be without exceeding `times` batches; at least
-// one pair. Calls f(first, last) on each.
-template <class F>
-void cut(const Corpus& corpus, const BatchOptions& options, std::int64_t times,
-         std::span<const std::uint32_t> pairs, F&& f) {
-  std::size_t first = 0;
+// The ends of the pieces of `pairs`, each as long as the limit lets it be; at least one pair.
+std::vector<std::size_t> cut(const Corpus& corpus, std::span<const std::uint32_t> pairs,
+                             const Limit& limit) {
+  std::vector<std::size_t> ends;
   Filling filling;
   for (std::size_t i = 0; i < pairs.size(); ++i) {
     const std::int64_t source = corpus.source.length(pairs[i]);
     const std::int64_t target = corpus.target.length(pairs[i]);
     filling.add(source, target);
-    if (i > first && filling.exceeds(options, times)) {
-      f(first, i);
-      first = i;
+    if (filling.pairs > 1 && filling.exceeds(limit)) {
+      ends.push_back(i);
       filling = {};
       filling.add(source, target);
     }
   }
-  if (first < pairs.size()) f(first, pairs.size());
+  if (!pairs.empty()) ends.push_back(pairs.size());
+  return ends;
+}
+
+// As many pieces as `cut` makes, which is as few as can be, but of like size: without this the last
+// one may have a few pairs only, whose gradient would be noise at the cost of a whole update. The
+// limit is lowered as far as the number of pieces lets it be.
+std::vector<std::size_t> cut_evenly(const Corpus& corpus, std::span<const std::uint32_t> pairs,
+                                    const Limit& limit) {
+  constexpr std::int64_t kParts = 4096;
+  const auto lowered = [&](std::int64_t parts) {
+    const auto of = [&](std::int64_t most) {
+      return most > 0 ? std::max<std::int64_t>(1, most * parts / kParts) : 0;
+    };
+    return Limit{of(limit.words), of(limit.pairs)};
+  };
+  std::vector<std::size_t> best = cut(corpus, pairs, limit);
+  // Too few parts, and enough of them: a lower limit never makes fewer pieces.
+  std::int64_t low = 0, high = kParts;
+  while (high - low > 1) {
+    const std::int64_t middle = (low + high) / 2;
+    std::vector<std::size_t> ends = cut(corpus, pairs, lowered(middle));
+    if (ends.size() > best.size()) {
+      low = middle;
+    } else {
+      high = middle;
+      best = std::move(ends);
+    }
+  }
+  return best;
 }
 
 }  // namespace
@@ -65,26 +95,31 @@ EpochPlan plan_epoch(const Corpus& corpus, const BatchOptions& options, std::int
   Rng rng(stream_key(options.seed, static_cast<std::uint64_t>(epoch), kShuffleSite));
   if (options.shuffle) shuffle(pairs, rng);
 
-  using Range = std::pair<std::size_t, std::size_t>;
-  std::vector<Range> batches;
-  cut(corpus, options, options.maxi_batch, pairs, [&](std::size_t first, std::size_t last) {
+  const Limit of_batch{options.mini_batch_words, options.mini_batch};
+  const Limit of_window{of_batch.words * options.maxi_batch, of_batch.pairs * options.maxi_batch};
+  std::vector<std::pair<std::size_t, std::size_t>> batches;  // first pair and end, in `pairs`
+  std::size_t first = 0;
+  for (const std::size_t last : cut_evenly(corpus, pairs, of_window)) {
     const auto window = std::span(pairs).subspan(first, last - first);
     std::stable_sort(window.begin(), window.end(), [&](std::uint32_t a, std::uint32_t b) {
       return std::pair(corpus.target.length(a), corpus.source.length(a)) <
              std::pair(corpus.target.length(b), corpus.source.length(b));
     });
-    cut(corpus, options, 1, window, [&](std::size_t begin, std::size_t end) {
-      batches.emplace_back(first + begin, first + end);
-    });
-  });
+    std::size_t begin = first;
+    for (const std::size_t end : cut_evenly(corpus, window, of_batch)) {
+      batches.emplace_back(begin, first + end);
+      begin = first + end;
+    }
+    first = last;
+  }
   if (options.shuffle) shuffle(batches, rng);
 
   EpochPlan plan;
   plan.order.reserve(pairs.size());
   plan.offsets.push_back(0);
-  for (const auto& [first, last] : batches) {
-    plan.order.insert(plan.order.end(), pairs.begin() + static_cast<std::ptrdiff_t>(first),
-                      pairs.begin() + static_cast<std::ptrdiff_t>(last));
+  for (const auto& [begin, end] : batches) {
+    plan.order.insert(plan.order.end(), pairs.begin() + static_cast<std::ptrdiff_t>(begin),
+                      pairs.begin() + static_cast<std::ptrdiff_t>(end));
     plan.offsets.push_back(static_cast<std::int64_t>(plan.order.size()));
   }
   return plan;

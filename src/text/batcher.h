@@ -17,7 +17,8 @@ struct BatchOptions {
   std::int64_t mini_batch_words = 4096;
   // At most this many pairs; 0: no such limit. One of the two must be given.
   std::int64_t mini_batch = 0;
-  // Pairs are sorted by length within windows of about this many batches of the shuffled corpus.
+  // Pairs are sorted by length within windows of at most this many batches of the shuffled corpus.
+  // A window has as few batches as the limits let it have, all of about the same size.
   std::int64_t maxi_batch = 100;
   std::uint64_t seed = 1;
   bool shuffle = true;  // false: the corpus's order (still sorted within windows)

@@ -85,6 +85,29 @@ TEST_CASE("batches have like lengths") {
   }
 }
 
+TEST_CASE("no batch is much smaller than the others") {
+  const bool words = GENERATE(true, false);
+  BatchOptions options;
+  options.mini_batch_words = words ? 700 : 0;
+  options.mini_batch = words ? 0 : 35;
+  // Both what is over at the end of a window and the last window itself would be small.
+  options.maxi_batch = GENERATE(3, 100);
+  for (const std::int64_t pairs : {36, 40, 107, 250, 999}) {
+    const Corpus corpus = make_corpus(pairs);
+    Batcher batcher(corpus, options);
+    std::int64_t smallest = 1'000'000, largest = 0;
+    for (std::int64_t b = batcher.batches_in_epoch(); b > 0; --b) {
+      const PairBatch batch = batcher.next();
+      const std::int64_t size = words ? std::max(batch.source_tokens, batch.target_tokens)
+                                      : static_cast<std::int64_t>(batch.source.size());
+      smallest = std::min(smallest, size);
+      largest = std::max(largest, size);
+    }
+    CAPTURE(words, options.maxi_batch, pairs, smallest, largest);
+    CHECK(2 * smallest >= largest);
+  }
+}
+
 TEST_CASE("a pair above the limit is a batch of its own") {
   Corpus corpus;
   for (const std::size_t length : {3, 50, 4}) {
