@@ -9,5 +9,7 @@ namespace switchyard {
 
 // A count of 0 or more: "19,200".
 std::string with_commas(std::int64_t count);
+// "12.3M".
+std::string millions(std::int64_t count);
 
 }  // namespace switchyard

@@ -22,7 +22,7 @@ TrainingText read_training_text(const TrainingOptions& options);
 // Trains a SentencePiece model on both sides of `text`; says so.
 Tokenizer train_vocabulary(const ParallelText& text, std::int64_t vocab_size);
 
-// Ids of the training pairs; of the validation pairs, cropped but for the empty ones complete.
+// Ids of the training pairs, and of the validation pairs: cropped where long, without empty ones.
 struct TrainingData {
   Corpus train, valid;
   std::vector<std::string> valid_source, valid_reference;  // lines, for translations

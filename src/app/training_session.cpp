@@ -10,6 +10,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
+#include "src/app/figures.h"
 #include "src/app/progress.h"
 #include "src/app/training_data.h"
 #include "src/app/training_start.h"
@@ -39,12 +40,6 @@ void catch_signals() {
   action.sa_handler = [](int signal) { stop_signal = signal; };
   action.sa_flags = static_cast<int>(SA_RESETHAND) | SA_RESTART;
   for (const int signal : {SIGHUP, SIGINT, SIGTERM}) sigaction(signal, &action, nullptr);
-}
-
-std::string millions(std::int64_t count) {
-  char text[32];
-  std::snprintf(text, sizeof(text), "%.1fM", static_cast<double>(count) / 1e6);
-  return text;
 }
 
 class TrainingSession {

@@ -9,6 +9,7 @@
 #include "src/text/batcher.h"
 #include "src/text/bleu.h"
 #include "src/text/chrf.h"
+#include "src/text/corpus.h"
 
 namespace switchyard {
 
@@ -57,10 +58,7 @@ Validator::Validator(const Model& model, const Tokenizer& tokenizer, const Train
   capacity_.expert_capacity = options.trainer.capacity.expert_capacity;
   for (const std::string& line : data.valid_source) {
     Ids ids = tokenizer.encode(line);
-    if (static_cast<std::int64_t>(ids.size()) > options.max_length) {
-      ids.resize(static_cast<std::size_t>(options.max_length));
-      ids.back() = tokenizer.eos_id();
-    }
+    crop(ids, options.max_length);
     sources_.push_back(std::move(ids));
   }
 }

@@ -17,14 +17,13 @@ namespace {
 constexpr std::int64_t kBlockPairs = 1 << 16;
 constexpr std::int64_t kGrainPairs = 256;
 
-// Cuts to `max_length`, eos kept. Whether it had to.
+}  // namespace
+
 bool crop(Ids& ids, std::int64_t max_length) {
   if (static_cast<std::int64_t>(ids.size()) <= max_length) return false;
   ids.erase(ids.begin() + max_length - 1, ids.end() - 1);
   return true;
 }
-
-}  // namespace
 
 ParallelText read_parallel(const std::filesystem::path& source,
                            const std::filesystem::path& target) {

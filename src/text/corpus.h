@@ -46,6 +46,9 @@ struct Sequences {
   }
 };
 
+// Cuts ids to `max_length` >= 1 of them, the last one (eos) kept. Whether it had to.
+bool crop(Ids& ids, std::int64_t max_length);
+
 struct CorpusOptions {
   std::int64_t max_length = 128;  // tokens a side, eos included
   bool crop = false;  // a longer side is cut to max_length (eos kept), else the pair skipped
