@@ -134,7 +134,7 @@ bool parse(int argc, char** argv, Settings& s) {
   if (!options.parse(argc, argv)) return false;
 
   check(!s.references.empty(), ErrorKind::kUsage,
-        "no reference given, expected: switch-evaluate REF... [-i HYPOTHESES]");
+        "no reference given, expected: switch-evaluate REF... [-i HYPOTHESES]; see --help");
   check(!s.sentence_level || s.metrics.size() == 1, ErrorKind::kUsage, "--sentence-level: found ",
         s.metrics.size(), " metrics, expected one");
   return true;

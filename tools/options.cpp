@@ -21,6 +21,7 @@ namespace po = boost::program_options;
 using Values = std::vector<std::string>;
 
 constexpr int kMaxThreads = 1024;
+constexpr const char* kUnnamed = "unnamed argument";
 
 // Edit distance (Levenshtein): what a mistyped name is nearest to.
 std::size_t distance(std::string_view a, std::string_view b) {
@@ -200,8 +201,9 @@ Options::Entry& Options::find(std::string_view name, std::string_view shown_as) 
         std::min(distance(entry.name, name), 1 + distance(entry.name.substr(0, name.size()), name));
     if (d < best) best = d, nearest = &entry;
   }
-  fail(ErrorKind::kUsage, "unknown option '", escaped(shown_as), "'; did you mean --",
-       nearest->name, "?");
+  const bool near = !name.starts_with('-') && best <= 1 + name.size() / 2;
+  fail(ErrorKind::kUsage, "unknown option '", escaped(shown_as), "'; ",
+       near ? "did you mean --" + nearest->name + "?" : "--help lists them all");
 }
 
 // The arguments with every option in one form, "--name" or "--name=value" for flags, so that what
@@ -274,8 +276,10 @@ bool Options::parse(int argc, const char* const* argv) {
     auto value = po::value<Values>();
     description.add_options()(entry.name.c_str(), entry.is_list ? value->multitoken() : value, "");
   }
+  // Where no option takes them, arguments without a name are collected to be named in the error.
   po::positional_options_description arguments;
-  if (!positional_.empty()) arguments.add(positional_.c_str(), -1);
+  if (positional_.empty()) description.add_options()(kUnnamed, po::value<Values>(), "");
+  arguments.add(positional_.empty() ? kUnnamed : positional_.c_str(), -1);
   std::map<std::string, Values> found;
   try {
     const auto parsed = po::command_line_parser(normalised(argc, argv))
@@ -289,11 +293,12 @@ bool Options::parse(int argc, const char* const* argv) {
       Values& values = found[option.string_key];
       values.insert(values.end(), option.value.begin(), option.value.end());
     }
-  } catch (const po::too_many_positional_options_error&) {
-    fail(ErrorKind::kUsage, "an argument without an option's name, expected: ", tool_, " ", usage_);
   } catch (const po::error& e) {
     fail(ErrorKind::kUsage, e.what());
   }
+  if (const auto unnamed = found.find(kUnnamed); unnamed != found.end())
+    fail(ErrorKind::kUsage, "'", escaped(unnamed->second.front()),
+         "': an argument without an option's name, expected: ", tool_, " ", usage_);
 
   if (const auto config = found.find("config"); config != found.end()) {
     apply({*config});

@@ -5,6 +5,7 @@
 #include <csignal>
 #include <cstdio>
 #include <exception>
+#include <filesystem>
 #include <new>
 #include <string>
 #include <system_error>
@@ -64,6 +65,8 @@ int run_main(std::string_view tool, const std::function<int()>& f) {
     return report(tool, e.what(), static_cast<int>(e.kind()));
   } catch (const std::bad_alloc&) {
     return report(tool, "out of memory", 1);
+  } catch (const std::filesystem::filesystem_error& e) {
+    return report(tool, e.path1().string() + ": " + e.code().message(), 1);
   } catch (const std::exception& e) {
     return report(tool, std::string("internal error: ") + e.what(), 1);
   }

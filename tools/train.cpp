@@ -25,7 +25,7 @@ int train(int argc, char** argv) {
     return 0;
   }
   check(!training.directory.empty(), ErrorKind::kUsage,
-        "--model: a folder for the model must be given");
+        "--model: missing, expected a folder; see --help");
   return run_training(training, "switch-train " + std::string(version()));
 }
 

@@ -163,7 +163,7 @@ int run(int argc, char** argv) {
                   "Translates text line by line: as many lines come out as went in, in order.");
   declare(options, o);
   if (!options.parse(argc, argv)) return 0;
-  check(!o.model.empty(), ErrorKind::kUsage, "--model: missing, expected a folder");
+  check(!o.model.empty(), ErrorKind::kUsage, "--model: missing, expected a folder; see --help");
   check(o.compute_type != "bfloat16", ErrorKind::kUsage,
         "--compute-type: bfloat16 translation is not part of this version, expected float32");
 

@@ -68,14 +68,20 @@ TranslatorOptions translator_options(const TextTranslatorOptions& options) {
 }  // namespace
 
 TextModel load_text_model(const fs::path& folder) {
+  const auto is_there = [](const fs::path& path) {
+    std::error_code error;  // what is wrong with a path is said where it is opened
+    return fs::exists(path, error);
+  };
   fs::path found = folder;
-  if (!fs::exists(folder / "config.json") && fs::exists(folder / "best" / "config.json"))
+  if (!is_there(folder / "config.json") && is_there(folder / "best" / "config.json"))
     found = folder / "best";
   fs::path pieces = found / "spiece.model";
-  if (!fs::exists(pieces) && fs::exists(folder / "spiece.model")) pieces = folder / "spiece.model";
+  if (!is_there(pieces) && is_there(folder / "spiece.model")) pieces = folder / "spiece.model";
 
   auto ctx = make_context({1, true});
   LoadedModel loaded = load_model(*ctx, found);
+  check(is_there(pieces), ErrorKind::kRuntime, escaped(found.native()),
+        ": no spiece.model, expected the model's SentencePiece vocabulary beside its weights");
   Tokenizer tokenizer = Tokenizer::load(pieces);
   check_tokenizer(tokenizer, loaded.model->config(), pieces.string());
   loaded.model->prepare(*ctx);

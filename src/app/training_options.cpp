@@ -38,6 +38,8 @@ void check_files_and_batches(const TrainingOptions& o) {
         "--mini-batch-words and --mini-batch are both 0: one of them must be given");
   const std::size_t files = o.tsv ? 1 : 2;
   const char* expected = o.tsv ? "one file (--tsv)" : "a source and a target file";
+  check(!o.train_sets.empty(), ErrorKind::kUsage, "--train-sets: missing, expected ", expected,
+        "; see --help");
   check(o.train_sets.size() == files, ErrorKind::kUsage, "--train-sets: found ",
         o.train_sets.size(), " files, expected ", expected);
   check(o.valid_sets.empty() || o.valid_sets.size() == files, ErrorKind::kUsage,

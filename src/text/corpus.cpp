@@ -32,7 +32,7 @@ ParallelText read_parallel(const std::filesystem::path& source,
   const std::string target_name = escaped(target.string());
   check(text.source.size() == text.target.size(), ErrorKind::kData, source_name, " has ",
         text.source.size(), " lines, ", target_name, " has ", text.target.size(),
-        " lines, expected as many");
+        " lines, expected the same number");
   check(!text.source.empty(), ErrorKind::kData, source_name, ", ", target_name,
         ": 0 lines, expected at least one");
   return text;

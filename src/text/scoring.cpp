@@ -13,7 +13,7 @@ void check_line_counts(const std::vector<std::string>& hypotheses, const Referen
   for (std::size_t r = 0; r < references.size(); ++r)
     check(references[r].size() == hypotheses.size(), ErrorKind::kData, "reference ", r + 1, " has ",
           references[r].size(), " lines, the hypotheses have ", hypotheses.size(),
-          ", expected as many");
+          ", expected the same number");
 }
 
 std::vector<std::u32string_view> split(std::u32string_view text) {
