@@ -34,7 +34,7 @@ bool is_shard_name(const std::string& name) {
   const std::string name = escaped(folder.native());
   for (const char* pytorch : {"pytorch_model.bin", "pytorch_model.bin.index.json"})
     check(!is_there(folder / pytorch), ErrorKind::kData, name, ": has ", pytorch, " but no ",
-          kSingle, "; convert it first: switch-convert ", name, " -o OUT");
+          kSingle, "; save it as safetensors first (save_pretrained of transformers does)");
   fail(ErrorKind::kRuntime, name, ": no ", kSingle, " and no ", kIndex);
 }
 
