@@ -99,6 +99,14 @@ void rename_or_fail(const fs::path& from, const fs::path& to) {
   if (std::rename(from.c_str(), to.c_str()) != 0) fail_errno(to, "cannot rename into place", errno);
 }
 
+// Puts what was written beside its place there; where that fails nothing is left behind.
+void move_into_place(const fs::path& temporary, const fs::path& path) {
+  if (std::rename(temporary.c_str(), path.c_str()) == 0) return;
+  const int error = errno;
+  ::unlink(temporary.c_str());
+  fail_errno(path, "cannot rename into place", error);
+}
+
 void sync_path(const fs::path& path, int flags) {
   const Descriptor file(retry([&] { return ::open(path.c_str(), O_RDONLY | O_CLOEXEC | flags); }));
   if (file.get() < 0) fail_errno(path, "cannot open to sync", errno);
@@ -233,11 +241,7 @@ void DurableFile::commit() {
     ::unlink(temporary_.c_str());
     fail_errno(path_, "close", error);
   }
-  if (std::rename(temporary_.c_str(), path_.c_str()) != 0) {
-    const int rename_error = errno;
-    ::unlink(temporary_.c_str());
-    fail_errno(path_, "cannot rename into place", rename_error);
-  }
+  move_into_place(temporary_, path_);
   sync_folder(folder_of(path_));
 }
 
@@ -279,11 +283,7 @@ void replace_symlink(const fs::path& link, const fs::path& target) {
   ::unlink(temporary.c_str());
   if (::symlink(target.c_str(), temporary.c_str()) != 0)
     fail_errno(link, "cannot create the link", errno);
-  if (std::rename(temporary.c_str(), link.c_str()) != 0) {
-    const int error = errno;
-    ::unlink(temporary.c_str());
-    fail_errno(link, "cannot rename into place", error);
-  }
+  move_into_place(temporary, link);
   sync_folder(folder_of(link));
 }
 
