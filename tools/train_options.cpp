@@ -59,6 +59,8 @@ void add_model(Options& options, TrainingOptions& o, TrainTexts& texts) {
                  "hf: drop tokens by Hugging Face's rule, --expert-capacity in each sentence");
   options.number<std::int64_t>("expert-capacity", c.expert_capacity, 1, kMostSize,
                                "tokens an expert takes of a sentence, for --compat hf");
+  options.flag("tie-word-embeddings", c.tie_word_embeddings,
+               "the head is the embedding, as Hugging Face's default; =false: a head of its own");
   options.number("dropout", c.dropout_rate, 0.0f, 0.99f, "dropout, experts included");
   options.choice("init", texts.init, {"paper", "hf"},
                  "initial values: the Switch paper's, or Hugging Face's");
@@ -140,6 +142,7 @@ void apply_train_options(Options& options, TrainingOptions& o, const TrainTexts&
   options.fill(preset_text(texts.preset), "preset " + texts.preset);
   check(texts.compute_type != "bfloat16", ErrorKind::kUsage,
         "--compute-type bfloat16: not in this version, which trains in float32");
+  o.config.scale_decoder_outputs = o.config.tie_word_embeddings;
   TrainerOptions& t = o.trainer;
   t.adamw = {texts.adamw[0], texts.adamw[1], texts.adamw[2],
              texts.adamw.size() > 3 ? texts.adamw[3] : 0.0f};
