@@ -62,11 +62,11 @@ TrainingDirectory::TrainingDirectory(fs::path path, bool overwrite) : path_(std:
   const bool made = fs::create_directories(path_, error);
   check(!error && fs::is_directory(path_), ErrorKind::kRuntime, path_.string(),
         ": cannot make this folder: ", error ? error.message() : "it is a file");
-  bool empty = true;
-  for (const auto& entry : fs::directory_iterator(path_))
-    if (entry.path().filename() != kLock) empty = false;
-  check(made || empty || overwrite || fs::exists(file(kSettings)), ErrorKind::kUsage,
-        path_.string(), ": has files but no ", kSettings,
+  // The lock is the first file a run makes: where it is, the folder is one of ours, even if that
+  // run has not come to its settings yet.
+  const bool ours =
+      made || fs::is_empty(path_) || fs::exists(file(kLock)) || fs::exists(file(kSettings));
+  check(ours || overwrite, ErrorKind::kUsage, path_.string(), ": has files but no ", kSettings,
         ", so it is no training folder; give another folder, or --overwrite");
   lock_ = take_lock(path_);
   remove_leftovers(path_);
