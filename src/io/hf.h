@@ -22,8 +22,9 @@ struct LoadedModel {
 
 // Error(kRuntime) where a file is missing or cannot be read, Error(kData) where its content is bad:
 // the message names file, tensor or field, what was found and what was expected. Values that are
-// not finite are an error too.
-LoadedModel load_model(Context& ctx, const std::filesystem::path& folder);
+// not finite are an error unless `allow_nonfinite`.
+LoadedModel load_model(Context& ctx, const std::filesystem::path& folder,
+                       bool allow_nonfinite = false);
 
 // Only what config.json and the tensors' names and shapes say: no values are read.
 ModelConfig load_model_config(const std::filesystem::path& folder);
