@@ -15,8 +15,8 @@ namespace switchyard {
 struct ValidationResult {
   double ce_mean_words = 0;  // mean of -log p over target tokens, no label smoothing
   double bleu = 0, chrf = 0;
-  std::vector<std::string>
-      translations;  // of all validation pairs; none where no metric needs them
+  // Of all validation pairs; none where no metric needs them.
+  std::vector<std::string> translations;
   double seconds = 0;
 
   double metric(const std::string& name) const;  // "bleu", "chrf" or "ce-mean-words"

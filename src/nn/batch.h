@@ -15,8 +15,8 @@ namespace switchyard {
 struct HostBatch {
   std::vector<Ids> source;
   std::vector<Ids> target;  // labels: what the decoder is to say
-  std::vector<std::uint32_t>
-      sentence;  // key of each pair's random numbers: its number in the corpus
+  // Key of each pair's random numbers: its number in the corpus.
+  std::vector<std::uint32_t> sentence;
 
   std::int64_t source_tokens() const;
   std::int64_t target_tokens() const;

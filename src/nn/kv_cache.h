@@ -31,8 +31,8 @@ class KvCache {
 
   View k(std::int64_t block) const { return blocks_[static_cast<std::size_t>(block)].k; }
   View v(std::int64_t block) const { return blocks_[static_cast<std::size_t>(block)].v; }
-  // For the current step: where a row's own key goes, its first key, how many keys it sees. [rows,
-  // 1]
+  // For the current step, [rows, 1] each: where a row's own key goes, its first key, how many keys
+  // it sees.
   View own_row() const { return own_row_; }
   View first_key() const { return first_key_; }
   View key_count() const { return key_count_; }

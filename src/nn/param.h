@@ -23,8 +23,8 @@ struct Init {
 };
 
 struct Param {
-  std::string
-      name;  // Hugging Face's, in Switch's spelling: "encoder.block.0.layer.1.mlp.wi.weight"
+  // Hugging Face's, in Switch's spelling: "encoder.block.0.layer.1.mlp.wi.weight"
+  std::string name;
   std::int64_t rows = 0;
   std::int64_t cols = 0;
   bool vector = false;  // one-dimensional on disk: rows is 1
