@@ -131,8 +131,7 @@ std::vector<std::string> TextTranslator::translate(const std::vector<std::string
     result.push_back(output(first_line + static_cast<std::int64_t>(i), {part, end}));
     part = end;
   }
-  for (const NBest& n_best : found)
-    counts_.target_tokens += static_cast<std::int64_t>(n_best.front().ids.size());
+  for (const NBest& n_best : found) count(n_best.front());
   counts_.seconds +=
       std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
   return result;
@@ -175,6 +174,19 @@ std::vector<Ids> TextTranslator::encode(const std::string& line) {
     begin = end;
   }
   return parts;
+}
+
+void TextTranslator::count(const Hypothesis& best) {
+  counts_.target_tokens += static_cast<std::int64_t>(best.ids.size());
+  // Ids above the tokenizer's pieces are T5's sentinels, <extra_id_0> and so on: what a model says
+  // that has learnt nothing yet but to fill gaps in (English) text.
+  const bool has_sentinel = std::any_of(best.ids.begin(), best.ids.end(),
+                                        [&](std::int32_t id) { return id >= vocab_size_; });
+  if (!has_sentinel || warned_of_sentinels_) return;
+  warned_of_sentinels_ = true;
+  log_warning(
+      "the model answers with sentinels (<extra_id_0>): it has been pretrained to fill gaps in "
+      "text, not to translate, and has to be fine-tuned first");
 }
 
 std::string TextTranslator::decode(const Hypothesis& hypothesis) const {

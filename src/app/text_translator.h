@@ -56,7 +56,8 @@ class TextTranslator {
                  const TextTranslatorOptions& options);
 
   // For each line (without its end) what is to be printed for it, without the last newline. Lines
-  // are counted over all calls, for messages and n-best numbers. Warns of every cropped line.
+  // are counted over all calls, for messages and n-best numbers. Warns of every cropped line, and
+  // once of a model that does not translate but fills gaps.
   std::vector<std::string> translate(const std::vector<std::string>& lines);
 
   struct Counts {
@@ -71,6 +72,7 @@ class TextTranslator {
 
  private:
   std::vector<Ids> encode(const std::string& line);
+  void count(const Hypothesis& best);
   std::string decode(const Hypothesis& hypothesis) const;
   std::string output(std::int64_t line, const std::vector<NBest>& parts) const;
 
@@ -79,6 +81,7 @@ class TextTranslator {
   TextTranslatorOptions options_;
   Translator translator_;
   Counts counts_;
+  bool warned_of_sentinels_ = false;
 };
 
 }  // namespace switchyard

@@ -14,6 +14,7 @@
 #include "src/core/error.h"
 #include "src/core/file.h"
 #include "src/core/log.h"
+#include "src/io/foreign_model.h"
 #include "src/io/safetensors.h"
 
 namespace switchyard {
@@ -266,8 +267,7 @@ ModelFolder::ModelFolder(const fs::path& folder) {
   check(fs::is_directory(status), ErrorKind::kRuntime, name,
         ": not a folder, expected one with config.json and model.safetensors");
   const fs::file_status config_status = fs::symlink_status(folder / "config.json", error);
-  check(config_status.type() != fs::file_type::not_found, ErrorKind::kRuntime, name,
-        ": no config.json, expected a model's folder: config.json and model.safetensors");
+  if (config_status.type() == fs::file_type::not_found) fail_without_model(folder, "config.json");
   FileConfig file = read_config(folder / "config.json");
   generation = read_generation_config(folder / "generation_config.json", file.model);
   files = std::make_unique<WeightFiles>(folder);

@@ -5,6 +5,7 @@
 
 #include "src/core/error.h"
 #include "src/core/log.h"
+#include "src/io/foreign_model.h"
 #include "src/io/json.h"
 #include "src/io/safetensors.h"
 
@@ -28,14 +29,6 @@ bool is_shard_name(const std::string& name) {
   return name.size() <= kMaxNameBytes && name.find('/') == std::string::npos &&
          name.find('\0') == std::string::npos && !name.empty() && name.front() != '.' &&
          fs::path(name).extension() == ".safetensors";
-}
-
-[[noreturn]] void fail_missing(const fs::path& folder) {
-  const std::string name = escaped(folder.native());
-  for (const char* pytorch : {"pytorch_model.bin", "pytorch_model.bin.index.json"})
-    check(!is_there(folder / pytorch), ErrorKind::kData, name, ": has ", pytorch, " but no ",
-          kSingle, "; save it as safetensors first (save_pretrained of transformers does)");
-  fail(ErrorKind::kRuntime, name, ": no ", kSingle, " and no ", kIndex);
 }
 
 // Tensor name -> shard. Some converters wrote '/' for the '.' of names.
@@ -78,7 +71,7 @@ WeightFiles::WeightFiles(const fs::path& folder) {
     path_ = folder / kIndex;
     open_shards();
   } else {
-    fail_missing(folder);
+    fail_without_model(folder, "model.safetensors");
   }
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// make_model DIR: writes a small Switch model with random weights and a vocabulary of its own, for
-// tests of the tools. What it says is nonsense, but always the same.
+// make_model DIR [SENTINELS]: writes a small Switch model with random weights and a vocabulary of
+// its own, for tests of the tools; as T5 has them, that many ids above it have no piece. What it
+// says is nonsense, but always the same.
 #include <filesystem>
 #include <iostream>
 #include <string>
@@ -36,15 +37,15 @@ Tokenizer make_tokenizer() {
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc != 2) {
-    std::cerr << "usage: make_model DIR\n";
+  if (argc != 2 && argc != 3) {
+    std::cerr << "usage: make_model DIR [SENTINELS]\n";
     return 2;
   }
   const std::filesystem::path folder = argv[1];
   std::filesystem::create_directories(folder);
   const Tokenizer tokenizer = make_tokenizer();
   ModelConfig config;
-  config.vocab_size = tokenizer.vocab_size();
+  config.vocab_size = tokenizer.vocab_size() + (argc == 3 ? std::stoi(argv[2]) : 0);
   config.d_model = 16;
   config.d_kv = 8;
   config.num_heads = 2;

@@ -17,8 +17,9 @@ SHORT = ["--max-output-length", "12", "-q"]
 
 
 def start(*args, **kwargs):
+    model = [] if "-m" in args else ["-m", MODEL]
     return subprocess.Popen(
-        [TRANSLATE, "-m", MODEL, *SHORT, *args],
+        [TRANSLATE, *model, *SHORT, *args],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **kwargs)
 
 
@@ -237,6 +238,14 @@ class Mistakes(unittest.TestCase):
         self.fails(1, "nowhere", "-m", nowhere)
         self.fails(1, "nowhere", "-m", MODEL, "-i", nowhere)
         self.fails(3, "gzip", "-m", MODEL, text=b"\x1f\x8b\x08\0\0\0\0\0\0\3")
+
+    def test_pretrained_models_are_warned_of_once(self):
+        folder = os.path.join(FOLDER.name, "pretrained")
+        subprocess.run([MAKE_MODEL, folder, "3000"], check=True)
+        code, out, err = translate(b"abc\nd efg\nhij\n", "-m", folder)
+        self.assertEqual((code, out.count(b"\n")), (0, 3))
+        self.assertEqual(err.count("answers with sentinels"), 1)
+        self.assertNotIn("sentinels", translate(b"abc\n")[2])
 
     def test_help_comes_first(self):
         found = subprocess.run([TRANSLATE, "--no-such", "--help"], capture_output=True, timeout=60)

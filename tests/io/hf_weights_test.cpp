@@ -92,9 +92,11 @@ TEST_CASE("hf: what is no model folder is named") {
   CHECK(contains(error_of(saved.folder / "missing"), "missing: no such folder"));
   CHECK(contains(error_of(saved.folder / "config.json"), "config.json: not a folder"));
   fs::rename(saved.folder / "model.safetensors", saved.folder / "pytorch_model.bin");
-  CHECK(contains(saved.error(), "save it as safetensors first"));
-  fs::remove(saved.folder / "pytorch_model.bin");
-  CHECK(contains(saved.error(), "no model.safetensors and no model.safetensors.index.json"));
+  CHECK(contains(saved.error(), "no model.safetensors, but PyTorch weights (pytorch_model.bin)"));
+  fs::rename(saved.folder / "pytorch_model.bin", saved.folder / "model.npz");
+  CHECK(contains(saved.error(), "a Marian model (model.npz)"));
+  fs::remove(saved.folder / "model.npz");
+  CHECK(contains(saved.error(), "no model.safetensors, expected a model's folder"));
   fs::create_symlink("nowhere", saved.folder / "model.safetensors");
   CHECK(contains(saved.error(), "model.safetensors: cannot open: No such file"));
   fs::remove(saved.folder / "config.json");
