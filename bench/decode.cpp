@@ -61,7 +61,9 @@ Matmuls matmuls_of(const ModelConfig& config, const TranslatorOptions& options,
 int run(int argc, char** argv) {
   DecodeOptions o;
   SearchOptions& search = o.translator.search;
-  Options options("decode", "--model DIR --input FILE [options]", "Measures translation speed.");
+  Options options({.name = "decode",
+                   .usage = "--model DIR --input FILE [options]",
+                   .about = "Measures translation speed."});
   options.group("Bench");
   options.path("model", o.model, "DIR", "model folder");
   options.path("input", o.input, "FILE", "source text, one sentence a line");

@@ -36,7 +36,9 @@ int run(int argc, char** argv) {
   texts.preset = "seed-switch16";
   double seconds = 30;
   bool json = false;
-  Options options("train_step", "--train-sets SRC TGT [options]", "Measures training speed.");
+  Options options({.name = "train_step",
+                   .usage = "--train-sets SRC TGT [options]",
+                   .about = "Measures training speed."});
   add_train_options(options, o, texts);
   options.group("Bench");
   options.number("seconds", seconds, 0.1, 1e6, "time to measure for");

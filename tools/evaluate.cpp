@@ -104,8 +104,15 @@ void score_sentences(const std::vector<std::string>& hypotheses, const Reference
 }
 
 bool parse(int argc, char** argv, Settings& s) {
-  Options options("switch-evaluate", "REF... [-i HYPOTHESES] [options]",
-                  "Scores a translation with sacreBLEU's BLEU and chrF. References stand first.");
+  Options options(
+      {.name = "switch-evaluate",
+       .usage = "REF... [-i HYPOTHESES] [options]",
+       .about = "scores a translation with sacreBLEU's BLEU and chrF; references stand first",
+       .essentials = {"input", "metrics", "score-only", "width", "tokenize", "lowercase",
+                      "sentence-level"},
+       .examples = {"switch-evaluate test.de -i output.de",
+                    "switch-translate -m en-de < test.en | switch-evaluate test.de -m bleu chrf -b",
+                    "switch-evaluate test.1.de test.2.de -i output.de -f text"}});
   options.group("Input");
   options.paths("references", s.references, "REF...", "reference translations, line by line");
   options.positional("references");

@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tools/options.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <boost/program_options.hpp>
+#include <cassert>
+#include <cstdio>
 #include <limits>
 #include <numeric>
 #include <sstream>
@@ -55,15 +59,18 @@ void check_choice(const std::string& name, const std::string& value, const Value
 
 }  // namespace
 
-Options::Options(std::string tool, std::string usage, std::string about)
-    : tool_(std::move(tool)), usage_(std::move(usage)), about_(std::move(about)) {
+Options::Options(Tool tool) : tool_(std::move(tool)) {
   group("Common");
   paths("config,c", config_, "FILE", "read options from a YAML file; given ones stand over it");
   number("threads", threads_, 0, kMaxThreads, "threads; 0: one for each core that may be used");
   flag("quiet,q", quiet_, "print errors and warnings only");
-  // Looked for before anything else, so only --help shows them.
-  add("help,h", "", "print this and exit").is_flag = true;
+  // Looked for before anything else (asked_for), so only the help shows them.
+  add("help,h", "", "print what is needed most and exit").is_flag = true;
+  add("help-all", "", "print all options and exit").is_flag = true;
   add("version", "", "print the version and exit").is_flag = true;
+  add("build-info", "", "print what this program is made of and exit").is_flag = true;
+  add("man-page", "", "print the manual page, for man -l -, and exit").is_flag = true;
+  add("completion", "bash", "print the shell's completion and exit").choices = {"bash"};
 }
 
 void Options::group(std::string title) { groups_.push_back(std::move(title)); }
@@ -101,7 +108,7 @@ void Options::flag(std::string_view name, bool& value, std::string help) {
 
 void Options::flag_number(std::string_view name, std::int64_t& value, std::int64_t implied,
                           std::int64_t min, std::int64_t max, std::string help) {
-  Entry& entry = add(name, "", std::move(help));
+  Entry& entry = add(name, "[=K]", std::move(help));
   entry.is_flag = true;
   entry.set = [&value, implied, min, max, key = entry.name](const Values& v) {
     value = v.front() == "true" ? implied : parse_number<std::int64_t>(key, v.front(), min, max);
@@ -130,6 +137,7 @@ void Options::path(std::string_view name, std::filesystem::path& value, std::str
 void Options::choice(std::string_view name, std::string& value, std::vector<std::string> allowed,
                      std::string help) {
   Entry& entry = add(name, joined(allowed, "|"), std::move(help));
+  entry.choices = allowed;
   entry.set = [&value, allowed, key = entry.name](const Values& v) {
     check_choice(key, v.front(), allowed);
     value = v.front();
@@ -170,6 +178,7 @@ void Options::paths(std::string_view name, std::vector<std::filesystem::path>& v
 void Options::choices(std::string_view name, std::vector<std::string>& values,
                       std::vector<std::string> allowed, std::string help) {
   Entry& entry = add(name, joined(allowed, "|") + "...", std::move(help));
+  entry.choices = allowed;
   entry.is_list = true;
   entry.set = [&values, allowed, key = entry.name](const Values& v) {
     check_count(key, v, {});
@@ -204,6 +213,13 @@ Options::Entry& Options::find(std::string_view name, std::string_view shown_as) 
   const bool near = !name.starts_with('-') && best <= 1 + name.size() / 2;
   fail(ErrorKind::kUsage, "unknown option '", escaped(shown_as), "'; ",
        near ? "did you mean --" + nearest->name + "?" : "--help lists them all");
+}
+
+const Options::Entry& Options::named(const std::string& name) const {
+  const auto entry = std::find_if(entries_.begin(), entries_.end(),
+                                  [&](const Entry& e) { return e.name == name; });
+  assert(entry != entries_.end());
+  return *entry;
 }
 
 // The arguments with every option in one form, "--name" or "--name=value" for flags, so that what
@@ -258,18 +274,32 @@ void Options::apply(const std::map<std::string, Values>& found) {
   }
 }
 
-bool Options::parse(int argc, const char* const* argv) {
+std::string Options::asked_for(int argc, const char* const* argv) const {
   for (int i = 1; i < argc && std::string_view(argv[i]) != "--"; ++i) {
     const std::string_view argument = argv[i];
-    if (argument == "-h" || argument == "--help") {
-      write_stdout(help());
-      return false;
-    }
-    if (argument == "--version") {
-      write_stdout(tool_ + " " + std::string(version()) + "\n");
-      return false;
+    if (argument == "-h" || argument == "--help") return help();
+    if (argument == "--help-all") return help_all();
+    if (argument == "--version") return tool_.name + " " + std::string(version()) + "\n";
+    if (argument == "--build-info") return build_info();
+    if (argument == "--man-page") return man_page();
+    if (argument == "--completion=bash") return bash_completion();
+    if (argument == "--completion") {
+      check(i + 1 < argc && std::string_view(argv[i + 1]) == "bash", ErrorKind::kUsage,
+            "--completion: found ", i + 1 < argc ? escaped(argv[i + 1]) : "nothing",
+            ", expected bash");
+      return bash_completion();
     }
   }
+  return "";
+}
+
+bool Options::parse(int argc, const char* const* argv) {
+  if (const std::string text = asked_for(argc, argv); !text.empty()) {
+    write_stdout(text);
+    flush_stdout();
+    return false;
+  }
+  if (argc <= 1 && isatty(STDERR_FILENO)) std::fputs((help() + "\n").c_str(), stderr);
 
   po::options_description description;
   for (const Entry& entry : entries_) {
@@ -298,7 +328,7 @@ bool Options::parse(int argc, const char* const* argv) {
   }
   if (const auto unnamed = found.find(kUnnamed); unnamed != found.end())
     fail(ErrorKind::kUsage, "'", escaped(unnamed->second.front()),
-         "': an argument without an option's name, expected: ", tool_, " ", usage_);
+         "': an argument without an option's name, expected: ", tool_.name, " ", tool_.usage);
 
   if (const auto config = found.find("config"); config != found.end()) {
     apply({*config});
@@ -310,35 +340,6 @@ bool Options::parse(int argc, const char* const* argv) {
   return true;
 }
 
-bool Options::given(std::string_view name) const {
-  const auto entry = std::find_if(entries_.begin(), entries_.end(),
-                                  [&](const Entry& e) { return e.name == name; });
-  return entry != entries_.end() && entry->given;
-}
-
-std::string Options::help() const {
-  std::ostringstream out;
-  out << "Usage: " << tool_ << " " << usage_ << "\n";
-  if (!about_.empty()) out << about_ << "\n";
-  // The common options, which came first, are shown last.
-  for (std::size_t g = 1; g <= groups_.size(); ++g) {
-    po::options_description section(groups_[g % groups_.size()], 100, 50);
-    for (const Entry& entry : entries_) {
-      if (entry.group != g % groups_.size()) continue;
-      const std::string name = entry.name + (entry.letter ? std::string(",") + entry.letter : "");
-      std::string metavar = entry.metavar;
-      if (entry.get && !entry.is_flag)
-        if (const Values values = entry.get(); !values.empty() && !values.front().empty())
-          metavar += " [" + joined(values, " ") + "]";
-      if (entry.is_flag)
-        section.add_options()(name.c_str(), entry.help.c_str());
-      else
-        section.add_options()(name.c_str(), po::value<Values>()->value_name(metavar),
-                              entry.help.c_str());
-    }
-    out << "\n" << section;
-  }
-  return out.str();
-}
+bool Options::given(std::string_view name) const { return named(std::string(name)).given; }
 
 }  // namespace switchyard

@@ -3,16 +3,16 @@
 // config struct) and take their defaults from them; --help is the manual.
 //   --name value, --name=value; _ may stand for - in a name; a list takes several values, by spaces
 //   or repetition; no abbreviations. Every tool has -c/--config FILE.yml (the same names; relative
-//   paths in it are relative to it; the command line stands over it), -h/--help, --version,
-//   --threads and -q/--quiet.
+//   paths in it are relative to it; the command line stands over it), --threads, -q/--quiet, and
+//   those that print something and end: -h/--help, --help-all, --version, --build-info, --man-page,
+//   --completion bash.
 // All mistakes are Error(kUsage) that name the option, what was found and what was expected.
 //
 //   Config config;
-//   Options options("switch-train", "--train-sets SRC TGT --model DIR [options]");
-//   options.group("Model");
-//   options.path("model,m", config.model, "DIR", "where the model is written");
-//   options.number("d-model", config.d_model, 1, 65536, "width of the model");
-//   if (!options.parse(argc, argv)) return 0;   // --help or --version
+//   Options options({.name = "switch-train", .usage = "--train-sets SRC TGT --model DIR
+//   [options]"}); options.group("Model"); options.path("model,m", config.model, "DIR", "where the
+//   model is written"); options.number("d-model", config.d_model, 1, 65536, "width of the model");
+//   if (!options.parse(argc, argv)) return 0;   // --help or another that prints and ends
 #pragma once
 
 #include <cstdint>
@@ -37,10 +37,20 @@ struct Count {
   std::size_t max = SIZE_MAX;
 };
 
+// What a tool says of itself.
+struct Tool {
+  std::string name;
+  std::string usage;  // what follows the name on the help's first line
+  std::string about;  // what it does; stands below it, and after the name on the manual page
+  // --help shows these options and the examples, on one screen; all options where it names none.
+  std::vector<std::string> essentials = {};
+  std::vector<std::string> examples = {};
+  std::string (*backend)() = nullptr;  // describes the backend it is linked with
+};
+
 class Options {
  public:
-  // `usage` is what follows the tool's name on the help's first line; `about` stands below it.
-  Options(std::string tool, std::string usage, std::string about = "");
+  explicit Options(Tool tool);
 
   // The options added next stand under this heading in --help.
   void group(std::string title);
@@ -79,15 +89,16 @@ class Options {
   // Another spelling: alias("--lr", "learn-rate"), alias("-lc", "lowercase").
   void alias(std::string spelling, std::string name);
 
-  // False where --help or --version was asked for and printed: the tool ends with 0. Sets the
-  // number of threads and the log level.
+  // False where --help or the like was asked for and printed: the tool ends with 0. Sets the
+  // number of threads and the log level. Without any argument, at a terminal, the help is printed
+  // before the Error(kUsage).
   bool parse(int argc, const char* const* argv);
 
   // After parse(): what is not given takes its value from this YAML text (a preset), which `shown`
   // stands for in messages. given() stays false.
   void fill(const std::string& yaml, const std::string& shown);
 
-  // Whether the command line or a config file gave it.
+  // Whether the command line or a config file gave it; for an option that is there.
   bool given(std::string_view name) const;
   // As counted by --threads, or default_threads().
   int threads() const { return threads_; }
@@ -98,6 +109,7 @@ class Options {
   using Values = std::vector<std::string>;
   struct Entry {
     std::string name, metavar, help;
+    Values choices;  // empty: any value
     char letter = 0;
     std::size_t group = 0;
     bool is_flag = false, is_list = false, is_path = false;
@@ -109,15 +121,30 @@ class Options {
   Entry& add(std::string_view name, std::string metavar, std::string help);
   static void check_count(const std::string& name, const Values& values, Count count);
   Entry& find(std::string_view name, std::string_view shown_as);
+  const Entry& named(const std::string& name) const;  // one that is there
   Values normalised(int argc, const char* const* argv);
   // Option names and values of a YAML map; relative paths in it start at `base`.
   std::map<std::string, Values> read_yaml(const std::string& yaml, const std::string& shown,
                                           const std::filesystem::path& base);
   void read_config(const std::filesystem::path& file);
   void apply(const std::map<std::string, Values>& found);
-  std::string help() const;
+  // What an argument that prints and ends asks for; nothing where there is none.
+  std::string asked_for(int argc, const char* const* argv) const;
 
-  std::string tool_, usage_, about_;
+  // options_help.cpp
+  static std::string heading(const Entry& entry);
+  static std::string explanation(const Entry& entry);
+  static std::string help_line(const Entry& entry);
+  // The common options, which came first, are shown last.
+  std::vector<std::size_t> group_order() const;
+  std::string head() const;
+  std::string help() const;
+  std::string help_all() const;
+  std::string man_page() const;
+  std::string bash_completion() const;
+  std::string build_info() const;
+
+  Tool tool_;
   std::vector<std::string> groups_;
   std::vector<Entry> entries_;
   std::map<std::string, std::string> aliases_;

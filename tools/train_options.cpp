@@ -94,14 +94,14 @@ void add_batches_and_run(Options& options, TrainingOptions& o, TrainTexts& texts
   options.number<std::int64_t>("optimizer-delay", o.optimizer_delay, 1, 1 << 16,
                                "batches whose gradients are summed for one update");
   options.group("Run");
-  options.text("after", texts.after, "N",
+  options.text("after", texts.after, "LIMIT",
                "end: 10e epochs, 50Ku updates, 1Gt target tokens, 30m, 2h; with commas: whichever "
                "is first");
-  options.text("disp-freq", texts.disp_freq, "N", "progress line every so often: 100u, 1e");
+  options.text("disp-freq", texts.disp_freq, "FREQ", "progress line every so often: 100u, 1e");
   options.number<std::int64_t>("disp-first", o.disp_first, 0, 1'000'000'000,
                                "and for the first updates");
-  options.text("valid-freq", texts.valid_freq, "N", "validate every so often");
-  options.text("save-freq", texts.save_freq, "N",
+  options.text("valid-freq", texts.valid_freq, "FREQ", "validate every so often");
+  options.text("save-freq", texts.save_freq, "FREQ",
                "checkpoint every so often; as --valid-freq if "
                "not given");
   options.choices("valid-metrics", o.valid_metrics, {"bleu", "chrf", "ce-mean-words"},

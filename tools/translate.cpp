@@ -15,6 +15,7 @@
 
 #include "src/app/figures.h"
 #include "src/app/text_translator.h"
+#include "src/backend/backend.h"
 #include "src/core/error.h"
 #include "src/core/log.h"
 #include "src/core/version.h"
@@ -72,7 +73,7 @@ void declare(Options& options, TranslateOptions& o) {
   options.choice("long-input", o.long_input, {"crop", "split", "error"},
                  "what becomes of a longer line");
   options.flag_number("n-best", o.n_best, kAllOfTheBeam, 1, 1024,
-                      "--n-best[=K]: the K best (all of the beam) as 'line ||| text ||| score'");
+                      "the K best translations, or all of the beam: 'line ||| text ||| score'");
   options.flag("scores", o.text.scores, "'text ||| score'");
   options.group("Speed");
   options.number("mini-batch", o.text.translator.mini_batch, 1, 65536, "sentences in a batch");
@@ -159,8 +160,16 @@ void translate_lines(LineReader& reader, TextTranslator& translator, const Trans
 
 int run(int argc, char** argv) {
   TranslateOptions o;
-  Options options(kTool, "-m DIR [options] < TEXT > TRANSLATION",
-                  "Translates text line by line: as many lines come out as went in, in order.");
+  Options options(
+      {.name = kTool,
+       .usage = "-m DIR [options] < TEXT > TRANSLATION",
+       .about = "translates text line by line: as many lines come out as went in, in order",
+       .essentials = {"model", "input", "output", "beam-size", "n-best", "scores", "long-input",
+                      "threads"},
+       .examples = {"echo 'A dog runs.' | switch-translate -m en-de",
+                    "switch-translate -m en-de -i news.en.gz -o news.de",
+                    "switch-translate -m en-de --n-best=3 < text.en"},
+       .backend = backend_description});
   declare(options, o);
   if (!options.parse(argc, argv)) return 0;
   check(!o.model.empty(), ErrorKind::kUsage, "--model: missing, expected a folder; see --help");
