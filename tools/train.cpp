@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // switch-train: trains a Switch Transformer, or a T5, on parallel text.
+#include "src/app/dry_run.h"
 #include "src/app/training_session.h"
+#include "src/backend/backend.h"
 #include "src/core/error.h"
 #include "src/core/version.h"
 #include "tools/train_options.h"
@@ -12,15 +14,30 @@ using namespace switchyard;
 int train(int argc, char** argv) {
   TrainingOptions training;
   TrainTexts texts;
-  bool dump_config = false;
-  Options options("switch-train", "--train-sets SRC TGT --model DIR [options]",
-                  "Trains a translation model; the same command goes on where it stopped.");
+  bool dump_config = false, dry = false;
+  Options options(
+      {.name = "switch-train",
+       .usage = "--train-sets SRC TGT --model DIR [options]",
+       .about = "trains a translation model; the same command goes on where it stopped",
+       .essentials = {"train-sets", "valid-sets", "model", "preset", "after", "vocab",
+                      "num-experts", "threads", "dry-run"},
+       .examples = {"switch-train -t corpus.en corpus.de -m en-de",
+                    "switch-train -t corpus.en.gz corpus.de.gz -m en-de --preset tiny --after 30m",
+                    "switch-train -c settings.yml --seed 2"},
+       .backend = backend_description});
   add_train_options(options, training, texts);
   options.flag("dump-config", dump_config, "print the effective options as YAML and exit");
+  options.flag("dry-run", dry,
+               "print counts, memory, speed and time of the run, and exit; writes nothing");
   if (!options.parse(argc, argv)) return 0;
   apply_train_options(options, training, texts);
   if (dump_config) {
     write_stdout(training.settings);
+    flush_stdout();
+    return 0;
+  }
+  if (dry) {
+    write_stdout(dry_run(training));
     flush_stdout();
     return 0;
   }

@@ -11,5 +11,9 @@ namespace switchyard {
 std::string with_commas(std::int64_t count);
 // "12.3M".
 std::string millions(std::int64_t count);
+// "1.5 GiB", "12 MiB".
+std::string bytes_text(std::int64_t bytes);
+// "00:41:10", of seconds.
+std::string clock_text(double seconds);
 
 }  // namespace switchyard

@@ -17,6 +17,7 @@
 #include "src/app/figures.h"
 #include "src/core/error.h"
 #include "src/core/log.h"
+#include "src/core/memory.h"
 
 namespace switchyard {
 
@@ -28,11 +29,6 @@ std::string print(const char* format, Args... args) {
   char text[256];
   std::snprintf(text, sizeof(text), format, args...);
   return text;
-}
-
-std::string hours(double seconds) {
-  const auto s = static_cast<long long>(seconds);
-  return print("%02lld:%02lld:%02lld", s / 3600, s / 60 % 60, s % 60);
 }
 
 double words_per_s(const ProgressWindow& w) {
@@ -128,7 +124,7 @@ std::string progress_line(const ProgressPoint& p, const ProgressWindow& w) {
   if (!w.expert_count.empty())
     line += print(" : drop %.1f%% : busiest expert %.2fx", 100 * w.drop_rate(), w.imbalance());
   if (p.skipped > 0) line += " : skipped " + std::to_string(p.skipped);
-  if (p.eta_seconds >= 0) line += " : ETA " + hours(p.eta_seconds);
+  if (p.eta_seconds >= 0) line += " : ETA " + clock_text(p.eta_seconds);
   return line;
 }
 
@@ -142,7 +138,7 @@ std::string status_line(const ProgressPoint& p, const ProgressWindow& w, double 
   line += print(" %3.0f%%  Ep. %lld  Up. %lld  Cost %.4f  %.0f words/s", 100 * done,
                 static_cast<long long>(p.epoch), static_cast<long long>(p.update), w.cost(),
                 words_per_s(w));
-  if (p.eta_seconds >= 0) line += "  ETA " + hours(p.eta_seconds);
+  if (p.eta_seconds >= 0) line += "  ETA " + clock_text(p.eta_seconds);
   return line;
 }
 
@@ -156,7 +152,7 @@ nlohmann::json train_record(const ProgressPoint& p, const ProgressWindow& w) {
                            {"gnorm", w.grad_norm},
                            {"skipped", p.skipped},
                            {"words_per_s", std::round(words_per_s(w))},
-                           {"rss_mb", std::round(resident_mb())}};
+                           {"rss_mb", std::round(static_cast<double>(resident_bytes()) / 1e6)}};
   if (w.expert_count.empty()) return record;
   record["aux_loss"] = means(w.aux_loss, w.updates);
   record["z_loss"] = means(w.z_loss, w.updates);
@@ -175,12 +171,6 @@ nlohmann::json train_record(const ProgressPoint& p, const ProgressWindow& w) {
   record["expert_load"] = load;
   record["drop"] = drop;
   return record;
-}
-
-double resident_mb() {
-  std::int64_t total_pages = 0, resident_pages = 0;
-  std::ifstream("/proc/self/statm") >> total_pages >> resident_pages;
-  return static_cast<double>(resident_pages * sysconf(_SC_PAGESIZE)) / 1e6;
 }
 
 MetricsFile::MetricsFile(const std::filesystem::path& path, std::int64_t bytes)

@@ -51,9 +51,6 @@ std::string status_line(const ProgressPoint& point, const ProgressWindow& window
 // The "train" record of metrics.jsonl.
 nlohmann::json train_record(const ProgressPoint& point, const ProgressWindow& window);
 
-// Resident memory of the process, in MB.
-double resident_mb();
-
 // metrics.jsonl: one object a line, appended.
 class MetricsFile {
  public:

@@ -12,14 +12,13 @@
 
 #include "src/app/figures.h"
 #include "src/app/progress.h"
-#include "src/app/training_data.h"
+#include "src/app/training_parts.h"
 #include "src/app/training_start.h"
 #include "src/app/training_state.h"
 #include "src/app/validation.h"
 #include "src/core/error.h"
 #include "src/core/file.h"
 #include "src/core/log.h"
-#include "src/core/parallel.h"
 #include "src/io/checkpoint.h"
 #include "src/text/prefetch.h"
 #include "src/train/clip.h"
@@ -49,7 +48,6 @@ class TrainingSession {
 
  private:
   Tokenizer make_tokenizer(const ParallelText& text) const;
-  ModelConfig make_config() const;
   std::vector<StateBuffer> state_buffers();
   void resume();
   void start_batches();
@@ -75,14 +73,8 @@ class TrainingSession {
   const TrainingOptions options_;
   TrainingStart start_;
   TrainingDirectory& directory_;
-  int threads_;
-  std::unique_ptr<Context> ctx_;
-  TrainingText text_;
-  Tokenizer tokenizer_;
-  TrainingData data_;
-  Model model_;
-  ParamBuffer params_;
-  Trainer trainer_;
+  TrainingParts parts_;
+  Trainer& trainer_;
   Model averaged_model_;  // the same, bound to what is validated and saved
   Validator validator_;
   TrainingState state_;
@@ -101,31 +93,23 @@ TrainingSession::TrainingSession(const TrainingOptions& options, const std::stri
     : options_(options),
       start_(options),
       directory_(start_.directory),
-      threads_(options.threads > 0 ? options.threads : default_threads()),
-      ctx_(make_context({threads_, false})),
-      text_(read_training_text(options)),
-      tokenizer_(make_tokenizer(text_.train)),
-      data_(encode_training_data(tokenizer_, std::move(text_), options, threads_)),
-      model_(make_config()),
-      params_(*ctx_, model_.layout()),
-      trainer_(*ctx_, model_, params_, options.trainer),
-      averaged_model_(model_.config()),
-      validator_(averaged_model_, tokenizer_, data_, options, threads_) {
-  model_.bind(params_);
+      parts_(options, [this](const ParallelText& text) { return make_tokenizer(text); }),
+      trainer_(parts_.trainer),
+      averaged_model_(parts_.model.config()),
+      validator_(averaged_model_, parts_.tokenizer, parts_.text, options, parts_.threads) {
   averaged_model_.bind(trainer_.averaged());
-  const ModelConfig& config = model_.config();
-  log_info(title + " (" + backend_description() + ", " + std::to_string(threads_) +
+  const ModelConfig& config = parts_.model.config();
+  log_info(title + " (" + backend_description() + ", " + std::to_string(parts_.threads) +
            " threads, float32) model: " + millions(parameter_count(config)) + " params, " +
            millions(active_parameter_count(config)) + " active/token, vocabulary " +
            std::to_string(config.vocab_size));
+  log_info("memory: " + memory_text(parts_.memory));
   if (start_.resuming) {
     resume();
   } else {
-    initialise(*ctx_, model_, options.trainer.seed, options.hf_init, params_);
-    trainer_.reset_average();
-    state_.tokenizer_hash = tokenizer_.hash();
-    state_.train_hash = data_.train.hash();
-    state_.valid_hash = data_.valid.hash();
+    state_.tokenizer_hash = parts_.tokenizer.hash();
+    state_.train_hash = parts_.text.train.hash();
+    state_.valid_hash = parts_.text.valid.hash();
   }
   metrics_.emplace(directory_.file("metrics.jsonl"), state_.metrics_bytes);
 }
@@ -139,23 +123,11 @@ Tokenizer TrainingSession::make_tokenizer(const ParallelText& text) const {
   return tokenizer;
 }
 
-ModelConfig TrainingSession::make_config() const {
-  ModelConfig config = options_.config;
-  check(tokenizer_.pad_id() >= 0, ErrorKind::kData,
-        "--vocab: the vocabulary has no padding piece, which starts every translation");
-  config.vocab_size = tokenizer_.vocab_size();
-  config.pad_token_id = tokenizer_.pad_id();
-  config.eos_token_id = tokenizer_.eos_id();
-  config.decoder_start_token_id = tokenizer_.pad_id();
-  switchyard::validate(config);
-  return config;
-}
-
 // What a checkpoint holds beside the model's values.
 std::vector<StateBuffer> TrainingSession::state_buffers() {
   std::vector<StateBuffer> buffers = {{"m", &trainer_.optimizer().m},
                                       {"v", &trainer_.optimizer().v}};
-  if (trainer_.has_average()) buffers.push_back({"params", &params_});
+  if (trainer_.has_average()) buffers.push_back({"params", &parts_.params});
   return buffers;
 }
 
@@ -165,16 +137,16 @@ void TrainingSession::resume() {
     folders.push_back(directory_.checkpoint(update));
   const fs::path newest = newest_whole_checkpoint(folders);
   const nlohmann::json json =
-      load_checkpoint(*ctx_, newest, model_, trainer_.averaged(), state_buffers());
+      load_checkpoint(*parts_.ctx, newest, parts_.model, trainer_.averaged(), state_buffers());
   state_ = with_context(newest.string(), [&] { return state_from_json(json); });
   const auto same = [&](std::uint64_t was, std::uint64_t now, const char* what) {
     check(was == now, ErrorKind::kData, directory_.path().string(), ": ", what,
           " differs from what this run was trained with; restore it, give another folder, or ",
           "--overwrite to start anew");
   };
-  same(state_.tokenizer_hash, tokenizer_.hash(), "the vocabulary");
-  same(state_.train_hash, data_.train.hash(), "the text of --train-sets");
-  same(state_.valid_hash, data_.valid.hash(), "the text of --valid-sets");
+  same(state_.tokenizer_hash, parts_.tokenizer.hash(), "the vocabulary");
+  same(state_.train_hash, parts_.text.train.hash(), "the text of --train-sets");
+  same(state_.valid_hash, parts_.text.valid.hash(), "the text of --valid-sets");
   trainer_.counters() = state_.counters;
   saved_update_ = state_.counters.update;
   saved_validation_ = state_.validated_update;
@@ -184,11 +156,8 @@ void TrainingSession::resume() {
 }
 
 void TrainingSession::start_batches() {
-  BatchOptions options;
-  options.mini_batch_words = options_.mini_batch_words;
-  options.mini_batch = options_.mini_batch;
-  options.seed = options_.trainer.seed;
-  auto batcher = std::make_shared<Batcher>(data_.train, options, state_.position);
+  auto batcher =
+      std::make_shared<Batcher>(parts_.text.train, batch_options(options_), state_.position);
   batches_in_epoch_ = batcher->batches_in_epoch();
   batches_ = std::make_unique<Prefetch<PairBatch>>(
       [batcher] { return std::optional<PairBatch>(batcher->next()); }, kBatchesAhead);
@@ -275,7 +244,7 @@ void TrainingSession::report(const TrainingState& before, const StepResult& step
 
 void TrainingSession::validate() {
   set_status_line("validating");
-  const ValidationResult result = validator_.run(*ctx_);
+  const ValidationResult result = validator_.run(*parts_.ctx);
   set_status_line("");
   nlohmann::json record = {{"event", "valid"},
                            {"epoch", epoch()},
@@ -326,9 +295,9 @@ void TrainingSession::log_samples(const ValidationResult& result) const {
   const std::size_t count = result.translations.size();
   for (std::size_t s = 0; s < std::min(kSamples, count); ++s) {
     const std::size_t i = s * count / kSamples;
-    log_info("[valid] source:      " + data_.valid_source[i]);
+    log_info("[valid] source:      " + parts_.text.valid_source[i]);
     log_info("[valid] translation: " + result.translations[i]);
-    log_info("[valid] reference:   " + data_.valid_reference[i]);
+    log_info("[valid] reference:   " + parts_.text.valid_reference[i]);
   }
 }
 
@@ -337,7 +306,7 @@ void TrainingSession::log_samples(const ValidationResult& result) const {
 void TrainingSession::save() {
   if (saved_update_ == state_.counters.update && saved_validation_ == state_.validated_update)
     return;
-  check(std::isfinite(global_norm(*ctx_, params_.flat())), ErrorKind::kDiverged,
+  check(std::isfinite(global_norm(*parts_.ctx, parts_.params.flat())), ErrorKind::kDiverged,
         "training diverged at update ", state_.counters.update,
         ": parameters are not finite; no checkpoint of them is written");
   try {
@@ -352,10 +321,11 @@ void TrainingSession::save() {
 void TrainingSession::write_checkpoint() {
   state_.metrics_bytes = metrics_->sync();
   const GenerationConfig generation;
-  const CheckpointParts parts{
-      averaged_model_, trainer_.averaged(), generation, state_buffers(),
-      [&](const fs::path& to) { write_file_durably(to / "spiece.model", tokenizer_.bytes()); }};
-  save_checkpoint(*ctx_, directory_.checkpoint(state_.counters.update), parts,
+  const CheckpointParts parts{averaged_model_, trainer_.averaged(), generation, state_buffers(),
+                              [&](const fs::path& to) {
+                                write_file_durably(to / "spiece.model", parts_.tokenizer.bytes());
+                              }};
+  save_checkpoint(*parts_.ctx, directory_.checkpoint(state_.counters.update), parts,
                   state_to_json(state_, options_.valid_metrics[0]));
   saved_update_ = state_.counters.update;
   saved_validation_ = state_.validated_update;
@@ -366,7 +336,7 @@ void TrainingSession::write_checkpoint() {
 // Makes the model just saved the one that the folder's top-level files are.
 void TrainingSession::publish_best() {
   try {
-    save_model(*ctx_, directory_.path(), averaged_model_, trainer_.averaged(), {});
+    save_model(*parts_.ctx, directory_.path(), averaged_model_, trainer_.averaged(), {});
     directory_.link_best(state_.counters.update);
   } catch (const Error& e) {
     if (e.kind() != ErrorKind::kRuntime) throw;

@@ -30,6 +30,7 @@ void* Arena::take(std::size_t bytes) {
     if (here_.offset + bytes <= block.bytes) {
       std::byte* data = block.data + here_.offset;
       here_.offset += bytes;
+      note_peak();
       return data;
     }
     here_ = {here_.block + 1, 0};
@@ -39,7 +40,14 @@ void* Arena::take(std::size_t bytes) {
   blocks_.push_back({static_cast<std::byte*>(source_.allocate(size)), size});
   grown_bytes_ += size;
   here_ = {blocks_.size() - 1, bytes};
+  note_peak();
   return blocks_.back().data;
+}
+
+void Arena::note_peak() {
+  std::size_t in_use = here_.offset;
+  for (std::size_t b = 0; b < here_.block; ++b) in_use += blocks_[b].bytes;
+  peak_bytes_ = std::max(peak_bytes_, in_use);
 }
 
 void Arena::merge_blocks() {

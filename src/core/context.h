@@ -45,6 +45,7 @@ class Arena {
   void release_to(Mark mark) { here_ = mark; }
 
   std::size_t grown_bytes() const { return grown_bytes_; }  // all blocks together
+  std::size_t peak_bytes() const { return peak_bytes_; }    // most that was in use at a time
 
  private:
   struct Block {
@@ -52,12 +53,14 @@ class Arena {
     std::size_t bytes;
   };
   void* take(std::size_t bytes);
+  void note_peak();
   void merge_blocks();
 
   MemorySource source_;
   std::vector<Block> blocks_;
   Mark here_;
   std::size_t grown_bytes_ = 0;
+  std::size_t peak_bytes_ = 0;
 };
 
 // Gives back on leaving the scope what was taken from the arena within it.

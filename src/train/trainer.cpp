@@ -53,7 +53,7 @@ void Trainer::reset_average() {
 }
 
 StepResult Trainer::step(const std::vector<HostBatch>& batches) {
-  StepResult result = forward_backward(batches);
+  StepResult result = forward_backward(ctx_, batches);
   result.grad_norm = global_norm(ctx_, grads_.flat());
   result.rate = learning_rate(options_.schedule, counters_.update + 1);
   result.skipped = !std::isfinite(result.grad_norm) || !std::isfinite(result.loss.loss_sum);
@@ -69,7 +69,13 @@ StepResult Trainer::step(const std::vector<HostBatch>& batches) {
   return result;
 }
 
-StepResult Trainer::forward_backward(const std::vector<HostBatch>& batches) {
+std::int64_t Trainer::measure_arenas(const HostBatch& batch) {
+  const auto ctx = make_context({ctx_.threads, ctx_.row_invariant});
+  forward_backward(*ctx, {batch});
+  return static_cast<std::int64_t>(ctx->saved.peak_bytes() + ctx->scratch.peak_bytes());
+}
+
+StepResult Trainer::forward_backward(Context& ctx, const std::vector<HostBatch>& batches) {
   StepResult result;
   std::int64_t target_tokens = 0;
   for (const HostBatch& batch : batches) target_tokens += batch.target_tokens();
@@ -90,9 +96,9 @@ StepResult Trainer::forward_backward(const std::vector<HostBatch>& batches) {
   loss.ce_scale = 1.0f / static_cast<float>(target_tokens);
   loss.router_scale = 1.0f / static_cast<float>(batches.size());
 
-  fill(ctx_, 0, grads_.flat());
+  fill(ctx, 0, grads_.flat());
   for (const HostBatch& batch : batches) {
-    add_to(result.loss, compute_loss(ctx_, model_, batch, pass, loss, &grads_), loss.router_scale);
+    add_to(result.loss, compute_loss(ctx, model_, batch, pass, loss, &grads_), loss.router_scale);
     result.source_tokens += batch.source_tokens();
     result.sentences += static_cast<std::int64_t>(batch.source.size());
   }

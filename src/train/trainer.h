@@ -53,6 +53,10 @@ class Trainer {
   // and the result says `skipped`; the tenth such step in a row is Error(kDiverged).
   StepResult step(const std::vector<HostBatch>& batches);
 
+  // Bytes that the arenas need for forward and backward of `batch`, found by doing both in a
+  // Context of its own. Only the gradients change, which a step begins by clearing.
+  std::int64_t measure_arenas(const HostBatch& batch);
+
   // What is validated and saved as the model: the running average where there is one.
   const ParamBuffer& averaged() const { return average_ ? *average_ : params_; }
   bool has_average() const { return average_.has_value(); }
@@ -64,7 +68,7 @@ class Trainer {
   void reset_average();
 
  private:
-  StepResult forward_backward(const std::vector<HostBatch>& batches);
+  StepResult forward_backward(Context& ctx, const std::vector<HostBatch>& batches);
   void skip(const StepResult& result);
   void update_average();
 

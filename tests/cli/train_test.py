@@ -8,6 +8,8 @@ gives, byte for byte; what may not change at a resume is refused; other folders 
 import json
 import os
 import random
+import re
+import resource
 import signal
 import subprocess
 import sys
@@ -175,6 +177,46 @@ def test_refusals():
               f'{args}: found {result.returncode}, {result.stderr}')
 
 
+def test_dry_run():
+    dry = run(*command('dry'), '--dry-run')
+    check(dry.returncode == 0 and not os.path.exists('dry'), 'a dry run writes nothing')
+    report = {line[:12].strip(): line[12:] for line in dry.stdout.splitlines()}
+    check(report['pairs'] == '360 for training, 40 for validation', f'its pairs: {report}')
+    check(report['end'].startswith('after 60 updates, in 00:00:'), f'its end: {report}')
+    for name, words in (('model', 'active a token'), ('memory', 'available'), ('speed', 'words/s'),
+                        ('batches', 'an epoch'), ('uneven', '0 of them'), ('repeated', ' of them')):
+        check(words in report[name], f'{name}: {report}')
+    run('cp', 'a.src', 'twice.src'), run('cp', 'a.tgt', 'twice.tgt')
+    for name in ('twice.src', 'twice.tgt'):
+        with open(name) as file:
+            lines = file.read()
+        with open(name, 'w') as file:
+            file.write(lines + lines)
+    twice = run(TRAIN, '-t', 'twice.src', 'twice.tgt', '--valid-sets', 'a.src', 'a.tgt',
+                '--preset', 'tiny', '--threads', '1', '--dry-run')
+    repeated = int(re.search(r'repeated +(\d+) of them', twice.stdout).group(1))
+    before = int(report['repeated'].split()[0])
+    check(repeated >= 400 + before, f'pairs that are there twice: {twice.stdout}')
+
+
+def test_memory():
+    """A run that does not fit is refused before its first update, with both numbers."""
+    huge = ['--d-model', '4096', '--d-ff', '16384', '--num-experts', '512']
+    refused = run(TRAIN, '-t', 'a.src', 'a.tgt', '-m', 'huge', *huge)
+    check(refused.returncode == 1 and 'not enough memory: ' in refused.stderr and
+          'GiB needed' in refused.stderr and 'available' in refused.stderr,
+          f'a huge model: {refused.returncode}, {refused.stderr}')
+
+    def limit(address_space):
+        resource.setrlimit(resource.RLIMIT_AS, (address_space, address_space))
+    batch = ['--mini-batch-words', '4000000', '--d-model', '512', '--preset', 'tiny', '-t',
+             'twice.src', 'twice.tgt', '--threads', '1']
+    tight = subprocess.run([TRAIN, '-m', 'tight', *batch], capture_output=True, text=True,
+                           preexec_fn=lambda: limit(300 << 20))
+    check(tight.returncode == 1 and 'not enough memory: ' in tight.stderr and
+          'Up. 1 ' not in tight.stderr, f'a large batch: {tight.returncode}, {tight.stderr}')
+
+
 def test_lock():
     first = subprocess.Popen(command('locked'), stderr=subprocess.DEVNULL)
     while not os.path.exists('locked/.lock') or not bytes_of('locked', '.lock'):
@@ -193,6 +235,8 @@ def main():
         test_resume()
         test_refusals()
         test_lock()
+        test_dry_run()
+        test_memory()
         os.chdir('/')
     print(f'{len(failed)} failed')
     return 1 if failed else 0

@@ -54,6 +54,18 @@ TEST_CASE("an arena grows no more once the largest batch has been seen, in any o
   CHECK(allocations == before);
 }
 
+TEST_CASE("an arena knows the most that was in use at a time") {
+  Arena arena(counting_source());
+  CHECK(arena.peak_bytes() == 0);
+  {
+    const ArenaScope scope(arena);
+    arena.make(1, 1000, DType::i8);
+    arena.make(1, 64, DType::i8);
+  }
+  arena.make(1, 64, DType::i8);
+  CHECK(arena.peak_bytes() == 1024 + 64);
+}
+
 TEST_CASE("what is taken within a scope is given back, what lies before it stays") {
   Arena arena(counting_source());
   const View kept = arena.make(1, 16);

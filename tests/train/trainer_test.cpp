@@ -128,6 +128,29 @@ TEST_CASE("three updates of AdamW, clipped and decayed, as a scalar in double") 
   CHECK(trainer.counters().update == 3);
 }
 
+TEST_CASE("the arenas a batch needs are measured beforehand, and no step is changed by it") {
+  const ModelConfig config = tiny_config({true, false}, {true});
+  const auto batch_of = [&](std::size_t sentences) {
+    return random_batch(config, std::vector<std::int64_t>(sentences, 5),
+                        std::vector<std::int64_t>(sentences, 6), 1);
+  };
+  TinyModel measured(config), plain(config);
+  Trainer a(*measured.ctx, measured.model, measured.values, constant_rate(0.01));
+  Trainer b(*plain.ctx, plain.model, plain.values, constant_rate(0.01));
+  // Sizes at which rounding rows up to 64 adds little; the rests of blocks that a matrix did not
+  // fit into count.
+  const std::int64_t eighth = a.measure_arenas(batch_of(512));
+  const std::int64_t whole = a.measure_arenas(batch_of(4096));
+  CHECK(whole > 7 * static_cast<double>(eighth));
+  CHECK(whole < 9 * static_cast<double>(eighth));
+  a.step({batch_of(4096)});
+  b.step({batch_of(4096)});
+  const Context& ctx = *measured.ctx;
+  CHECK(static_cast<std::int64_t>(ctx.saved.peak_bytes() + ctx.scratch.peak_bytes()) <
+        whole + whole / 10);
+  CHECK(measured.read(measured.values.flat()) == plain.read(plain.values.flat()));
+}
+
 TEST_CASE("accumulated batches are one large batch, whatever their sizes") {
   const ModelConfig config = dense_config();
   const HostBatch large = random_batch(config, {3, 5, 2, 6}, {4, 2, 7, 1}, 1);

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "src/app/training_memory.h"
+
+#include <algorithm>
+
+#include "src/app/figures.h"
+#include "src/core/error.h"
+
+namespace switchyard {
+
+namespace {
+
+constexpr std::int64_t kPartOfBatch = 8;
+
+// Every k-th pair of the largest batch, and how many times as many it has.
+struct Sample {
+  HostBatch batch;
+  double scale = 1;
+};
+
+Sample sample_largest_batch(const Corpus& corpus, const BatchOptions& options) {
+  const EpochPlan plan = plan_epoch(corpus, options, 0);
+  const auto pair = [&](std::int64_t i) {
+    return static_cast<std::int64_t>(plan.order[static_cast<std::size_t>(i)]);
+  };
+  const auto offset = [&](std::int64_t b) { return plan.offsets[static_cast<std::size_t>(b)]; };
+  std::int64_t largest = 0, most_tokens = -1;
+  for (std::int64_t b = 0; b < plan.batches(); ++b) {
+    std::int64_t tokens = 0;
+    for (std::int64_t i = offset(b); i < offset(b + 1); ++i)
+      tokens += corpus.source.length(pair(i)) + corpus.target.length(pair(i));
+    if (tokens > most_tokens) most_tokens = tokens, largest = b;
+  }
+  Sample sample;
+  std::int64_t tokens = 0;
+  for (std::int64_t i = offset(largest); i < offset(largest + 1); i += kPartOfBatch) {
+    const auto source = corpus.source[pair(i)], target = corpus.target[pair(i)];
+    sample.batch.source.emplace_back(source.begin(), source.end());
+    sample.batch.target.emplace_back(target.begin(), target.end());
+    sample.batch.sentence.push_back(static_cast<std::uint32_t>(pair(i)));
+    tokens += static_cast<std::int64_t>(source.size() + target.size());
+  }
+  sample.scale = static_cast<double>(most_tokens) / static_cast<double>(tokens);
+  return sample;
+}
+
+}  // namespace
+
+std::int64_t parameter_bytes(const ModelConfig& config, const TrainerOptions& options) {
+  const std::int64_t buffers = options.exponential_smoothing > 0 ? 5 : 4;
+  return parameter_count(config) * buffers * static_cast<std::int64_t>(sizeof(float));
+}
+
+std::int64_t largest_batch_bytes(Trainer& trainer, const Corpus& corpus,
+                                 const BatchOptions& options) {
+  const Sample sample = sample_largest_batch(corpus, options);
+  return static_cast<std::int64_t>(sample.scale *
+                                   static_cast<double>(trainer.measure_arenas(sample.batch)));
+}
+
+std::string memory_text(const TrainingMemory& memory) {
+  return bytes_text(memory.parameters + memory.batch) + " needed (" +
+         bytes_text(memory.parameters) + " parameters and optimizer, " + bytes_text(memory.batch) +
+         " a batch), " + bytes_text(memory.available) + " available";
+}
+
+void check_memory(const TrainingMemory& memory) {
+  check(memory.parameters + memory.batch <= memory.available, ErrorKind::kRuntime,
+        "not enough memory: ", memory_text(memory),
+        "; try a smaller model, --mini-batch-words or --max-length");
+}
+
+}  // namespace switchyard

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+// Whether a training run fits into memory, asked before its first update: a machine that runs out
+// in the middle of the night says nothing, it ends the program.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "src/text/batcher.h"
+#include "src/train/trainer.h"
+
+namespace switchyard {
+
+struct TrainingMemory {
+  std::int64_t parameters = 0;  // values, gradients, both moments, the running average
+  std::int64_t batch = 0;       // forward and backward of the largest batch
+  std::int64_t available = 0;   // before any of it was taken
+};
+
+// Bytes of the flat buffers of a model of this config.
+std::int64_t parameter_bytes(const ModelConfig& config, const TrainerOptions& options);
+
+// Bytes of forward and backward of the largest batch of the first epoch: an eighth of it is run,
+// for memory grows in proportion to the sentences. Clears no state but the gradients.
+std::int64_t largest_batch_bytes(Trainer& trainer, const Corpus& corpus,
+                                 const BatchOptions& options);
+
+// "388 MiB needed (71 MiB parameters and optimizer, 317 MiB a batch), 20.3 GiB available".
+std::string memory_text(const TrainingMemory& memory);
+
+// Error(kRuntime) with the bytes needed and available where they do not fit.
+void check_memory(const TrainingMemory& memory);
+
+}  // namespace switchyard

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "src/app/training_parts.h"
+
+#include <utility>
+
+#include "src/core/error.h"
+#include "src/core/memory.h"
+#include "src/core/parallel.h"
+
+namespace switchyard {
+
+namespace {
+
+ModelConfig make_config(const TrainingOptions& options, const Tokenizer& tokenizer) {
+  ModelConfig config = options.config;
+  check(tokenizer.pad_id() >= 0, ErrorKind::kData,
+        "--vocab: the vocabulary has no padding piece, which starts every translation");
+  config.vocab_size = tokenizer.vocab_size();
+  config.pad_token_id = tokenizer.pad_id();
+  config.eos_token_id = tokenizer.eos_id();
+  config.decoder_start_token_id = tokenizer.pad_id();
+  validate(config);
+  return config;
+}
+
+TrainingMemory memory_for(const ModelConfig& config, const TrainerOptions& options) {
+  TrainingMemory memory;
+  memory.available = available_memory_bytes();
+  memory.parameters = parameter_bytes(config, options);
+  check_memory(memory);
+  return memory;
+}
+
+}  // namespace
+
+TrainingParts::TrainingParts(const TrainingOptions& options, const MakeTokenizer& make_tokenizer)
+    : TrainingParts(options, make_tokenizer, read_training_text(options)) {}
+
+TrainingParts::TrainingParts(const TrainingOptions& options, const MakeTokenizer& make_tokenizer,
+                             TrainingText lines)
+    : threads(options.threads > 0 ? options.threads : default_threads()),
+      ctx(make_context({threads, false})),
+      tokenizer(make_tokenizer(lines.train)),
+      text(encode_training_data(tokenizer, std::move(lines), options, threads)),
+      model(make_config(options, tokenizer)),
+      memory(memory_for(model.config(), options.trainer)),
+      params(*ctx, model.layout()),
+      trainer(*ctx, model, params, options.trainer) {
+  model.bind(params);
+  initialise(*ctx, model, options.trainer.seed, options.hf_init, params);
+  trainer.reset_average();
+  memory.batch = largest_batch_bytes(trainer, text.train, batch_options(options));
+  check_memory(memory);
+}
+
+BatchOptions batch_options(const TrainingOptions& options) {
+  BatchOptions batches;
+  batches.mini_batch_words = options.mini_batch_words;
+  batches.mini_batch = options.mini_batch;
+  batches.seed = options.trainer.seed;
+  return batches;
+}
+
+}  // namespace switchyard

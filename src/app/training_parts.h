@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a training run is made of, from text to trainer. The run itself and its dry run share it.
+#pragma once
+
+#include <functional>
+#include <memory>
+
+#include "src/app/training_data.h"
+#include "src/app/training_memory.h"
+#include "src/app/training_options.h"
+
+namespace switchyard {
+
+// Gives the vocabulary for a training text: trains it, or loads it.
+using MakeTokenizer = std::function<Tokenizer(const ParallelText&)>;
+
+struct TrainingParts {
+  // Reads the text, makes the tokenizer, encodes, and gives the model its first values. Error as
+  // read_training_text, encode_training_data and check_memory.
+  TrainingParts(const TrainingOptions& options, const MakeTokenizer& make_tokenizer);
+
+  int threads;
+  std::unique_ptr<Context> ctx;
+  Tokenizer tokenizer;
+  TrainingData text;  // as ids
+  Model model;
+  TrainingMemory memory;
+  ParamBuffer params;
+  Trainer trainer;
+
+ private:
+  TrainingParts(const TrainingOptions& options, const MakeTokenizer& make_tokenizer,
+                TrainingText lines);
+};
+
+// How the options cut the text into batches.
+BatchOptions batch_options(const TrainingOptions& options);
+
+}  // namespace switchyard

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "src/core/memory.h"
+
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <limits>
+#include <sstream>
+#include <string>
+
+namespace switchyard {
+
+namespace {
+
+constexpr std::int64_t kNoLimit = std::numeric_limits<std::int64_t>::max();
+
+// The number after `name` at the start of a line ("MemAvailable: 123 kB"); -1: there is none.
+std::int64_t field(const std::filesystem::path& file, const std::string& name) {
+  std::ifstream lines(file);
+  for (std::string line; std::getline(lines, line);) {
+    if (!line.starts_with(name)) continue;
+    std::istringstream rest(line.substr(name.size()));
+    std::int64_t number = -1;
+    if (rest >> number) return number;
+  }
+  return -1;
+}
+
+// What a group's limit leaves; its page cache can be given up and does not count.
+std::int64_t left_in_group(const std::filesystem::path& limit_file,
+                           const std::filesystem::path& usage_file) {
+  std::int64_t limit = 0, usage = 0;
+  if (!(std::ifstream(limit_file) >> limit) || !(std::ifstream(usage_file) >> usage))
+    return kNoLimit;  // "max", or no such file
+  const std::int64_t cache = field(limit_file.parent_path() / "memory.stat", "inactive_file ");
+  return std::max<std::int64_t>(0, limit - usage + std::max<std::int64_t>(0, cache));
+}
+
+std::int64_t left_in_groups() {
+  const std::filesystem::path root = "/sys/fs/cgroup";
+  std::int64_t left = left_in_group(root / "memory" / "memory.limit_in_bytes",
+                                    root / "memory" / "memory.usage_in_bytes");
+  std::ifstream lines("/proc/self/cgroup");
+  for (std::string line; std::getline(lines, line);) {
+    if (!line.starts_with("0::/")) continue;
+    std::filesystem::path group = line.substr(4);
+    for (;; group = group.parent_path()) {
+      const auto folder = root / group;
+      left = std::min(left, left_in_group(folder / "memory.max", folder / "memory.current"));
+      if (group.empty()) break;
+    }
+  }
+  return left;
+}
+
+std::int64_t left_of_address_space() {
+  rlimit limit = {};
+  if (getrlimit(RLIMIT_AS, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) return kNoLimit;
+  std::int64_t pages = 0;
+  std::ifstream("/proc/self/statm") >> pages;
+  return std::max<std::int64_t>(
+      0, static_cast<std::int64_t>(limit.rlim_cur) - pages * sysconf(_SC_PAGESIZE));
+}
+
+}  // namespace
+
+std::int64_t available_memory_bytes() {
+  const std::int64_t kilobytes = field("/proc/meminfo", "MemAvailable:");
+  const std::int64_t machine = kilobytes < 0 ? kNoLimit : kilobytes * 1024;
+  return std::min({machine, left_in_groups(), left_of_address_space()});
+}
+
+std::int64_t resident_bytes() {
+  std::int64_t all = 0, resident = 0;
+  std::ifstream("/proc/self/statm") >> all >> resident;
+  return resident * sysconf(_SC_PAGESIZE);
+}
+
+}  // namespace switchyard
