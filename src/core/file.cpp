@@ -2,7 +2,6 @@
 #include "src/core/file.h"
 
 #include <fcntl.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -151,42 +150,28 @@ std::size_t checked_add(std::size_t a, std::size_t b, std::string_view what) {
   return result;
 }
 
-MappedFile::MappedFile(const fs::path& path) : path_(path) {
-  std::size_t size = 0;
-  const Descriptor file(open_regular(path, size));
-  if (size == 0) return;  // mmap refuses an empty range
-  void* data = ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE, file.get(), 0);
-  if (data == MAP_FAILED) fail_errno(path, "cannot map", errno);
-  bytes_ = {static_cast<const std::byte*>(data), size};
-}
+InputFile::InputFile(const fs::path& path) : path_(path), fd_(open_regular(path, size_bytes_)) {}
 
-MappedFile::~MappedFile() {
-  if (!bytes_.empty()) ::munmap(const_cast<std::byte*>(bytes_.data()), bytes_.size());
-}
+InputFile::~InputFile() { ::close(fd_); }
 
-MappedFile::MappedFile(MappedFile&& other) noexcept
-    : path_(std::move(other.path_)), bytes_(std::exchange(other.bytes_, {})) {}
-
-MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
-  std::swap(path_, other.path_);
-  std::swap(bytes_, other.bytes_);
-  return *this;
+void InputFile::read(std::size_t begin, std::span<std::byte> to) const {
+  std::size_t done = 0;
+  while (done < to.size()) {
+    const auto at = static_cast<off_t>(begin + done);
+    const ssize_t n = retry([&] { return ::pread(fd_, to.data() + done, to.size() - done, at); });
+    if (n < 0) fail_errno(path_, "cannot read", errno);
+    check(n > 0, ErrorKind::kRuntime, escaped(path_.native()), ": ended after ", begin + done,
+          " of ", size_bytes_, " bytes; was it cut while being read?");
+    done += static_cast<std::size_t>(n);
+  }
 }
 
 std::string read_file(const fs::path& path, std::size_t max_bytes) {
-  std::size_t size = 0;
-  const Descriptor file(open_regular(path, size));
-  check(size <= max_bytes, ErrorKind::kData, escaped(path.native()), ": ", size,
-        " bytes, expected at most ", max_bytes);
-  std::string text(size, '\0');
-  std::size_t done = 0;
-  while (done < size) {
-    const ssize_t n = retry([&] { return ::read(file.get(), text.data() + done, size - done); });
-    if (n < 0) fail_errno(path, "cannot read", errno);
-    check(n > 0, ErrorKind::kRuntime, escaped(path.native()), ": ended after ", done, " of ", size,
-          " bytes; was it cut while being read?");
-    done += static_cast<std::size_t>(n);
-  }
+  const InputFile file(path);
+  check(file.size_bytes() <= max_bytes, ErrorKind::kData, escaped(path.native()), ": ",
+        file.size_bytes(), " bytes, expected at most ", max_bytes);
+  std::string text(file.size_bytes(), '\0');
+  file.read(0, std::as_writable_bytes(std::span(text.data(), text.size())));
   return text;
 }
 

@@ -19,22 +19,25 @@ namespace fs = std::filesystem;
 std::size_t checked_mul(std::size_t a, std::size_t b, std::string_view what);
 std::size_t checked_add(std::size_t a, std::size_t b, std::string_view what);
 
-// A regular file mapped read-only. A directory, FIFO, device, dangling link or missing file is an
-// Error(kRuntime) at once (never blocks); an empty file is an empty span.
-class MappedFile {
+// A regular file read by place. A directory, FIFO, device, dangling link or missing file is an
+// Error(kRuntime) at once (never blocks). Read and not mapped: where a file is cut while it is in
+// use, reading is an error, while touching a mapping ends the process (SIGBUS).
+class InputFile {
  public:
-  MappedFile() = default;
-  explicit MappedFile(const fs::path& path);
-  ~MappedFile();
-  MappedFile(MappedFile&& other) noexcept;
-  MappedFile& operator=(MappedFile&& other) noexcept;
+  explicit InputFile(const fs::path& path);
+  ~InputFile();
+  InputFile(const InputFile&) = delete;
+  InputFile& operator=(const InputFile&) = delete;
 
-  std::span<const std::byte> bytes() const { return bytes_; }
   const fs::path& path() const { return path_; }
+  std::size_t size_bytes() const { return size_bytes_; }  // when it was opened
+  // Fills `to` with what begins at byte `begin`. Error(kRuntime) where the file ends before.
+  void read(std::size_t begin, std::span<std::byte> to) const;
 
  private:
   fs::path path_;
-  std::span<const std::byte> bytes_;
+  std::size_t size_bytes_ = 0;
+  int fd_;
 };
 
 // The whole of a regular file of at most `max_bytes`; larger: Error(kData).

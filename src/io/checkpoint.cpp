@@ -22,22 +22,28 @@ using nlohmann::json;
 constexpr const char* kChecksums = "checksums.json";
 constexpr const char* kOptimizer = "optimizer.safetensors";
 constexpr const char* kTrainerState = "trainer_state.json";
+constexpr std::size_t kBlockBytes = std::size_t{1} << 20;
 
-// CRC-32 as eight hexadecimal digits: finds every change of up to 32 bits in a row.
-std::string checksum_of(std::span<const std::byte> bytes) {
-  const uLong crc = crc32_z(0, reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size());
+// A file's size and its CRC-32 as eight hexadecimal digits, which finds every change of up to 32
+// bits in a row.
+json checksum_of(const fs::path& path) {
+  const InputFile file(path);
+  std::vector<std::byte> block(kBlockBytes);
+  uLong crc = 0;
+  for (std::size_t first = 0; first < file.size_bytes(); first += kBlockBytes) {
+    block.resize(std::min(kBlockBytes, file.size_bytes() - first));
+    file.read(first, block);
+    crc = crc32_z(crc, reinterpret_cast<const unsigned char*>(block.data()), block.size());
+  }
   char text[9];
   std::snprintf(text, sizeof(text), "%08lx", crc);
-  return text;
+  return {{"bytes", file.size_bytes()}, {"crc32", text}};
 }
 
 void write_checksums(const fs::path& folder) {
   json files = json::object();
-  for (const fs::directory_entry& entry : fs::directory_iterator(folder)) {
-    const MappedFile file(entry.path());
-    files[entry.path().filename().native()] = {{"bytes", file.bytes().size()},
-                                               {"crc32", checksum_of(file.bytes())}};
-  }
+  for (const fs::directory_entry& entry : fs::directory_iterator(folder))
+    files[entry.path().filename().native()] = checksum_of(entry.path());
   write_file_durably(folder / kChecksums, json{{"files", files}}.dump(2) + "\n");
 }
 
@@ -49,10 +55,9 @@ void verify(const fs::path& folder) {
   check(files != checksums.end() && files->is_object(), ErrorKind::kData, escaped(path.native()),
         ": no list of files");
   for (const auto& [name, expected] : files->items()) {
-    const MappedFile file(folder / name);
-    const json found = {{"bytes", file.bytes().size()}, {"crc32", checksum_of(file.bytes())}};
+    const json found = checksum_of(folder / name);
     if (found != expected)
-      fail(ErrorKind::kData, escaped(file.path().native()), ": bytes and checksum ",
+      fail(ErrorKind::kData, escaped((folder / name).native()), ": bytes and checksum ",
            escaped(found.dump()), ", expected ", escaped(expected.dump()));
   }
 }

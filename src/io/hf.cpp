@@ -60,11 +60,6 @@ class Tensors {
 
 using Found = Tensors::Found;
 
-bool same_values(const StoredTensor& a, const StoredTensor& b) {
-  return a.shape == b.shape && (a.dtype == b.dtype && std::equal(a.bytes.begin(), a.bytes.end(),
-                                                                 b.bytes.begin(), b.bytes.end()));
-}
-
 bool starts_with(std::string_view text, std::string_view start) {
   return text.substr(0, start.size()) == start;
 }
@@ -189,6 +184,14 @@ bool decide_separate_embeddings(Tensors& tensors, const FileConfig& file, const 
   return false;
 }
 
+// A small file must not make us lay out the millions of experts that its config.json may ask for.
+void check_expert_count(const ModelConfig& c, const Tensors& tensors) {
+  const std::int64_t found = std::ssize(tensors.all());
+  const std::int64_t of_experts = c.sparse_count() * c.num_experts * (c.is_gated_act ? 3 : 2);
+  check(of_experts <= found, ErrorKind::kData, found, " tensors, but config.json's num_experts ",
+        c.num_experts, " in ", c.sparse_count(), " sparse layers have ", of_experts);
+}
+
 // The config as the tensors have it.
 ModelConfig decide_config(const FileConfig& file, Tensors& tensors) {
   ModelConfig c = file.model;
@@ -207,6 +210,7 @@ ModelConfig decide_config(const FileConfig& file, Tensors& tensors) {
       head && file.model.tie_word_embeddings && same_values(*head->tensor, *shared->tensor);
   c.tie_word_embeddings = !head || head_is_copy;
   validate(c);
+  check_expert_count(c, tensors);
   return c;
 }
 
@@ -292,18 +296,17 @@ LoadedModel load_model(Context& ctx, const fs::path& folder, bool allow_nonfinit
   loaded.values = std::make_unique<ParamBuffer>(ctx, source.model->layout());
   loaded.generation = source.generation;
   std::vector<float> host;
-  with_context(escaped(source.files->path().native()), [&] {
-    source.model->each_param([&](const Param& param) {
-      const Found& place = source.places[static_cast<std::size_t>(param.index)];
-      host.resize(static_cast<std::size_t>(param.size()));
-      read_f32(place.name, *place.tensor, host);
-      const auto bad =
-          std::find_if(host.begin(), host.end(), [](float x) { return !std::isfinite(x); });
-      if (bad != host.end() && !allow_nonfinite)
-        fail(ErrorKind::kData, "tensor ", escaped(place.name), ": ", *bad, " at element ",
-             bad - host.begin(), ", expected finite numbers");
-      upload(ctx, host.data(), param.size(), (*loaded.values)[param]);
-    });
+  source.model->each_param([&](const Param& param) {
+    const Found& place = source.places[static_cast<std::size_t>(param.index)];
+    host.resize(static_cast<std::size_t>(param.size()));
+    read_f32(place.name, *place.tensor, host);
+    const auto bad =
+        std::find_if(host.begin(), host.end(), [](float x) { return !std::isfinite(x); });
+    if (bad != host.end() && !allow_nonfinite)
+      fail(ErrorKind::kData, escaped(place.tensor->file->path().native()), ": tensor ",
+           escaped(place.name), ": ", *bad, " at element ", bad - host.begin(),
+           ", expected finite numbers");
+    upload(ctx, host.data(), param.size(), (*loaded.values)[param]);
   });
   loaded.model = std::move(source.model);
   loaded.model->bind(*loaded.values);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The safetensors format (github.com/huggingface/safetensors): u64 little-endian header length,
-// JSON header {name: {dtype, shape, data_offsets}}, data. The reader maps the file; every number of
-// the header is hostile until checked, and nothing outside the data is ever read.
+// JSON header {name: {dtype, shape, data_offsets}}, data. Every number of the header is hostile
+// until checked, and nothing outside the data is ever read.
 #pragma once
 
 #include <cstddef>
@@ -9,6 +9,7 @@
 #include <filesystem>
 #include <functional>
 #include <map>
+#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
@@ -18,11 +19,12 @@
 
 namespace switchyard {
 
-// A tensor as it lies in a file.
+// A tensor as it lies in a file, which must be open while its values are read.
 struct StoredTensor {
   std::string_view dtype;  // "F32", "BF16", "F16", "I64", ...
   std::vector<std::int64_t> shape;
-  std::span<const std::byte> bytes;  // in the mapped file, at any alignment
+  std::size_t begin = 0, bytes = 0;  // its place in the file
+  const InputFile* file = nullptr;
 
   std::int64_t size() const;  // elements
 };
@@ -30,11 +32,13 @@ struct StoredTensor {
 // "[768, 64]"
 std::string shape_text(std::span<const std::int64_t> shape);
 
-// The values as f32 (dtypes F32, BF16, F16) or i64 (I64); Error(kData) naming `name` for another
-// dtype. `to` has size() elements.
+// The values as f32 (dtypes F32, BF16, F16) or i64 (I64). `to` has size() elements. Error(kData)
+// naming the file and `name` for another dtype, Error(kRuntime) where the file cannot be read.
 void read_f32(std::string_view name, const StoredTensor& tensor, std::span<float> to);
 std::vector<float> read_f32(std::string_view name, const StoredTensor& tensor);
 std::vector<std::int64_t> read_i64(std::string_view name, const StoredTensor& tensor);
+// Whether two tensors have the same dtype, shape and bytes.
+bool same_values(const StoredTensor& a, const StoredTensor& b);
 
 // By name, in the order of names.
 using TensorMap = std::map<std::string, StoredTensor, std::less<>>;
@@ -45,7 +49,7 @@ class SafetensorsFile {
   // file: the data must be covered by the tensors without hole or overlap.
   explicit SafetensorsFile(const std::filesystem::path& path);
 
-  const std::filesystem::path& path() const { return file_.path(); }
+  const std::filesystem::path& path() const { return file_->path(); }
   const TensorMap& tensors() const { return tensors_; }
   // Error(kData) naming the file where there is no such tensor.
   const StoredTensor& at(std::string_view name) const;
@@ -53,7 +57,7 @@ class SafetensorsFile {
   const std::map<std::string, std::string>& metadata() const { return metadata_; }
 
  private:
-  MappedFile file_;
+  std::unique_ptr<const InputFile> file_;  // its address is in the tensors
   TensorMap tensors_;
   std::map<std::string, std::string> metadata_;
 };

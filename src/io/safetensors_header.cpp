@@ -49,9 +49,9 @@ struct Where {
 //  "__metadata__": {string: string...}}. Any event out of place is an error.
 class HeaderHandler : public nlohmann::json_sax<nlohmann::json> {
  public:
-  HeaderHandler(std::span<const std::byte> data, TensorMap& tensors,
+  HeaderHandler(std::size_t data_bytes, TensorMap& tensors,
                 std::map<std::string, std::string>& metadata)
-      : data_(data), tensors_(tensors), metadata_(metadata) {}
+      : data_bytes_(data_bytes), tensors_(tensors), metadata_(metadata) {}
 
   bool null() override { unexpected("null"); }
   bool boolean(bool) override { unexpected("true or false"); }
@@ -177,8 +177,8 @@ class HeaderHandler : public nlohmann::json_sax<nlohmann::json> {
     check(offset_count_ == 2, ErrorKind::kData, where(), offset_count_,
           " data_offsets, expected 2");
     const auto [begin, end] = offsets_;
-    check(begin <= end && end <= data_.size(), ErrorKind::kData, where(), "data_offsets [", begin,
-          ", ", end, "], expected within the file's ", data_.size(), " bytes of data");
+    check(begin <= end && end <= data_bytes_, ErrorKind::kData, where(), "data_offsets [", begin,
+          ", ", end, "], expected within the file's ", data_bytes_, " bytes of data");
     std::size_t bytes = dtype_->bytes;
     for (const std::int64_t extent : shape_)
       bytes = checked_mul(bytes, static_cast<std::size_t>(extent), name_);
@@ -186,12 +186,11 @@ class HeaderHandler : public nlohmann::json_sax<nlohmann::json> {
       fail(ErrorKind::kData, where(), end - begin, " bytes, expected ", bytes, " from shape ",
            shape_text(shape_), " of ", dtype_->name);
     const bool added =
-        tensors_.emplace(name_, StoredTensor{dtype_->name, shape_, data_.subspan(begin, bytes)})
-            .second;
+        tensors_.emplace(name_, StoredTensor{dtype_->name, shape_, begin, bytes, nullptr}).second;
     check(added, ErrorKind::kData, where(), "twice in the header");
   }
 
-  std::span<const std::byte> data_;
+  std::size_t data_bytes_;
   TensorMap& tensors_;
   std::map<std::string, std::string>& metadata_;
 
@@ -209,14 +208,14 @@ class HeaderHandler : public nlohmann::json_sax<nlohmann::json> {
 
 }  // namespace
 
-void parse_safetensors_header(std::string_view header, std::span<const std::byte> data,
-                              TensorMap& tensors, std::map<std::string, std::string>& metadata) {
+void parse_safetensors_header(std::string_view header, std::size_t data_bytes, TensorMap& tensors,
+                              std::map<std::string, std::string>& metadata) {
   // The library would skip a byte order mark, and takes a NUL for the end of the input.
   check(!header.empty() && header.front() == '{', ErrorKind::kData,
         "the header does not start with '{'");
   check(header.find('\0') == std::string_view::npos, ErrorKind::kData,
         "a NUL byte in the header, expected JSON text");
-  HeaderHandler handler(data, tensors, metadata);
+  HeaderHandler handler(data_bytes, tensors, metadata);
   nlohmann::json::sax_parse(header.begin(), header.end(), &handler);
 }
 

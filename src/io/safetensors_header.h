@@ -5,7 +5,6 @@
 
 #include <cstddef>
 #include <map>
-#include <span>
 #include <string>
 #include <string_view>
 
@@ -15,9 +14,10 @@ namespace switchyard {
 
 constexpr std::size_t kMaxHeaderBytes = 100'000'000;  // the format's own limit
 
-// Fills `tensors`, whose bytes lie in `data`, and `metadata`. Error(kData) naming the tensor where
-// the header is no JSON, is not of the format, or describes what is not in `data`.
-void parse_safetensors_header(std::string_view header, std::span<const std::byte> data,
-                              TensorMap& tensors, std::map<std::string, std::string>& metadata);
+// Fills `tensors`, each with its place within the `data_bytes` that follow, and `metadata`.
+// Error(kData) naming the tensor where the header is no JSON, is not of the format, or describes
+// what lies outside the data.
+void parse_safetensors_header(std::string_view header, std::size_t data_bytes, TensorMap& tensors,
+                              std::map<std::string, std::string>& metadata);
 
 }  // namespace switchyard
