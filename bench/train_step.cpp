@@ -56,7 +56,7 @@ int run(int argc, char** argv) {
   const ParallelText text =
       o.tsv ? read_tsv(o.train_sets[0]) : read_parallel(o.train_sets[0], o.train_sets[1]);
   const Tokenizer tokenizer =
-      o.vocab.empty() ? train_vocabulary(text, o.vocab_size) : Tokenizer::load(o.vocab);
+      o.vocab.empty() ? train_vocabulary(text, o) : Tokenizer::load(o.vocab);
   const Corpus corpus =
       encode_corpus(tokenizer, text, {o.max_length, true, ""}, options.threads(), "--train-sets");
   o.config.vocab_size = tokenizer.vocab_size();

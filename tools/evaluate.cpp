@@ -5,8 +5,10 @@
 #include <nlohmann/json.hpp>
 
 #include "src/core/error.h"
+#include "src/core/log.h"
 #include "src/text/bleu.h"
 #include "src/text/chrf.h"
+#include "src/text/line_counts.h"
 #include "src/text/line_reader.h"
 #include "src/text/utf8.h"
 #include "tools/options.h"
@@ -85,10 +87,23 @@ void print(const std::vector<Result>& results, const Settings& settings) {
   write_stdout(json && results.size() > 1 ? "[\n" + out + "\n]\n" : out + "\n");
 }
 
+std::string name_of(const std::filesystem::path& path) {
+  return path == "-" ? "stdin" : path.string();
+}
+
 // The lines, with what is no UTF-8 replaced; sacreBLEU stops there.
 std::vector<std::string> read_text(const std::filesystem::path& path) {
   std::vector<std::string> lines = read_lines(path);
-  for (auto& line : lines) line = valid_utf8(line);
+  std::int64_t replaced = 0;
+  std::size_t first_line = 0;
+  for (std::size_t i = 0; i < lines.size(); ++i) {
+    lines[i] = valid_utf8(lines[i], &replaced);
+    if (replaced > 0 && first_line == 0) first_line = i + 1;
+  }
+  if (replaced > 0)
+    log_warning(escaped(name_of(path)) + ": " + std::to_string(replaced) +
+                " places of invalid UTF-8 replaced by U+FFFD, the first in line " +
+                std::to_string(first_line));
   return lines;
 }
 
@@ -153,7 +168,11 @@ int run(int argc, char** argv) {
   References references;
   for (const auto& path : settings.references) references.push_back(read_text(path));
   const std::vector<std::string> hypotheses = read_text(settings.input);
-  check_line_counts(hypotheses, references);
+  for (std::size_t r = 0; r < references.size(); ++r)
+    check_same_lines(name_of(settings.references[r]), references[r], name_of(settings.input),
+                     hypotheses);
+  check(!hypotheses.empty(), ErrorKind::kData, escaped(name_of(settings.input)),
+        ": 0 lines, expected at least one");
   if (settings.sentence_level) {
     score_sentences(hypotheses, references, settings);
     return 0;

@@ -72,8 +72,7 @@ std::string line(std::string name, const std::string& text) {
 
 std::string dry_run(const TrainingOptions& options) {
   TrainingParts parts(options, [&](const ParallelText& text) {
-    return options.vocab.empty() ? train_vocabulary(text, options.vocab_size)
-                                 : Tokenizer::load(options.vocab);
+    return options.vocab.empty() ? train_vocabulary(text, options) : Tokenizer::load(options.vocab);
   });
   const Corpus& corpus = parts.text.train;
   const ModelConfig& config = parts.model.config();

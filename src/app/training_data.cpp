@@ -20,7 +20,7 @@ ParallelText read_pairs(const std::vector<std::filesystem::path>& files, bool ts
 std::string join(const std::vector<std::filesystem::path>& names) {
   std::string text;
   for (const std::filesystem::path& name : names)
-    text += (text.empty() ? "" : ", ") + name.string();
+    text += (text.empty() ? "" : ", ") + escaped(name.string());
   return text;
 }
 
@@ -73,8 +73,8 @@ TrainingText read_training_text(const TrainingOptions& options) {
   return text;
 }
 
-Tokenizer train_vocabulary(const ParallelText& text, std::int64_t vocab_size) {
-  log_info("training a vocabulary of at most " + std::to_string(vocab_size) + " pieces");
+Tokenizer train_vocabulary(const ParallelText& text, const TrainingOptions& options) {
+  log_info("training a vocabulary of at most " + std::to_string(options.vocab_size) + " pieces");
   const std::size_t pairs = text.source.size();
   std::size_t i = 0;
   const auto next = [&](std::string& line) {
@@ -84,8 +84,8 @@ Tokenizer train_vocabulary(const ParallelText& text, std::int64_t vocab_size) {
     return true;
   };
   TokenizerTraining training;
-  training.vocab_size = static_cast<int>(vocab_size);
-  return Tokenizer::train(next, training);
+  training.vocab_size = static_cast<int>(options.vocab_size);
+  return with_context(join(options.train_sets), [&] { return Tokenizer::train(next, training); });
 }
 
 TrainingData encode_training_data(const Tokenizer& tokenizer, TrainingText text,

@@ -19,8 +19,8 @@ struct TrainingText {
 };
 TrainingText read_training_text(const TrainingOptions& options);
 
-// Trains a SentencePiece model on both sides of `text`; says so.
-Tokenizer train_vocabulary(const ParallelText& text, std::int64_t vocab_size);
+// Trains a SentencePiece model of vocab_size pieces on both sides of `text`; says so.
+Tokenizer train_vocabulary(const ParallelText& text, const TrainingOptions& options);
 
 // Ids of the training pairs, and of the validation pairs: cropped where long, without empty ones.
 struct TrainingData {

@@ -117,8 +117,8 @@ TrainingSession::TrainingSession(const TrainingOptions& options, const std::stri
 Tokenizer TrainingSession::make_tokenizer(const ParallelText& text) const {
   const fs::path own = directory_.file("spiece.model");
   if (start_.resuming) return Tokenizer::load(options_.vocab.empty() ? own : options_.vocab);
-  Tokenizer tokenizer = options_.vocab.empty() ? train_vocabulary(text, options_.vocab_size)
-                                               : Tokenizer::load(options_.vocab);
+  Tokenizer tokenizer =
+      options_.vocab.empty() ? train_vocabulary(text, options_) : Tokenizer::load(options_.vocab);
   write_file_durably(own, tokenizer.bytes());
   return tokenizer;
 }

@@ -8,6 +8,7 @@
 
 #include "src/core/error.h"
 #include "src/core/parallel.h"
+#include "src/text/line_counts.h"
 
 namespace switchyard {
 
@@ -28,13 +29,9 @@ bool crop(Ids& ids, std::int64_t max_length) {
 ParallelText read_parallel(const std::filesystem::path& source,
                            const std::filesystem::path& target) {
   ParallelText text{read_lines(source), read_lines(target)};
-  const std::string source_name = escaped(source.string());
-  const std::string target_name = escaped(target.string());
-  check(text.source.size() == text.target.size(), ErrorKind::kData, source_name, " has ",
-        text.source.size(), " lines, ", target_name, " has ", text.target.size(),
-        " lines, expected the same number");
-  check(!text.source.empty(), ErrorKind::kData, source_name, ", ", target_name,
-        ": 0 lines, expected at least one");
+  check_same_lines(source.string(), text.source, target.string(), text.target);
+  check(!text.source.empty(), ErrorKind::kData, escaped(source.string()), ", ",
+        escaped(target.string()), ": 0 lines, expected at least one");
   return text;
 }
 

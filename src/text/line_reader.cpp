@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include <zlib.h>
 
@@ -71,6 +72,7 @@ const char* looks_like(std::string_view start) {
 struct LineReader::Impl {
   std::string name;
   int fd = -1;
+  std::int64_t size_bytes = 0;  // of a regular file, when it was opened
   gzFile gz = nullptr;
   std::string buffer;
   std::size_t begin = 0;     // of what has not been returned
@@ -92,12 +94,17 @@ struct LineReader::Impl {
       // A cut file ends in Z_BUF_ERROR, after its last bytes.
       check(n > 0 || (n == 0 && code == Z_OK) || (n == 0 && code == Z_STREAM_END), ErrorKind::kData,
             name, ": damaged gzip file: ", reason);
-      check(n <= 0 || !gzdirect(gz), ErrorKind::kData, name, ": not a gzip file");
+      check(!gzdirect(gz), ErrorKind::kData, name, ": not a gzip file");
       return static_cast<std::size_t>(n);
     }
     for (;;) {
       const ssize_t n = ::read(fd, to, count);
-      if (n >= 0) return static_cast<std::size_t>(n);
+      if (n > 0) return static_cast<std::size_t>(n);
+      if (n == 0) {
+        check(size_bytes == 0 || ::lseek(fd, 0, SEEK_CUR) >= size_bytes, ErrorKind::kRuntime, name,
+              ": ended before its ", size_bytes, " bytes; was it cut while being read?");
+        return 0;
+      }
       check(errno == EINTR, ErrorKind::kRuntime, name,
             ": cannot read: ", std::generic_category().message(errno));
     }
@@ -128,6 +135,8 @@ LineReader::LineReader(const std::filesystem::path& path) : impl_(std::make_uniq
   in.fd = path == "-" ? STDIN_FILENO : ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
   check(in.fd >= 0, ErrorKind::kRuntime, in.name,
         ": cannot open: ", std::generic_category().message(errno));
+  struct stat status = {};
+  if (::fstat(in.fd, &status) == 0 && S_ISREG(status.st_mode)) in.size_bytes = status.st_size;
   if (path.extension() == ".gz") {
     in.gz = gzdopen(in.fd, "rb");
     if (!in.gz) throw std::bad_alloc();

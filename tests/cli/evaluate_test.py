@@ -75,8 +75,8 @@ class Errors(unittest.TestCase):
         self.assertRegex(result[2], r"\Aswitch-evaluate: error: [^\n]+\n\Z")
 
     def test_data(self):
-        self.fails(3, "has 4 lines, the hypotheses have 3", REF_FILE, stdin=b"a\nb\nc\n")
-        self.fails(3, "0 lines", REF_FILE)
+        self.fails(3, "ref has 4 lines, stdin has 3 lines", REF_FILE, stdin=b"a\nb\nc\n")
+        self.fails(3, "stdin has 0 lines", REF_FILE)
         self.fails(3, "gzip", write("packed", gzip.compress(b"a\n")), stdin=b"a\n")
         self.fails(3, "UTF-16", write("wide", "a\n".encode("utf-16")), stdin=b"a\n")
         self.fails(1, "No such file", path("absent"), stdin=b"a\n")

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "src/text/line_counts.h"
+
+#include <cstddef>
+
+#include "src/core/error.h"
+
+namespace switchyard {
+
+namespace {
+
+struct LineEnd {
+  std::string_view bytes;
+  const char* name;
+};
+// What str.splitlines() of Python ends a line at, \n aside.
+constexpr LineEnd kOtherLineEnds[] = {
+    {"\r", "a carriage return"}, {"\v", "a vertical tab"},   {"\f", "a form feed"},
+    {"\x1c", "U+001C"},          {"\x1d", "U+001D"},         {"\x1e", "U+001E"},
+    {"\xc2\x85", "U+0085"},      {"\xe2\x80\xa8", "U+2028"}, {"\xe2\x80\xa9", "U+2029"}};
+
+// " (FILE:LINE has U+2028, ...)" for the first such line; empty where there is none.
+std::string odd_line_end(std::string_view name, const std::vector<std::string>& lines) {
+  for (std::size_t i = 0; i < lines.size(); ++i)
+    for (const LineEnd& end : kOtherLineEnds)
+      if (lines[i].find(end.bytes) != std::string::npos)
+        return " (" + escaped(name) + ":" + std::to_string(i + 1) + " has " + end.name +
+               ", where some programs end a line)";
+  return {};
+}
+
+}  // namespace
+
+void check_same_lines(std::string_view name_a, const std::vector<std::string>& a,
+                      std::string_view name_b, const std::vector<std::string>& b) {
+  if (a.size() == b.size()) return;
+  // Lines that were ended elsewhere are missing here.
+  const bool a_is_shorter = a.size() < b.size();
+  std::string reason = a_is_shorter ? odd_line_end(name_a, a) : odd_line_end(name_b, b);
+  if (reason.empty()) reason = a_is_shorter ? odd_line_end(name_b, b) : odd_line_end(name_a, a);
+  fail(ErrorKind::kData, escaped(name_a), " has ", a.size(), " lines, ", escaped(name_b), " has ",
+       b.size(), " lines, expected the same number", reason);
+}
+
+}  // namespace switchyard
