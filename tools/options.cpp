@@ -336,6 +336,7 @@ bool Options::parse(int argc, const char* const* argv) {
   }
   apply(found);
   if (threads_ == 0) threads_ = default_threads();
+  with_context("--threads", [&] { check_threads(threads_ - 1); });
   if (quiet_) set_log_level(LogLevel::kQuiet);
   return true;
 }

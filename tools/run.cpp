@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tools/run.h"
 
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <cerrno>
 #include <csignal>
 #include <cstdio>
@@ -42,6 +45,14 @@ std::string one_line(std::string_view text) {
   return line;
 }
 
+// Where we were started without one of stdin, stdout and stderr (`>&-`), the first file opened
+// would take its place and be written to as such. What stands there instead refuses to be used.
+void occupy_standard_streams() {
+  for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; ++fd)
+    if (::fcntl(fd, F_GETFD) == -1 && errno == EBADF)
+      (void)::open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY);
+}
+
 int report(std::string_view tool, std::string_view message, int code) {
   set_status_line("");
   std::string line(tool);
@@ -53,6 +64,7 @@ int report(std::string_view tool, std::string_view message, int code) {
 }  // namespace
 
 int run_main(std::string_view tool, const std::function<int()>& f) {
+  occupy_standard_streams();
   std::signal(SIGPIPE, SIG_IGN);
   set_tool_name(tool);
   try {

@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <csignal>
 #include <cstdio>
@@ -124,6 +125,22 @@ void redirect_stdout(const fs::path& output, const fs::path& input) {
          ": cannot be opened for writing: ", std::generic_category().message(errno));
 }
 
+// Whole lines only, also where a signal ends us: one that comes while a line is being written waits
+// for its end. The next one does not: perhaps nobody reads the line.
+std::atomic<bool> writing = false;
+std::atomic<int> pending_signal = 0;
+
+void end_after_line(int signal) {
+  if (!writing || pending_signal.exchange(signal) != 0) _exit(128 + signal);
+}
+
+void write_line(const std::string& text) {
+  writing = true;
+  write_stdout(text + "\n");  // stdout is line-buffered
+  writing = false;
+  if (pending_signal != 0) _exit(128 + pending_signal);
+}
+
 std::string statistics(const TextTranslator::Counts& counts) {
   std::ostringstream text;
   text << std::fixed << std::setprecision(1) << with_commas(counts.lines)
@@ -150,7 +167,7 @@ void translate_lines(LineReader& reader, TextTranslator& translator, const Trans
       // Whoever sent the last line may be waiting for its translation.
       if (lines.size() < most_lines && bytes < kReadAheadBytes && reader.ready()) continue;
     }
-    for (const std::string& text : translator.translate(lines)) write_stdout(text + "\n");
+    for (const std::string& text : translator.translate(lines)) write_line(text);
     flush_stdout();
     if (o.stat && !lines.empty()) log_info(statistics(translator.counts()));
     lines.clear();
@@ -181,9 +198,8 @@ int run(int argc, char** argv) {
   complete(options, model, o);
   TextTranslator translator(model.model(), model.tokenizer, o.text);
   if (o.output != "-") redirect_stdout(o.output, o.input);
-  // Whole lines only, also where a signal ends us.
   std::setvbuf(stdout, nullptr, _IOLBF, std::size_t{1} << 16);
-  for (const int s : {SIGINT, SIGTERM}) std::signal(s, [](int signal) { _exit(128 + signal); });
+  for (const int signal : {SIGINT, SIGTERM}) std::signal(signal, end_after_line);
 
   log_info(std::string(kTool) + " " + std::string(version()) + " (" + backend_description() +
            ", workers " + std::to_string(o.text.translator.workers) + " x threads " +

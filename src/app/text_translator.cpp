@@ -95,6 +95,9 @@ void check_tokenizer(const Tokenizer& tokenizer, const ModelConfig& config,
         config.vocab_size);
   check(tokenizer.eos_id() == config.eos_token_id, ErrorKind::kData, name, ": eos has id ",
         tokenizer.eos_id(), ", expected the model's eos_token_id ", config.eos_token_id);
+  check(tokenizer.pad_id() < 0 || tokenizer.pad_id() == config.pad_token_id, ErrorKind::kData, name,
+        ": pad has id ", tokenizer.pad_id(), ", expected the model's pad_token_id ",
+        config.pad_token_id);
 }
 
 TextTranslator::TextTranslator(const Model& model, const Tokenizer& tokenizer,

@@ -4,9 +4,15 @@
 #include <sched.h>
 
 #include <fstream>
+#include <mutex>
 #include <set>
 #include <string>
+#include <system_error>
+#include <thread>
 #include <utility>
+#include <vector>
+
+#include "src/core/error.h"
 
 namespace switchyard {
 
@@ -48,6 +54,25 @@ int cgroup_quota() {
 }
 
 }  // namespace
+
+void check_threads(int threads) {
+  std::mutex held;
+  std::unique_lock lock(held);
+  std::vector<std::thread> started;
+  started.reserve(static_cast<std::size_t>(threads));
+  std::string problem;
+  try {
+    // Each waits, so that all are there at once.
+    while (started.size() < static_cast<std::size_t>(threads))
+      started.emplace_back([&held] { const std::scoped_lock wait(held); });
+  } catch (const std::system_error& e) {
+    problem = e.code().message();
+  }
+  lock.unlock();
+  for (std::thread& thread : started) thread.join();
+  check(problem.empty(), ErrorKind::kRuntime, "cannot start ", threads, " more threads, only ",
+        started.size(), ": ", problem);
+}
 
 int default_threads() {
   const int cores = physical_cores();

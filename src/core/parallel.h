@@ -41,4 +41,8 @@ void parallel_tasks(int threads, std::int64_t count, F&& f) {
 // The physical cores that the affinity mask and the cgroup's CPU quota allow, at least 1.
 int default_threads();
 
+// Error(kRuntime) where the system does not give so many threads beside this one: OpenMP and others
+// would end the process instead.
+void check_threads(int threads);
+
 }  // namespace switchyard

@@ -11,6 +11,7 @@
 
 #include "src/core/error.h"
 #include "src/core/file.h"
+#include "src/core/parallel.h"
 #include "src/text/sentencepiece_model.h"
 #include "src/text/utf8.h"
 
@@ -24,7 +25,7 @@ constexpr std::size_t kMaxModelBytes = std::size_t{64} << 20;
 constexpr std::size_t kMaxLineBytes = std::size_t{1} << 20;
 constexpr std::size_t kMaxPartBytes = std::size_t{8} << 10;
 // The sums of the EM steps, and so the bits of the model, depend on it.
-constexpr const char* kTrainingThreads = "16";
+constexpr int kTrainingThreads = 16;
 
 // Sentences that SentencePiece's trainer leaves out: longer ones (its max_sentence_length), and
 // those with the character that it keeps for unknown ones.
@@ -112,11 +113,12 @@ Tokenizer Tokenizer::train(const NextSentence& next, const TokenizerTraining& op
       {"unk_id", "2"},
       {"bos_id", "-1"},
       {"input_sentence_size", std::to_string(options.max_sentences)},
-      {"num_threads", kTrainingThreads},
+      {"num_threads", std::to_string(kTrainingThreads)},
       {"minloglevel", "2"},
   };
   Sentences sentences(next);
   check(!sentences.done(), ErrorKind::kData, "training the vocabulary: no text");
+  check_threads(kTrainingThreads);
   std::string bytes;
   check_status(sentencepiece::SentencePieceTrainer::Train(settings, &sentences, &bytes),
                "training the vocabulary");
