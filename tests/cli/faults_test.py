@@ -1,0 +1,28 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the tools do with bad input: faults_test.py SUITE MAKE_MODEL SWITCH_TRAIN SWITCH_TRANSLATE
+SWITCH_EVALUATE
+
+A suite is a module of faults/: tables of what is spoiled in which way, and what the tool must say.
+How each case is judged stands in faults/judge.py.
+"""
+import importlib
+import os
+import sys
+import tempfile
+
+sys.dont_write_bytecode = True  # the modules lie in the source tree
+from faults.judge import Judge, Tools
+
+
+def main():
+    suite = importlib.import_module('faults.' + sys.argv[1])
+    judge = Judge(Tools(*(os.path.abspath(path) for path in sys.argv[2:])))
+    with tempfile.TemporaryDirectory() as folder:
+        os.chdir(folder)
+        suite.run(judge)
+        os.chdir('/')
+    print(f'{judge.cases} cases, {judge.failed} failed')
+    return 1 if judge.failed or not judge.cases else 0
+
+
+sys.exit(main())
