@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Writes the binary seeds of the fuzz targets: tests/fuzz/seeds/safetensors and seeds/tokenizer.
+usage: make_seeds.py"""
+import os
+import struct
+import sys
+
+sys.dont_write_bytecode = True
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(HERE, '..', 'cli'))
+from faults.tensors import content_of, content_of_tensors
+from faults.vocabulary import (BYTE, LEAF, NORMALIZER, OFFSET_1, SMALL, TRAINER, USER_DEFINED, charsmap, field,
+                               nested_symbols, piece, trie)
+
+ENTRY = {'dtype': 'F32', 'shape': [1], 'data_offsets': [0, 4]}
+WHOLE = content_of_tensors({'shared.weight': ('F32', [2, 2], struct.pack('<4f', 1, 2, 3, 4)),
+                            'half': ('F16', [2], b'\0\x3c\0\xc0'), 'brain': ('BF16', [1, 2], b'\x80\x3f\0\xc0'),
+                            'scalar': ('I64', [], bytes(8)), 'none': ('BOOL', [0, 3], b'')})
+# A rule: 'A' becomes 'a'. The root's children are at 1 ^ byte; that of 'A' ends in a leaf.
+RULES = trie(OFFSET_1, 512, _64=(256 ^ 64) << 10 | LEAF | 65, _256=1 << 31)
+
+SEEDS = {
+    'safetensors': {
+        'whole': WHOLE,
+        'metadata': content_of({'__metadata__': {'format': 'pt'}, 'a': ENTRY}, bytes(4)),
+        'escaped': content_of('{"\\u0061": {"dtype": "F\\u00332", "shape": [ 1 ], "data_offsets": [0, 4]}}  ', bytes(4)),
+        'cut': WHOLE[:-3],
+        'overlap': content_of({'a': ENTRY, 'b': ENTRY}, bytes(4)),
+        'wrapped': content_of({'a': {**ENTRY, 'shape': [2**62 + 1], 'data_offsets': [2**64 - 4, 0]}}, bytes(4)),
+        'long': struct.pack('<Q', 2**64 - 8) + b'{}',
+    },
+    'tokenizer': {
+        'small': SMALL,
+        'symbols': SMALL + nested_symbols(5) + piece('<x>', 0, USER_DEFINED),
+        'bytes': SMALL + b''.join(piece(f'<0x{i:02X}>', 0, BYTE) for i in range(256)) + field(TRAINER, field(35, 1)),
+        'settings': SMALL + field(TRAINER, field(3, 1) + field(40, 2)) + field(NORMALIZER, field(1, b'nmt_nfkc') + field(3, 1)),
+        'charsmap': charsmap(trie(OFFSET_1), b'\0'),
+        'rules': charsmap(RULES, b'a\0'),
+        'nested': SMALL + nested_symbols(65),
+        'cut': SMALL[:-1],
+    },
+}
+
+for target, seeds in SEEDS.items():
+    for name, content in seeds.items():
+        with open(os.path.join(HERE, 'seeds', target, name), 'wb') as file:
+            file.write(content)

@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+// A file as model.safetensors: its header is checked, and what it then says is there can be read.
+#include "src/io/safetensors.h"
+
+#include <vector>
+
+#include "tests/fuzz/target.h"
+
+using namespace switchyard;
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  const MemoryFile file(data, size);
+  read_or_refuse(ErrorKind::kData, [&] {
+    const SafetensorsFile tensors(file.path());
+    std::vector<std::byte> values;
+    for (const auto& [name, tensor] : tensors.tensors()) {
+      values.resize(tensor.bytes);
+      tensor.file->read(tensor.begin, values);
+      if (tensor.dtype == "F32" || tensor.dtype == "BF16" || tensor.dtype == "F16")
+        read_f32(name, tensor);
+    }
+  });
+  return 0;
+}
