@@ -12,8 +12,8 @@
 #include <cstring>
 #include <map>
 
+#include "src/core/durable_file.h"
 #include "src/core/error.h"
-#include "src/core/file.h"
 
 namespace switchyard {
 

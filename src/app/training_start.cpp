@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <string>
 
+#include "src/core/durable_file.h"
 #include "src/core/error.h"
 #include "src/core/file.h"
 #include "src/core/log.h"

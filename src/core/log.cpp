@@ -7,9 +7,8 @@
 #include <cerrno>
 #include <ctime>
 #include <mutex>
-#include <system_error>
 
-#include "src/core/error.h"
+#include "src/core/system_call.h"
 
 namespace switchyard {
 
@@ -29,17 +28,6 @@ Log& the_log() {
   return log;
 }
 
-// One write() a line, so that lines of several processes do not mix. A log that cannot be written
-// stops nothing.
-void write_all(int fd, std::string_view text) {
-  while (!text.empty()) {
-    const ssize_t n = ::write(fd, text.data(), text.size());
-    if (n < 0 && errno == EINTR) continue;
-    if (n <= 0) return;
-    text.remove_prefix(static_cast<std::size_t>(n));
-  }
-}
-
 std::string time_stamp() {
   const std::time_t now = std::time(nullptr);
   std::tm local = {};
@@ -49,7 +37,8 @@ std::string time_stamp() {
   return std::string(text, length);
 }
 
-// The caller holds the mutex.
+// The caller holds the mutex. One write() a line, so that lines of several processes do not mix; a
+// log that cannot be written stops nothing.
 void print_line(Log& log, const std::string& line, bool to_stderr) {
   if (to_stderr && log.terminal && !log.status.empty())
     write_all(STDERR_FILENO, "\r\x1b[K" + line + "\n" + log.status);
@@ -75,10 +64,9 @@ void set_log_level(LogLevel level) {
 }
 
 void open_log_file(const std::string& path) {
-  const int fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
-  const int error = errno;
-  check(fd >= 0, ErrorKind::kRuntime, escaped(path),
-        ": cannot open the log file: ", std::generic_category().message(error));
+  const int fd =
+      retry([&] { return ::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666); });
+  if (fd < 0) fail_errno(path, "cannot open the log file", errno);
   Log& log = the_log();
   const std::lock_guard<std::mutex> lock(log.mutex);
   if (log.file >= 0) ::close(log.file);

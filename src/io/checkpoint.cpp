@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
+#include "src/core/durable_file.h"
 #include "src/core/error.h"
 #include "src/core/file.h"
 #include "src/core/log.h"

@@ -11,8 +11,8 @@
 #include <utility>
 #include <vector>
 
+#include "src/core/durable_file.h"
 #include "src/core/error.h"
-#include "src/core/file.h"
 #include "src/core/log.h"
 #include "src/io/foreign_model.h"
 #include "src/io/safetensors.h"

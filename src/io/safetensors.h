@@ -87,7 +87,7 @@ struct TensorToWrite {
 };
 
 // Writes F32 tensors in the order of their names, one at a time, with metadata {"format": "pt"};
-// durable as core/file.h. The same tensors give the same bytes.
+// durable as core/durable_file.h. The same tensors give the same bytes.
 void write_safetensors(const std::filesystem::path& path, std::vector<TensorToWrite> tensors);
 
 }  // namespace switchyard

@@ -3,6 +3,7 @@
 #include <cassert>
 #include <nlohmann/json.hpp>
 
+#include "src/core/durable_file.h"
 #include "src/io/safetensors.h"
 
 namespace switchyard {

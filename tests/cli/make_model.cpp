@@ -6,7 +6,7 @@
 #include <iostream>
 #include <string>
 
-#include "src/core/file.h"
+#include "src/core/durable_file.h"
 #include "src/core/rng.h"
 #include "src/io/hf.h"
 #include "src/text/tokenizer.h"

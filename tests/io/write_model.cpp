@@ -5,8 +5,8 @@
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
+#include "src/core/durable_file.h"
 #include "src/core/error.h"
-#include "src/core/file.h"
 #include "src/io/hf.h"
 #include "src/io/safetensors.h"
 #include "tests/support/tiny_model.h"

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+// What all calls of the system for files need: errors with errno's text, descriptors that are
+// closed, calls that a signal interrupts.
+#pragma once
+
+#include <unistd.h>
+
+#include <cerrno>
+#include <filesystem>
+#include <string_view>
+#include <system_error>
+#include <utility>
+
+#include "src/core/error.h"
+
+namespace switchyard {
+
+// Calls a function of the system until it is not interrupted by a signal.
+template <class F>
+auto retry(F&& f) {
+  auto result = f();
+  while (result == -1 && errno == EINTR) result = f();
+  return result;
+}
+
+// Error(kRuntime): "PATH: OPERATION: errno's text".
+[[noreturn]] inline void fail_errno(const std::filesystem::path& path, std::string_view operation,
+                                    int error) {
+  fail(ErrorKind::kRuntime, escaped(path.native()), ": ", operation, ": ",
+       std::generic_category().message(error));
+}
+
+// Writes all of `text`; returns how many bytes were: fewer where errno says why.
+inline std::size_t write_all(int fd, std::string_view text) {
+  std::size_t done = 0;
+  while (done < text.size()) {
+    const ssize_t n = retry([&] { return ::write(fd, text.data() + done, text.size() - done); });
+    if (n == 0) errno = EIO;  // no device of ours does that
+    if (n <= 0) break;
+    done += static_cast<std::size_t>(n);
+  }
+  return done;
+}
+
+class Descriptor {
+ public:
+  explicit Descriptor(int fd) : fd_(fd) {}
+  ~Descriptor() {
+    if (fd_ >= 0) ::close(fd_);
+  }
+  Descriptor(const Descriptor&) = delete;
+  Descriptor& operator=(const Descriptor&) = delete;
+  int get() const { return fd_; }
+  // The owner is the caller from now on.
+  int release() { return std::exchange(fd_, -1); }
+
+ private:
+  int fd_;
+};
+
+}  // namespace switchyard
