@@ -12,6 +12,8 @@ namespace switchyard {
 namespace {
 
 constexpr std::int64_t kMaxSkippedInARow = 10;
+// Mean loss from which on a gradient of exactly 0 is not that of a text learned by heart.
+constexpr double kSmallLoss = 1e-3;
 
 template <class T>
 void add_to(std::vector<T>& sum, const std::vector<T>& x) {
@@ -32,6 +34,13 @@ void add_to(LossResult& sum, const LossResult& x, float router_scale) {
     add_to(sum.expert_count[layer], x.expert_count[layer]);
   }
   add_to(sum.dropped, x.dropped);
+}
+
+// Activations whose squares overflow become zeros in the next norm: then all is finite, and dead.
+bool is_usable(const StepResult& step) {
+  const double loss = step.loss.loss_sum / static_cast<double>(step.loss.target_tokens);
+  return std::isfinite(step.grad_norm) && std::isfinite(loss) &&
+         !(step.grad_norm == 0 && loss > kSmallLoss);
 }
 
 }  // namespace
@@ -56,7 +65,7 @@ StepResult Trainer::step(const std::vector<HostBatch>& batches) {
   StepResult result = forward_backward(ctx_, batches);
   result.grad_norm = global_norm(ctx_, grads_.flat());
   result.rate = learning_rate(options_.schedule, counters_.update + 1);
-  result.skipped = !std::isfinite(result.grad_norm) || !std::isfinite(result.loss.loss_sum);
+  result.skipped = !is_usable(result);
   if (result.skipped) {
     skip(result);
     return result;
@@ -110,7 +119,7 @@ void Trainer::skip(const StepResult& result) {
   ++counters_.skipped_in_a_row;
   check(counters_.skipped_in_a_row < kMaxSkippedInARow, ErrorKind::kDiverged,
         "training diverged after update ", counters_.update, ": ", kMaxSkippedInARow,
-        " steps in a row had a gradient that is not finite (the last: norm ", result.grad_norm,
+        " steps in a row had a gradient that is 0 or not finite (the last: norm ", result.grad_norm,
         ", learning rate ", result.rate, "); try a lower --learn-rate or a longer --lr-warmup");
 }
 

@@ -28,7 +28,7 @@ struct TrainerOptions {
 // What a resumed run goes on from, beside the buffers.
 struct TrainerCounters {
   std::int64_t update = 0;            // updates made
-  std::int64_t skipped = 0;           // steps whose gradient was not finite
+  std::int64_t skipped = 0;           // steps whose gradient was 0 or not finite
   std::int64_t skipped_in_a_row = 0;  // of them, since the last good one
 };
 
@@ -49,8 +49,9 @@ class Trainer {
           const TrainerOptions& options);
 
   // One update from the gradient of the mean loss over all target tokens of `batches` (more than
-  // one: gradient accumulation). Where the gradient or the loss is not finite nothing is changed
-  // and the result says `skipped`; the tenth such step in a row is Error(kDiverged).
+  // one: gradient accumulation). Where the gradient or the loss is not finite, or the gradient is 0
+  // though there is a loss, nothing is changed and the result says `skipped`; the tenth such step
+  // in a row is Error(kDiverged).
   StepResult step(const std::vector<HostBatch>& batches);
 
   // Bytes that the arenas need for forward and backward of `batch`, found by doing both in a
