@@ -65,7 +65,9 @@ int report(std::string_view tool, std::string_view message, int code) {
 
 int run_main(std::string_view tool, const std::function<int()>& f) {
   occupy_standard_streams();
+  // A reader that has gone and a file that may not grow are errors of write(), not ends.
   std::signal(SIGPIPE, SIG_IGN);
+  std::signal(SIGXFSZ, SIG_IGN);
   set_tool_name(tool);
   try {
     const int code = f();

@@ -1,22 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "src/app/progress.h"
 
-#include <fcntl.h>
-#include <unistd.h>
-
 #include <algorithm>
-#include <cerrno>
-#include <chrono>
 #include <cmath>
 #include <cstdio>
-#include <cstring>
-#include <fstream>
 #include <nlohmann/json.hpp>
 #include <numeric>
 
 #include "src/app/figures.h"
-#include "src/core/error.h"
-#include "src/core/log.h"
 #include "src/core/memory.h"
 
 namespace switchyard {
@@ -171,40 +162,6 @@ nlohmann::json train_record(const ProgressPoint& p, const ProgressWindow& w) {
   record["expert_load"] = load;
   record["drop"] = drop;
   return record;
-}
-
-MetricsFile::MetricsFile(const std::filesystem::path& path, std::int64_t bytes)
-    : name_(path.string()),
-      fd_(open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666)) {
-  check(fd_ >= 0, ErrorKind::kRuntime, name_, ": cannot open: ", std::strerror(errno));
-  const off_t size = lseek(fd_, 0, SEEK_END);
-  const bool shorter = size < bytes;
-  if (shorter)
-    log_warning(name_ + ": shorter than when the checkpoint was written; records are missing");
-  const bool cut = shorter || ftruncate(fd_, bytes) == 0;
-  if (!cut) {
-    close(fd_);
-    fail(ErrorKind::kRuntime, name_, ": cannot cut to ", bytes, " bytes: ", std::strerror(errno));
-  }
-}
-
-MetricsFile::~MetricsFile() { close(fd_); }
-
-void MetricsFile::append(nlohmann::json record) {
-  const auto now = std::chrono::system_clock::now().time_since_epoch();
-  record["time"] = std::round(std::chrono::duration<double>(now).count() * 1000) / 1000;
-  // Figures that JSON has no number for (an infinite loss) become null.
-  const std::string line =
-      record.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
-  if (write(fd_, line.data(), line.size()) != static_cast<ssize_t>(line.size()) && !warned_) {
-    warned_ = true;
-    log_warning(name_ + ": cannot write: " + std::strerror(errno));
-  }
-}
-
-std::int64_t MetricsFile::sync() {
-  fsync(fd_);
-  return lseek(fd_, 0, SEEK_END);
 }
 
 }  // namespace switchyard

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a training run says of itself: progress lines in Marian's words, the status line on a
-// terminal, and metrics.jsonl.
+// terminal, and the records of metrics.jsonl.
 #pragma once
 
 #include <cstdint>
-#include <filesystem>
 #include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <vector>
@@ -39,7 +38,7 @@ struct ProgressPoint {
   std::int64_t update = 0;
   std::int64_t sentences = 0;      // of this epoch
   std::int64_t target_tokens = 0;  // of the whole run
-  std::int64_t skipped = 0;        // steps with a gradient that was not finite
+  std::int64_t skipped = 0;        // steps with a gradient that was 0 or not finite
   double eta_seconds = -1;         // < 0: not known
 };
 
@@ -50,25 +49,5 @@ std::string status_line(const ProgressPoint& point, const ProgressWindow& window
 
 // The "train" record of metrics.jsonl.
 nlohmann::json train_record(const ProgressPoint& point, const ProgressWindow& window);
-
-// metrics.jsonl: one object a line, appended.
-class MetricsFile {
- public:
-  // Cuts the file to `bytes`, what it had when the checkpoint was written. Error(kRuntime).
-  MetricsFile(const std::filesystem::path& path, std::int64_t bytes);
-  ~MetricsFile();
-  MetricsFile(const MetricsFile&) = delete;
-  MetricsFile& operator=(const MetricsFile&) = delete;
-
-  // Adds "time" to the record and writes it. A full disk is warned of once, training goes on.
-  void append(nlohmann::json record);
-  // Makes what was written durable and returns the file's size.
-  std::int64_t sync();
-
- private:
-  std::string name_;
-  int fd_ = -1;
-  bool warned_ = false;
-};
 
 }  // namespace switchyard

@@ -9,11 +9,11 @@
 #include <algorithm>
 #include <cerrno>
 #include <charconv>
-#include <cstring>
 #include <map>
 
 #include "src/core/durable_file.h"
 #include "src/core/error.h"
+#include "src/core/system_call.h"
 
 namespace switchyard {
 
@@ -36,23 +36,21 @@ std::int64_t update_of(const std::string& name) {
 // Opens and locks DIR/.lock, which holds the owner's process id.
 int take_lock(const fs::path& path) {
   const fs::path file = path / kLock;
-  const int fd = open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
-  check(fd >= 0, ErrorKind::kRuntime, file.string(), ": cannot open: ", std::strerror(errno));
-  if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
+  Descriptor lock(retry([&] { return open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666); }));
+  if (lock.get() < 0) fail_errno(file, "cannot open", errno);
+  if (retry([&] { return flock(lock.get(), LOCK_EX | LOCK_NB); }) != 0) {
+    if (errno != EWOULDBLOCK) fail_errno(file, "cannot lock", errno);
     char pid[32] = {};
-    const auto length = read(fd, pid, sizeof(pid) - 1);
-    close(fd);
-    fail(ErrorKind::kRuntime, path.string(), ": process ",
+    const auto length = retry([&] { return read(lock.get(), pid, sizeof(pid)); });
+    fail(ErrorKind::kRuntime, escaped(path.native()), ": process ",
          length > 0 ? escaped(std::string_view(pid, static_cast<std::size_t>(length))) : "?",
          " is training in this folder");
   }
   const std::string pid = std::to_string(getpid());
-  const bool written = ftruncate(fd, 0) == 0 && pwrite(fd, pid.data(), pid.size(), 0) > 0;
-  if (!written) {
-    close(fd);
-    fail(ErrorKind::kRuntime, file.string(), ": cannot write: ", std::strerror(errno));
-  }
-  return fd;
+  if (retry([&] { return ftruncate(lock.get(), 0); }) != 0 ||
+      write_all(lock.get(), pid) < pid.size())
+    fail_errno(file, "cannot write", errno);
+  return lock.release();
 }
 
 }  // namespace
@@ -82,53 +80,58 @@ fs::path TrainingDirectory::checkpoint(std::int64_t update) const {
 
 std::vector<std::int64_t> TrainingDirectory::checkpoints() const {
   std::vector<std::int64_t> updates;
-  for (const auto& entry : fs::directory_iterator(path_)) {
-    const std::int64_t update = update_of(entry.path().filename().string());
-    if (update >= 0 && entry.is_directory() && !entry.is_symlink()) updates.push_back(update);
+  std::error_code error;
+  for (fs::directory_iterator entry(path_, error), end; !error && entry != end;
+       entry.increment(error)) {
+    const std::int64_t update = update_of(entry->path().filename().string());
+    if (update >= 0 && has_checkpoint(update)) updates.push_back(update);
   }
+  check(!error, ErrorKind::kRuntime, escaped(path_.native()), ": cannot list: ", error.message());
   std::sort(updates.begin(), updates.end());
   return updates;
 }
 
+bool TrainingDirectory::has_checkpoint(std::int64_t update) const {
+  std::error_code error;
+  return fs::symlink_status(checkpoint(update), error).type() == fs::file_type::directory;
+}
+
 void TrainingDirectory::clear() {
-  for (const std::int64_t update : checkpoints()) fs::remove_all(checkpoint(update));
-  for (const char* name : {"best", "last", "metrics.jsonl", "train.log", kSettings})
+  for (const std::int64_t update : checkpoints()) remove_folder(checkpoint(update));
+  // config.json first: without it there is no model that a reader could find half of.
+  for (const char* name :
+       {"config.json", "model.safetensors", "generation_config.json", "tokenizer_config.json",
+        "special_tokens_map.json", "best", "last", "metrics.jsonl", "train.log", kSettings})
     fs::remove(file(name));
   sync_folder(path_);
 }
 
-void TrainingDirectory::link_last(std::int64_t update) const {
-  replace_symlink(file("last"), checkpoint(update).filename());
-}
-
-void TrainingDirectory::link_best(std::int64_t update) const {
-  replace_symlink(file("best"), checkpoint(update).filename());
-}
-
-std::int64_t TrainingDirectory::best() const {
+std::int64_t TrainingDirectory::linked(const std::string& name) const {
   std::error_code error;
-  const fs::path target = fs::read_symlink(file("best"), error);
-  return error ? -1 : update_of(target.filename().string());
+  const fs::path target = fs::read_symlink(file(name), error);
+  const std::int64_t update = error ? -1 : update_of(target.native());
+  return update >= 0 && has_checkpoint(update) ? update : -1;
 }
 
-void TrainingDirectory::prune(std::int64_t keep_last) const {
-  std::vector<std::int64_t> updates = checkpoints();
-  const std::int64_t kept = best();
-  updates.resize(static_cast<std::size_t>(
-      std::max<std::int64_t>(0, std::int64_t(updates.size()) - keep_last)));
-  for (const std::int64_t update : updates) {
-    if (update == kept) continue;
-    // Renamed first: a folder that is half removed must not look like a checkpoint.
-    const fs::path doomed = path_ / ("old.tmp-" + std::to_string(update));
-    fs::rename(checkpoint(update), doomed);
-    fs::remove_all(doomed);
-  }
+void TrainingDirectory::link(const std::string& name, std::int64_t update) const {
+  if (linked(name) != update) replace_symlink(file(name), checkpoint(update).filename());
+}
+
+void TrainingDirectory::prune(std::int64_t update, std::int64_t best,
+                              std::int64_t keep_last) const {
+  const std::vector<std::int64_t> updates = checkpoints();
+  const auto end = std::upper_bound(updates.begin(), updates.end(), update);
+  const std::int64_t linked_best = linked("best");
+  for (auto it = updates.begin(); end - it > keep_last; ++it)
+    if (*it != best && *it != linked_best) remove_folder(checkpoint(*it));
 }
 
 std::vector<std::string> changed_settings(const std::string& was, const std::string& now) {
-  static const char* const kFree[] = {
-      "after", "config",    "disp-first", "disp-freq", "dump-config", "early-stopping", "keep-last",
-      "model", "no-reload", "overwrite",  "preset",    "quiet",       "threads"};
+  static const char* const kFree[] = {"after", "config", "disp-first", "disp-freq", "dump-config",
+                                      "early-stopping", "keep-last", "model", "no-reload",
+                                      "overwrite", "preset", "quiet", "threads",
+                                      // Their content is compared instead, wherever it lies now.
+                                      "train-sets", "valid-sets", "vocab"};
   const auto read = [](const std::string& text) {
     std::map<std::string, std::string> settings;
     for (const auto& entry : YAML::Load(text))

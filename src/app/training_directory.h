@@ -26,19 +26,22 @@ class TrainingDirectory {
   std::filesystem::path file(const std::string& name) const { return path_ / name; }
   std::filesystem::path checkpoint(std::int64_t update) const;
 
-  // The updates of the whole checkpoints, oldest first.
+  // The updates of the checkpoints, oldest first.
   std::vector<std::int64_t> checkpoints() const;
+  bool has_checkpoint(std::int64_t update) const;
 
-  // Removes what an earlier run left: checkpoints, links, metrics, log, settings. Its best model
-  // stays until a new one replaces it.
+  // Removes what an earlier run left: checkpoints, links, model, metrics, log, settings; not the
+  // vocabulary, which --vocab may name.
   void clear();
 
-  void link_last(std::int64_t update) const;
-  void link_best(std::int64_t update) const;
-  // The checkpoint that `best` points to; -1: none.
-  std::int64_t best() const;
-  // Removes all checkpoints but the newest `keep_last` and the best.
-  void prune(std::int64_t keep_last) const;
+  // The links `last` and `best`: the update of the checkpoint that one points to, -1 where it
+  // points to none; pointing it elsewhere.
+  std::int64_t linked(const std::string& name) const;
+  void link(const std::string& name, std::int64_t update) const;
+
+  // Removes all checkpoints up to `update` but the newest `keep_last` of them, `best` and what the
+  // link `best` points to. Later ones are damaged: the run will come to replace them.
+  void prune(std::int64_t update, std::int64_t best, std::int64_t keep_last) const;
 
  private:
   std::filesystem::path path_;

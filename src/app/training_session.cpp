@@ -4,14 +4,16 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
-#include <csignal>
 #include <cstdio>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
 
+#include "src/app/checkpoint_keeper.h"
 #include "src/app/figures.h"
+#include "src/app/metrics_file.h"
 #include "src/app/progress.h"
+#include "src/app/stop_signal.h"
 #include "src/app/training_parts.h"
 #include "src/app/training_start.h"
 #include "src/app/training_state.h"
@@ -19,9 +21,7 @@
 #include "src/core/durable_file.h"
 #include "src/core/error.h"
 #include "src/core/log.h"
-#include "src/io/checkpoint.h"
 #include "src/text/prefetch.h"
-#include "src/train/clip.h"
 
 namespace switchyard {
 
@@ -30,17 +30,6 @@ namespace {
 constexpr std::size_t kBatchesAhead = 8;
 constexpr double kStatusSeconds = 0.5;
 
-volatile std::sig_atomic_t stop_signal = 0;
-
-// The first signal asks for an orderly end, the second ends the program at once: files are whole at
-// any moment.
-void catch_signals() {
-  struct sigaction action = {};
-  action.sa_handler = [](int signal) { stop_signal = signal; };
-  action.sa_flags = static_cast<int>(SA_RESETHAND) | SA_RESTART;
-  for (const int signal : {SIGHUP, SIGINT, SIGTERM}) sigaction(signal, &action, nullptr);
-}
-
 class TrainingSession {
  public:
   TrainingSession(const TrainingOptions& options, const std::string& title);
@@ -48,24 +37,21 @@ class TrainingSession {
 
  private:
   Tokenizer make_tokenizer(const ParallelText& text) const;
-  std::vector<StateBuffer> state_buffers();
-  void resume();
   void start_batches();
   void step();
   void report(const TrainingState& before, const StepResult& step, double seconds);
   void validate();
+  ValidationResult run_validator();
+  bool save();
   bool note_metric(const std::string& name, double value);
   void log_samples(const ValidationResult& result) const;
-  void save();
-  void write_checkpoint();
-  void publish_best();
   ProgressPoint point() const;
   // Of the last batch taken, from 1.
   std::int64_t epoch() const {
     const BatchPosition& next = state_.position;
     return std::max<std::int64_t>(1, next.epoch + (next.batch > 0 ? 1 : 0));
   }
-  const MetricHistory& first_metric() { return state_.metrics[options_.valid_metrics[0]]; }
+  MetricHistory& first_metric() { return state_.metrics[options_.valid_metrics[0]]; }
   bool stalled() {
     return options_.early_stopping > 0 && first_metric().stalled >= options_.early_stopping;
   }
@@ -77,13 +63,12 @@ class TrainingSession {
   Trainer& trainer_;
   Model averaged_model_;  // the same, bound to what is validated and saved
   Validator validator_;
+  CheckpointKeeper keeper_;
   TrainingState state_;
   std::optional<MetricsFile> metrics_;
+  std::optional<MetricHistory> kept_best_;  // while a better model than the best kept is not saved
   std::unique_ptr<Prefetch<PairBatch>> batches_;
   std::int64_t batches_in_epoch_ = 0;
-  // Of the newest checkpoint: its update, and the validation it knows of.
-  std::int64_t saved_update_ = -1, saved_validation_ = -1;
-  bool save_failed_ = false;
   double begin_progress_ = 0;  // of this process
   double begin_seconds_ = 0;
   std::chrono::steady_clock::time_point begin_, last_status_;
@@ -96,7 +81,9 @@ TrainingSession::TrainingSession(const TrainingOptions& options, const std::stri
       parts_(options, [this](const ParallelText& text) { return make_tokenizer(text); }),
       trainer_(parts_.trainer),
       averaged_model_(parts_.model.config()),
-      validator_(averaged_model_, parts_.tokenizer, parts_.text, options, parts_.threads) {
+      validator_(averaged_model_, parts_.tokenizer, parts_.text, options, parts_.threads),
+      keeper_(*parts_.ctx, directory_, averaged_model_, trainer_, parts_.tokenizer,
+              options.valid_metrics[0], options.keep_last) {
   averaged_model_.bind(trainer_.averaged());
   const ModelConfig& config = parts_.model.config();
   log_info(title + " (" + backend_description() + ", " + std::to_string(parts_.threads) +
@@ -104,13 +91,10 @@ TrainingSession::TrainingSession(const TrainingOptions& options, const std::stri
            millions(active_parameter_count(config)) + " active/token, vocabulary " +
            std::to_string(config.vocab_size));
   log_info("memory: " + memory_text(parts_.memory));
-  if (start_.resuming) {
-    resume();
-  } else {
-    state_.tokenizer_hash = parts_.tokenizer.hash();
-    state_.train_hash = parts_.text.train.hash();
-    state_.valid_hash = parts_.text.valid.hash();
-  }
+  state_.tokenizer_hash = parts_.tokenizer.hash();
+  state_.train_hash = parts_.text.train.hash();
+  state_.valid_hash = parts_.text.valid.hash();
+  if (start_.resuming) keeper_.load(state_);
   metrics_.emplace(directory_.file("metrics.jsonl"), state_.metrics_bytes);
 }
 
@@ -121,38 +105,6 @@ Tokenizer TrainingSession::make_tokenizer(const ParallelText& text) const {
       options_.vocab.empty() ? train_vocabulary(text, options_) : Tokenizer::load(options_.vocab);
   write_file_durably(own, tokenizer.bytes());
   return tokenizer;
-}
-
-// What a checkpoint holds beside the model's values.
-std::vector<StateBuffer> TrainingSession::state_buffers() {
-  std::vector<StateBuffer> buffers = {{"m", &trainer_.optimizer().m},
-                                      {"v", &trainer_.optimizer().v}};
-  if (trainer_.has_average()) buffers.push_back({"params", &parts_.params});
-  return buffers;
-}
-
-void TrainingSession::resume() {
-  std::vector<fs::path> folders;
-  for (const std::int64_t update : directory_.checkpoints())
-    folders.push_back(directory_.checkpoint(update));
-  const fs::path newest = newest_whole_checkpoint(folders);
-  const nlohmann::json json =
-      load_checkpoint(*parts_.ctx, newest, parts_.model, trainer_.averaged(), state_buffers());
-  state_ = with_context(newest.string(), [&] { return state_from_json(json); });
-  const auto same = [&](std::uint64_t was, std::uint64_t now, const char* what) {
-    check(was == now, ErrorKind::kData, directory_.path().string(), ": ", what,
-          " differs from what this run was trained with; restore it, give another folder, or ",
-          "--overwrite to start anew");
-  };
-  same(state_.tokenizer_hash, parts_.tokenizer.hash(), "the vocabulary");
-  same(state_.train_hash, parts_.text.train.hash(), "the text of --train-sets");
-  same(state_.valid_hash, parts_.text.valid.hash(), "the text of --valid-sets");
-  trainer_.counters() = state_.counters;
-  saved_update_ = state_.counters.update;
-  saved_validation_ = state_.validated_update;
-  log_info("going on from " + newest.filename().string());
-  // The process may have ended between the checkpoint and its being made the best.
-  if (first_metric().best_update == state_.counters.update) publish_best();
 }
 
 void TrainingSession::start_batches() {
@@ -168,24 +120,34 @@ int TrainingSession::run() {
   begin_ = std::chrono::steady_clock::now();
   begin_seconds_ = state_.seconds;
   begin_progress_ = progress(options_.after, state_, batches_in_epoch_);
-  while (stop_signal == 0 && !stalled() && progress(options_.after, state_, batches_in_epoch_) < 1)
+  defer_stop_signals();
+  while (stop_signal() == 0 && !stalled() &&
+         progress(options_.after, state_, batches_in_epoch_) < 1)
     step();
   set_status_line("");
 
-  if (stop_signal == 0 && state_.validated_update != state_.counters.update) validate();
-  save();
-  if (stop_signal != 0) {
-    log_info("stopped by signal " + std::to_string(stop_signal) + "; the same command goes on");
-    return 128 + stop_signal;
+  if (stop_signal() == 0 && state_.validated_update != state_.counters.update) validate();
+  const bool saved = save();
+  if (const int signal = stop_signal()) {
+    check(saved, ErrorKind::kRuntime, "stopped by signal ", signal, "; update ",
+          state_.counters.update, " could not be saved");
+    log_info("stopped by signal " + std::to_string(signal) + "; the same command goes on");
+    return 128 + signal;
   }
   metrics_->append({{"event", "end"}, {"update", state_.counters.update}});
+  metrics_->sync();
   log_info(stalled() ? "training ended: no better " + options_.valid_metrics[0] + " in " +
                            std::to_string(first_metric().stalled) + " validations"
                      : "training ended");
-  return save_failed_ ? static_cast<int>(ErrorKind::kRuntime) : 0;
+  return keeper_.failed() ? static_cast<int>(ErrorKind::kRuntime) : 0;
 }
 
 void TrainingSession::step() {
+  if (kept_best_) {
+    // The better model is lost with this update; a later one need only be better than the kept one.
+    first_metric() = {kept_best_->best, kept_best_->best_update, 0};
+    kept_best_.reset();
+  }
   const auto begin = std::chrono::steady_clock::now();
   const TrainingState before = state_;
   std::vector<HostBatch> batches;
@@ -203,7 +165,8 @@ void TrainingSession::step() {
   if (before.position.batch == 0) state_.epoch_sentences = 0;
   if (result.skipped) {
     log_warning("update " + std::to_string(state_.counters.update + 1) +
-                ": the gradient is not finite; step skipped");
+                (result.grad_norm == 0 ? ": the gradient is 0" : ": the gradient is not finite") +
+                "; step skipped");
   } else {
     report(before, result, std::chrono::duration<double>(now - begin).count());
   }
@@ -244,13 +207,14 @@ void TrainingSession::report(const TrainingState& before, const StepResult& step
 
 void TrainingSession::validate() {
   set_status_line("validating");
-  const ValidationResult result = validator_.run(*parts_.ctx);
+  const ValidationResult result = run_validator();
   set_status_line("");
   nlohmann::json record = {{"event", "valid"},
                            {"epoch", epoch()},
                            {"update", state_.counters.update},
                            {"words", state_.target_tokens},
                            {"seconds", result.seconds}};
+  const MetricHistory kept = first_metric();
   bool best = false;
   for (const std::string& name : options_.valid_metrics) {
     record[name] = result.metric(name);
@@ -262,8 +226,25 @@ void TrainingSession::validate() {
   log_samples(result);
   state_.validated_update = state_.counters.update;
   if (best) {
+    kept_best_ = kept;
     save();
-    if (saved_update_ == state_.counters.update) publish_best();
+  }
+}
+
+bool TrainingSession::save() {
+  const bool saved = keeper_.save(state_, *metrics_);
+  if (saved) kept_best_.reset();
+  return saved;
+}
+
+// The model may have become infinite with the last update: then it is not the data that is bad.
+ValidationResult TrainingSession::run_validator() {
+  try {
+    return validator_.run(*parts_.ctx);
+  } catch (const Error& e) {
+    if (e.kind() != ErrorKind::kData) throw;
+    fail(ErrorKind::kDiverged, "training diverged at update ", state_.counters.update, ": ",
+         e.what());
   }
 }
 
@@ -301,54 +282,10 @@ void TrainingSession::log_samples(const ValidationResult& result) const {
   }
 }
 
-// Writes a checkpoint. A full disk or a folder that is gone must not lose the run: it is warned of,
-// and tried again at the next occasion.
-void TrainingSession::save() {
-  if (saved_update_ == state_.counters.update && saved_validation_ == state_.validated_update)
-    return;
-  check(std::isfinite(global_norm(*parts_.ctx, parts_.params.flat())), ErrorKind::kDiverged,
-        "training diverged at update ", state_.counters.update,
-        ": parameters are not finite; no checkpoint of them is written");
-  try {
-    write_checkpoint();
-  } catch (const Error& e) {
-    if (e.kind() != ErrorKind::kRuntime) throw;
-    save_failed_ = true;
-    log_warning(std::string("checkpoint not written: ") + e.what());
-  }
-}
-
-void TrainingSession::write_checkpoint() {
-  state_.metrics_bytes = metrics_->sync();
-  const GenerationConfig generation;
-  const CheckpointParts parts{averaged_model_, trainer_.averaged(), generation, state_buffers(),
-                              [&](const fs::path& to) {
-                                write_file_durably(to / "spiece.model", parts_.tokenizer.bytes());
-                              }};
-  save_checkpoint(*parts_.ctx, directory_.checkpoint(state_.counters.update), parts,
-                  state_to_json(state_, options_.valid_metrics[0]));
-  saved_update_ = state_.counters.update;
-  saved_validation_ = state_.validated_update;
-  directory_.link_last(saved_update_);
-  directory_.prune(options_.keep_last);
-}
-
-// Makes the model just saved the one that the folder's top-level files are.
-void TrainingSession::publish_best() {
-  try {
-    save_model(*parts_.ctx, directory_.path(), averaged_model_, trainer_.averaged(), {});
-    directory_.link_best(state_.counters.update);
-  } catch (const Error& e) {
-    if (e.kind() != ErrorKind::kRuntime) throw;
-    save_failed_ = true;
-    log_warning(std::string("best model not written: ") + e.what());
-  }
-}
-
 }  // namespace
 
 int run_training(const TrainingOptions& options, const std::string& title) {
-  catch_signals();
+  catch_stop_signals();
   TrainingSession session(options, title);
   return session.run();
 }

@@ -21,6 +21,7 @@ namespace {
 using nlohmann::json;
 
 constexpr const char* kChecksums = "checksums.json";
+constexpr const char* kConfig = "config.json";
 constexpr const char* kOptimizer = "optimizer.safetensors";
 constexpr const char* kTrainerState = "trainer_state.json";
 constexpr std::size_t kBlockBytes = std::size_t{1} << 20;
@@ -48,19 +49,30 @@ void write_checksums(const fs::path& folder) {
   write_file_durably(folder / kChecksums, json{{"files", files}}.dump(2) + "\n");
 }
 
-// Throws Error for the first file that is not as it was written.
-void verify(const fs::path& folder) {
+// The sizes and checksums of a checkpoint's files, by name.
+json read_checksums(const fs::path& folder) {
   const fs::path path = folder / kChecksums;
   const json checksums = read_json_object(path);
   const auto files = checksums.find("files");
   check(files != checksums.end() && files->is_object(), ErrorKind::kData, escaped(path.native()),
         ": no list of files");
-  for (const auto& [name, expected] : files->items()) {
-    const json found = checksum_of(folder / name);
-    if (found != expected)
-      fail(ErrorKind::kData, escaped((folder / name).native()), ": bytes and checksum ",
-           escaped(found.dump()), ", expected ", escaped(expected.dump()));
-  }
+  for (const auto& [name, expected] : files->items())
+    check(name.find('/') == std::string::npos, ErrorKind::kData, escaped(path.native()), ": ",
+          escaped(name), ", expected the name of a file in this folder");
+  return *files;
+}
+
+// Throws Error where a file is not as it was written.
+void verify(const fs::path& path, const json& expected) {
+  const json found = checksum_of(path);
+  if (found != expected)
+    fail(ErrorKind::kData, escaped(path.native()), ": bytes and checksum ", escaped(found.dump()),
+         ", expected ", escaped(expected.dump()));
+}
+
+void verify_all(const fs::path& folder) {
+  const json files = read_checksums(folder);
+  for (const auto& [name, expected] : files.items()) verify(folder / name, expected);
 }
 
 // The tensors of `values`, in their files' names, after `prefix`.
@@ -91,12 +103,9 @@ void save_checkpoint(Context& ctx, const fs::path& folder, const CheckpointParts
     const std::string model_type = written_model_type(parts.model.config());
     for (const StateBuffer& buffer : parts.state)
       parts.model.each_param([&](const Param& param) {
-        tensors.push_back({buffer.name + "/" + file_name_of(param.name, model_type),
-                           stored_shape(param), [&ctx, &host, &param, values = buffer.values] {
-                             host.resize(static_cast<std::size_t>(param.size()));
-                             download(ctx, (*values)[param], host.data(), param.size());
-                             return std::span<const float>(host);
-                           }});
+        tensors.push_back(tensor_to_write(ctx,
+                                          buffer.name + "/" + file_name_of(param.name, model_type),
+                                          param, *buffer.values, host));
       });
     write_safetensors(temporary / kOptimizer, std::move(tensors));
     write_file_durably(temporary / kTrainerState, trainer_state.dump(2) + "\n");
@@ -107,7 +116,7 @@ void save_checkpoint(Context& ctx, const fs::path& folder, const CheckpointParts
 
 bool checkpoint_is_whole(const fs::path& folder, std::string& problem) {
   try {
-    verify(folder);
+    verify_all(folder);
     return true;
   } catch (const Error& e) {
     problem = e.what();
@@ -115,10 +124,11 @@ bool checkpoint_is_whole(const fs::path& folder, std::string& problem) {
   }
 }
 
-json load_checkpoint(Context& ctx, const fs::path& folder, const Model& model,
+json read_trainer_state(const fs::path& folder) { return read_json_object(folder / kTrainerState); }
+
+void load_checkpoint(Context& ctx, const fs::path& folder, const Model& model,
                      const ParamBuffer& values, const std::vector<StateBuffer>& state) {
-  verify(folder);
-  json trainer_state = read_json_object(folder / kTrainerState);
+  verify_all(folder);
   const SafetensorsFile weights(folder / "model.safetensors");
   const SafetensorsFile optimizer(folder / kOptimizer);
   std::size_t parameters = 0;
@@ -130,7 +140,18 @@ json load_checkpoint(Context& ctx, const fs::path& folder, const Model& model,
   fill(ctx, weights, "", model, values, host);
   for (const StateBuffer& buffer : state)
     fill(ctx, optimizer, buffer.name + "/", model, *buffer.values, host);
-  return trainer_state;
+}
+
+void export_model(const fs::path& checkpoint, const fs::path& folder) {
+  const json files = read_checksums(checkpoint);
+  const auto copy = [&](const std::string& name) {
+    verify(checkpoint / name, files.at(name));
+    copy_file_durably(checkpoint / name, folder / name);
+  };
+  for (const auto& [name, expected] : files.items())
+    if (name != kOptimizer && name != kTrainerState && name != kConfig) copy(name);
+  check(files.contains(kConfig), ErrorKind::kData, escaped(checkpoint.native()), ": no ", kConfig);
+  copy(kConfig);
 }
 
 fs::path newest_whole_checkpoint(const std::vector<fs::path>& folders) {

@@ -30,7 +30,8 @@ struct CheckpointParts {
   std::function<void(const std::filesystem::path&)> add_files;
 };
 
-// `trainer_state` is what the trainer wants back; any JSON object.
+// `trainer_state` is what the trainer wants back; any JSON object. Error(kRuntime) where writing
+// fails, Error(kDiverged) where a value is not finite: the folder is then as it was.
 void save_checkpoint(Context& ctx, const std::filesystem::path& folder,
                      const CheckpointParts& parts, const nlohmann::json& trainer_state);
 
@@ -38,12 +39,18 @@ void save_checkpoint(Context& ctx, const std::filesystem::path& folder,
 // what is not so.
 bool checkpoint_is_whole(const std::filesystem::path& folder, std::string& problem);
 
-// Fills `values` and the state buffers of a model that has been built, and returns trainer_state.
-// Error(kData) where the checkpoint is not whole, or is of another model or other buffers: the
-// message names both.
-nlohmann::json load_checkpoint(Context& ctx, const std::filesystem::path& folder,
-                               const Model& model, const ParamBuffer& values,
-                               const std::vector<StateBuffer>& state);
+// What save_checkpoint() got as trainer_state.
+nlohmann::json read_trainer_state(const std::filesystem::path& folder);
+
+// Fills `values` and the state buffers of a model that has been built. Error(kData) where the
+// checkpoint is not whole, or is of another model or other buffers: the message names both.
+void load_checkpoint(Context& ctx, const std::filesystem::path& folder, const Model& model,
+                     const ParamBuffer& values, const std::vector<StateBuffer>& state);
+
+// Copies the model of a checkpoint, without what only training needs, into an existing folder: each
+// file durably, config.json last, so that a folder which has it has a model. Error(kData) where a
+// file is not as it was written.
+void export_model(const std::filesystem::path& checkpoint, const std::filesystem::path& folder);
 
 // The last whole one of `folders` (oldest first). A warning names each damaged one that is passed
 // over; Error(kData) where all are damaged. Empty where there are none.

@@ -15,7 +15,6 @@
 #include "src/core/error.h"
 #include "src/core/log.h"
 #include "src/io/foreign_model.h"
-#include "src/io/safetensors.h"
 
 namespace switchyard {
 
@@ -252,6 +251,10 @@ std::vector<Found> locate(const Model& model, Tensors& tensors) {
   return places;
 }
 
+std::vector<float>::const_iterator first_nonfinite(const std::vector<float>& values) {
+  return std::find_if(values.begin(), values.end(), [](float x) { return !std::isfinite(x); });
+}
+
 // A model folder with everything checked but the values.
 struct ModelFolder {
   explicit ModelFolder(const fs::path& folder);
@@ -300,8 +303,7 @@ LoadedModel load_model(Context& ctx, const fs::path& folder, bool allow_nonfinit
     const Found& place = source.places[static_cast<std::size_t>(param.index)];
     host.resize(static_cast<std::size_t>(param.size()));
     read_f32(place.name, *place.tensor, host);
-    const auto bad =
-        std::find_if(host.begin(), host.end(), [](float x) { return !std::isfinite(x); });
+    const auto bad = first_nonfinite(host);
     if (bad != host.end() && !allow_nonfinite)
       fail(ErrorKind::kData, escaped(place.tensor->file->path().native()), ": tensor ",
            escaped(place.name), ": ", *bad, " at element ", bad - host.begin(),
@@ -315,6 +317,19 @@ LoadedModel load_model(Context& ctx, const fs::path& folder, bool allow_nonfinit
 
 ModelConfig load_model_config(const fs::path& folder) { return ModelFolder(folder).config; }
 
+TensorToWrite tensor_to_write(Context& ctx, std::string name, const Param& param,
+                              const ParamBuffer& values, std::vector<float>& host) {
+  return {name, stored_shape(param), [&ctx, &values, &host, &param, name] {
+            host.resize(static_cast<std::size_t>(param.size()));
+            download(ctx, values[param], host.data(), param.size());
+            const auto bad = first_nonfinite(host);
+            if (bad != host.end())
+              fail(ErrorKind::kDiverged, "tensor ", escaped(name), ": ", *bad, " at element ",
+                   bad - host.begin(), "; only finite numbers are saved");
+            return std::span<const float>(host);
+          }};
+}
+
 void save_model(Context& ctx, const fs::path& folder, const Model& model, const ParamBuffer& values,
                 const GenerationConfig& generation, std::int64_t sentinels) {
   const ModelConfig& config = model.config();
@@ -322,11 +337,7 @@ void save_model(Context& ctx, const fs::path& folder, const Model& model, const 
   std::vector<float> host;
   std::vector<TensorToWrite> tensors;
   const auto add = [&](const std::string& name, const Param& param) {
-    tensors.push_back({name, stored_shape(param), [&ctx, &values, &host, &param] {
-                         host.resize(static_cast<std::size_t>(param.size()));
-                         download(ctx, values[param], host.data(), param.size());
-                         return std::span<const float>(host);
-                       }});
+    tensors.push_back(tensor_to_write(ctx, name, param, values, host));
   };
   model.each_param([&](const Param& param) { add(file_name_of(param.name, model_type), param); });
   // An untied Switch model of Hugging Face 5 has every table for itself.

@@ -51,7 +51,10 @@ def run(*args):
 
 def run_until(update, how, args):
     """Starts a run, sends it a signal once it has printed a line of this update or a later one."""
-    process = subprocess.Popen(args, stderr=subprocess.PIPE, text=True)
+    # A shell's background jobs, and all they start, ignore SIGINT.
+    process = subprocess.Popen(args, stderr=subprocess.PIPE, text=True,
+                               preexec_fn=lambda: signal.signal(how, signal.SIG_DFL)
+                               if how != signal.SIGKILL else None)
     printed = ''
     for line in process.stderr:
         printed += line

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "src/io/checkpoint.h"
 
+#include <iterator>
+#include <limits>
 #include <nlohmann/json.hpp>
 
 #include "src/core/error.h"
@@ -25,8 +27,8 @@ struct Run {
                      [](const fs::path& f) { write_text(f / "spiece.model", "pieces"); }},
                     {{"step", step}});
   }
-  nlohmann::json load(const std::string& name) {
-    return load_checkpoint(*tiny.ctx, folder / name, tiny.model, tiny.values, state());
+  void load(const std::string& name) {
+    load_checkpoint(*tiny.ctx, folder / name, tiny.model, tiny.values, state());
   }
   std::vector<StateBuffer> state() const { return {{"exp_avg", &moment}}; }
   std::string error_of(const std::string& name) {
@@ -53,7 +55,8 @@ TEST_CASE("checkpoint: what is saved comes back, and the folder is a model") {
   run.save("checkpoint-7", 7);
   fill(*run.tiny.ctx, 0, run.tiny.values.flat());
   fill(*run.tiny.ctx, 0, run.moment.flat());
-  CHECK(run.load("checkpoint-7")["step"] == 7);
+  run.load("checkpoint-7");
+  CHECK(read_trainer_state(run.folder / "checkpoint-7")["step"] == 7);
   CHECK(run.tiny.read(run.tiny.values.flat()) == values);
   CHECK(run.tiny.read(run.moment.flat()) == moment);
   const LoadedModel loaded = load_model(*run.tiny.ctx, run.folder / "checkpoint-7");
@@ -101,4 +104,52 @@ TEST_CASE("checkpoint: one of another model or other buffers is refused, with bo
   CHECK_THROWS_AS(load_checkpoint(*run.tiny.ctx, run.folder / "checkpoint-7", run.tiny.model,
                                   run.tiny.values, two),
                   Error);
+}
+
+TEST_CASE("checkpoint: what is not finite is named and not saved, what was there stays") {
+  Run run;
+  run.save("checkpoint-7", 7);
+  const std::string before = read_text(run.folder / "checkpoint-7" / "optimizer.safetensors");
+  for (const ParamBuffer* buffer : {&run.tiny.values, &run.moment})
+    for (const float bad :
+         {std::numeric_limits<float>::quiet_NaN(), -std::numeric_limits<float>::infinity()}) {
+      const View row = (*buffer)[run.tiny.model.shared].slice_rows(1, 1);
+      const std::vector<float> good = run.tiny.read(row);
+      std::vector<float> spoiled = good;
+      spoiled[2] = bad;
+      upload(*run.tiny.ctx, spoiled.data(), row.cols, row);
+      for (const char* name : {"checkpoint-7", "checkpoint-8"}) {
+        try {
+          run.save(name, 8);
+          FAIL("saved");
+        } catch (const Error& e) {
+          CHECK(e.kind() == ErrorKind::kDiverged);
+          CHECK(std::string(e.what()).find("shared.weight: ") != std::string::npos);
+          CHECK(std::string(e.what()).find("at element 8") != std::string::npos);
+        }
+      }
+      upload(*run.tiny.ctx, good.data(), row.cols, row);
+    }
+  CHECK(read_text(run.folder / "checkpoint-7" / "optimizer.safetensors") == before);
+  CHECK(std::distance(fs::directory_iterator(run.folder.path()), fs::directory_iterator()) == 1);
+}
+
+TEST_CASE("checkpoint: its model is copied out, checked, without what only training needs") {
+  Run run;
+  run.save("checkpoint-7", 7);
+  const fs::path out = run.folder / "out";
+  fs::create_directory(out);
+  export_model(run.folder / "checkpoint-7", out);
+  const LoadedModel loaded = load_model(*run.tiny.ctx, out);
+  CHECK(loaded.model->config() == run.tiny.model.config());
+  CHECK(read_text(out / "spiece.model") == "pieces");
+  CHECK(read_text(out / "model.safetensors") ==
+        read_text(run.folder / "checkpoint-7" / "model.safetensors"));
+  for (const char* name : {"optimizer.safetensors", "trainer_state.json", "checksums.json"})
+    CHECK(!fs::exists(out / name));
+  write_text(run.folder / "checkpoint-7" / "model.safetensors", "damaged");
+  CHECK_THROWS_AS(export_model(run.folder / "checkpoint-7", out), Error);
+  const std::string outside = R"({"files": {"../x": {"bytes": 1, "crc32": "0"}}})";
+  write_text(run.folder / "checkpoint-7" / "checksums.json", outside);
+  CHECK_THROWS_AS(export_model(run.folder / "checkpoint-7", out), Error);
 }

@@ -1,0 +1,116 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Full, broken and read-only disks: training goes on, the exit code is 1, nothing that was there is
+lost, and the same command ends as the unbroken run."""
+import errno
+import os
+import shutil
+import sys
+
+from training_runs import (CHANGING, MODEL, RunsTest, calls_of, command, finish, fresh, leftovers,
+                           main, picture, run, start, wait_for_line)
+
+
+class Disk(RunsTest):
+    ARGS = command('--after', '2u')
+
+    def fails_once_at_each(self, number, calls):
+        """The calls that spoil nothing may do so unnoticed; all others are told, and the next save
+        makes up for them."""
+        expected = self.whole(self.ARGS)
+        script = calls_of(self.ARGS, calls)
+        told = 0
+        for k, (_, call, path, *_) in enumerate(script, 1):
+            what = f'{errno.errorcode[number]} at call {k}, {call} {path}'
+            fresh()
+            result = run(self.ARGS, fault=number, at=k, calls=calls)
+            self.assertIn(result.returncode, (0, 1), what + result.stderr)
+            self.assertNotIn('internal error', result.stderr, what)
+            self.assertEqual(leftovers(), [], what)
+            if result.returncode == 1:
+                told += 1
+                line = [x for x in result.stderr.splitlines() if os.strerror(number) in x]
+                self.assertEqual(len(line), 1, what + result.stderr)
+                self.assertIn(MODEL, line[0])
+                if call == 'write' and not path.endswith('.lock'):
+                    self.assertIn(' bytes: ', line[0])
+                if 'warning: ' in line[0]:
+                    self.assertIn('training ended', result.stderr, what)
+            elif call == 'write' and not path.endswith('metrics.jsonl'):
+                self.fail(f'{what}: nobody noticed')
+            if picture() != expected:  # no later save has made up for it
+                self.assert_goes_on(self.ARGS, expected, what)
+        print(f'{errno.errorcode[number]} at each of {len(script)} calls, {told} told',
+              file=sys.stderr)
+
+    def test_full_disk(self):
+        self.fails_once_at_each(errno.ENOSPC, 'create,write,mkdir,symlink,rename')
+
+    def test_broken_disk(self):
+        self.fails_once_at_each(errno.EIO, 'write,fsync,close')
+
+    def test_a_best_model_that_is_saved_late_stays_the_best(self):
+        # Its first save fails, the ordinary one of the same update does not. No later one is better.
+        args = command('--after', '6u', '--learn-rate', '1e-30')
+        expected = self.whole(args)
+        script = calls_of(args, 'mkdir')
+        best = [k for k, (_, _, path) in enumerate(script, 1) if '/checkpoint-2.tmp-' in path][0]
+        fresh()
+        result = run(args, fault=errno.ENOSPC, at=best, calls='mkdir')
+        self.assertEqual(result.returncode, 1, result.stderr)
+        self.assert_same(expected)
+        self.assertEqual(os.readlink(os.path.join(MODEL, 'best')), 'checkpoint-2')
+
+    def test_too_large(self):
+        self.fails_once_at_each(errno.EFBIG, 'write')
+
+    def test_a_real_limit(self):
+        # Enough for the vocabulary, which has 240 kB of tables, not for the model.
+        args = command('--d-model', '64', '--d-ff', '512')
+        expected = self.whole(args)
+        result = run(['bash', '-c', 'ulimit -f 300; exec "$@"', '-', *args])
+        self.assertEqual(result.returncode, 1, result.stderr)
+        self.assertIn(f'write error after {300 * 1024} bytes: {os.strerror(errno.EFBIG)}',
+                      result.stderr)
+        self.assertIn('Up. 3', result.stderr)
+        self.assertEqual(leftovers(), [])
+        self.assert_goes_on(args, expected, 'a file too large')
+
+    def test_read_only_from_some_call_on(self):
+        expected = self.whole(command())
+        script = calls_of(command(), CHANGING)
+        first = next(k for k, (_, call, path, *_) in enumerate(script, 1)
+                     if call == 'mkdir' and path != MODEL)
+        for k in range(first, len(script), 7):
+            for number in (errno.EROFS, errno.EACCES, errno.ENOSPC):
+                fresh()
+                result = run(command(), fault=number, calls=CHANGING, **{'from': k})
+                self.assertEqual(result.returncode, 1, f'{k}: {result.stderr}')
+                self.assertIn('Up. 3', result.stderr, 'training goes on')
+                self.assert_goes_on(command(), expected, f'no writing from call {k} on')
+
+    def test_folder_gone(self):
+        args = command('--after', '40u', '--save-freq', '2u')
+        process = start(args)
+        wait_for_line(process, ': Up. 5 ')
+        os.rename(MODEL, MODEL + '-gone')
+        said = finish(process)
+        self.assertEqual(process.returncode, 1, said)
+        self.assertIn('checkpoint not written', said)
+        self.assertIn('Up. 40', said)
+        self.assertFalse(os.path.exists(MODEL))
+        shutil.rmtree(MODEL + '-gone')
+
+    def test_interrupted_and_short_calls(self):
+        expected = self.whole(command())
+        for fault in ({'fault': errno.EINTR, 'every': 2, 'calls': 'create,write,fsync,ftruncate'},
+                      {'fault': 'short', 'every': 1, 'calls': 'write'}):
+            fresh()
+            result = run(command(), **fault)
+            self.assertEqual(result.returncode, 0, result.stderr)
+            self.assertNotIn('warning', result.stderr)
+            self.assert_same(expected, fault)
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,111 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""A run that is killed and started again ends as the unbroken one. With --every-call the kills come
+before each call to the file system; without, not before open, close and fsync: those change nothing
+that outlives the process."""
+import errno
+import os
+import random
+import signal
+import sys
+import time
+
+from training_runs import (CHANGING, MODEL, RunsTest, calls_of, command, finish, fresh, main, run,
+                           start, wait_for_line)
+
+EVERY_CALL = '--every-call' in sys.argv
+
+
+class Kills(RunsTest):
+    def kill_at_every_call(self, args, **more):
+        calls = 'open,close,fsync,' + CHANGING if EVERY_CALL else CHANGING
+        expected = self.whole(args)
+        script = calls_of(args, calls)
+        self.assert_same(expected)
+        self.assertGreater(len(script), 100)
+        for k, (_, *call) in enumerate(script, 1):
+            fresh()
+            killed = run(args, fault='kill', at=k, calls=calls, **more)
+            self.assertEqual(killed.returncode, -signal.SIGKILL, f'{k}: {killed.stderr}')
+            self.assert_goes_on(args, expected, f'killed before call {k}, {call}')
+        print(f'killed at each of {len(script)} calls', file=sys.stderr)
+
+    def test_at_every_call(self):
+        # Starts, saves, saves the best, drops an old checkpoint, writes one over.
+        self.kill_at_every_call(command())
+
+    def test_at_random_moments(self):
+        args = command('--d-model', '64', '--d-ff', '128', '--after', '60u', '--save-freq', '3u',
+                       '--valid-freq', '8u', '--optimizer-delay', '3', '--valid-metrics', 'bleu',
+                       'ce-mean-words', '--keep-last', '2', '--dropout', '0.1',
+                       '--capacity-factor', '1.5', '--disp-freq', '7u', '--disp-first', '1000')
+        begin = time.monotonic()
+        expected = self.whole(args)
+        seconds = time.monotonic() - begin
+        rng = random.Random(4)
+        kills = 0
+        while kills < 20:
+            fault = {'fault': 'kill', 'at': rng.randint(1, 150)} if kills % 3 == 0 else {}
+            process = start(args, **fault)
+            try:
+                if kills % 3 == 1:  # some updates on, then at any moment of those that follow
+                    wait_for_line(process, ': Up. ', rng.randint(1, 5))
+                    time.sleep(rng.uniform(0, seconds / 15))
+                elif kills % 3 == 2:
+                    time.sleep(rng.uniform(0, seconds / 4))
+                if not fault:
+                    process.kill()
+            except AssertionError:  # it ended before it said so much
+                pass
+            finish(process)
+            if process.returncode == 0:  # it came to its end before
+                self.assert_same(expected)
+                fresh()
+            else:
+                self.assertEqual(process.returncode, -signal.SIGKILL)
+                kills += 1
+        self.assert_goes_on(args, expected, 'killed 20 times')
+
+    def test_order_of_calls(self):
+        script = [call[1:] for call in calls_of(command(), 'open,close,fsync,' + CHANGING)]
+        dirty, unsynced = set(), set()  # files written, folders changed, and not yet synced
+        newest = None
+        for call, path, *old in script:
+            folder, name = os.path.split(path)
+            if call in ('create', 'write'):
+                dirty.add(path)
+            elif call == 'fsync':
+                dirty.discard(path)
+                unsynced.discard(path)
+            elif call == 'rename':
+                self.assertNotIn(old[0], dirty, 'renamed before it was synced')
+                if '.tmp-' in name and os.path.basename(old[0]).startswith('checkpoint-'):
+                    continue  # on its way to be removed
+                inside = [p for p in dirty | unsynced if (p + '/').startswith(old[0] + '/')]
+                self.assertEqual(inside, [], 'a folder renamed before it was synced')
+                unsynced.add(folder)
+                if '.tmp-' not in name and name.startswith('checkpoint-'):
+                    newest = name
+            elif call in ('unlink', 'rmdir') and os.path.basename(folder).startswith('checkpoint-'):
+                self.assertNotIn(MODEL, unsynced, 'an old checkpoint is removed last')
+                self.assertIsNotNone(newest)
+        self.assertEqual(dirty - {os.path.join(MODEL, '.lock'),
+                                os.path.join(MODEL, 'metrics.jsonl')}, set())
+        self.assertEqual(unsynced - {MODEL}, set())
+
+    def test_where_folders_cannot_be_exchanged(self):
+        # renameat2(RENAME_EXCHANGE) is the only call that comes with a checkpoint's own name twice.
+        args = command()
+        expected = self.whole(args)
+        script = calls_of(args, 'rename')
+        exchange = [k for k, (_, _, to, old) in enumerate(script, 1)
+                    if os.path.basename(to) == 'checkpoint-3' and '.tmp-' in old]
+        self.assertEqual(len(exchange), 2)
+        fresh()
+        result = run(args, fault=errno.EINVAL, at=exchange[1], calls='rename')
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assert_same(expected)
+
+
+if __name__ == '__main__':
+    main()
