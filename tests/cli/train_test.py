@@ -213,7 +213,7 @@ def test_memory():
     def limit(address_space):
         resource.setrlimit(resource.RLIMIT_AS, (address_space, address_space))
     batch = ['--mini-batch-words', '4000000', '--d-model', '512', '--preset', 'tiny', '-t',
-             'twice.src', 'twice.tgt', '--threads', '1']
+             'twice.src', 'twice.tgt', '--threads', '1', '--vocab', 'whole/spiece.model']
     tight = subprocess.run([TRAIN, '-m', 'tight', *batch], capture_output=True, text=True,
                            preexec_fn=lambda: limit(300 << 20))
     check(tight.returncode == 1 and 'not enough memory: ' in tight.stderr and
