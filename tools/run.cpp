@@ -81,6 +81,9 @@ int run_main(std::string_view tool, const std::function<int()>& f) {
     return report(tool, "out of memory", 1);
   } catch (const std::filesystem::filesystem_error& e) {
     return report(tool, e.path1().string() + ": " + e.code().message(), 1);
+  } catch (const std::system_error& e) {
+    // A library could not start its threads.
+    return report(tool, "the system refuses a thread or its memory: " + e.code().message(), 1);
   } catch (const std::exception& e) {
     return report(tool, std::string("internal error: ") + e.what(), 1);
   }

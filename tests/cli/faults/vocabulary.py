@@ -139,7 +139,7 @@ def another_at_resume(judge):
     first = content.index(b'\x15') + 1  # the first piece's score
     with open('run/spiece.model', 'wb') as file:
         file.write(content[:first] + struct.pack('<f', -3) + content[first + 4:])
-    judge.refused('another vocabulary of the same size', 3, ['run: the vocabulary differs'],
+    judge.refused('another vocabulary of the same size', 3, ['run: not what this run was trained with: the vocabulary'],
                   command + ['--after', '2u'], inputs=['run/checkpoint-1'])
 
 
