@@ -70,6 +70,13 @@ class Resume(RunsTest):
             self.assertEqual(os.stat(os.path.join(MODEL, 'last', 'model.safetensors')).st_mtime_ns,
                            before)
 
+    def test_records_beyond_the_checkpoint_are_cut_off(self):
+        expected = self.whole(self.ARGS)
+        run(self.ARGS)
+        with open(os.path.join(MODEL, 'metrics.jsonl'), 'a') as file:
+            file.write('{"event": "train", "update": 4}\n' * 9 + '{"event": "tra')
+        self.assert_goes_on(self.ARGS, expected, 'records of updates that are lost')
+
     def test_what_may_not_change(self):
         run(self.ARGS)
         before = picture()
