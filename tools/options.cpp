@@ -267,11 +267,15 @@ Values Options::normalised(int argc, const char* const* argv) {
 void Options::apply(const std::map<std::string, Values>& found) {
   for (const auto& [name, values] : found) {
     Entry& entry = find(name, name);
-    check(entry.is_list || values.size() == 1, ErrorKind::kUsage, "--", name, ": given ",
-          values.size(), " times, expected once");
-    entry.set(values);
+    set(entry, values);
     entry.given = true;
   }
+}
+
+void Options::set(const Entry& entry, const Values& values) {
+  check(entry.is_list || values.size() == 1, ErrorKind::kUsage, "--", entry.name, ": given ",
+        values.size(), " times, expected once");
+  entry.set(values);
 }
 
 std::string Options::asked_for(int argc, const char* const* argv) const {

@@ -78,7 +78,7 @@ void Options::read_config(const std::filesystem::path& file) {
 void Options::fill(const std::string& yaml, const std::string& shown) {
   for (const auto& [name, values] : read_yaml(yaml, shown, {})) {
     Entry& entry = find(name, name);
-    if (!entry.given) with_context(shown, [&, &values = values] { entry.set(values); });
+    if (!entry.given) with_context(shown, [&, &values = values] { set(entry, values); });
   }
 }
 
