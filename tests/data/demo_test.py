@@ -19,7 +19,7 @@ from sentences import Sentences  # noqa: E402
 
 # Of all six files one after the other. A change of words or grammar changes it, and README.md's
 # scores with it.
-SHA256 = 'e58c03dde1cae21e0760e491eaa22c897d79d43f1c1605231a7e2409d0fdb078'
+SHA256 = 'c73af2f9865167b92bf0654b69863b9cb3d3c6e6de97a434832d877e0e013342'
 failed = []
 
 
