@@ -35,7 +35,7 @@ std::int64_t repeated_pairs(const Corpus& corpus) {
 std::int64_t uneven_pairs(const Corpus& corpus) {
   std::int64_t uneven = 0;
   for (std::int64_t i = 0; i < corpus.size(); ++i) {
-    const auto [less, more] = std::minmax(corpus.source.length(i), corpus.target.length(i));
+    const auto [less, more] = std::minmax({corpus.source.length(i), corpus.target.length(i)});
     if (more > kUnevenRatio * less) ++uneven;
   }
   return uneven;
