@@ -55,8 +55,7 @@ int run(int argc, char** argv) {
   const auto ctx = make_context({options.threads(), false});
   const ParallelText text =
       o.tsv ? read_tsv(o.train_sets[0]) : read_parallel(o.train_sets[0], o.train_sets[1]);
-  const Tokenizer tokenizer =
-      o.vocab.empty() ? train_vocabulary(text, o) : Tokenizer::load(o.vocab);
+  const Tokenizer tokenizer = make_vocabulary(text, o);
   const Corpus corpus =
       encode_corpus(tokenizer, text, {o.max_length, true, ""}, options.threads(), "--train-sets");
   o.config.vocab_size = tokenizer.vocab_size();
@@ -82,11 +81,8 @@ int run(int argc, char** argv) {
   StepResult last;
   for (int step = 0; step < kWarmUpSteps || total_seconds < seconds; ++step) {
     std::vector<HostBatch> batches;
-    for (std::int64_t i = 0; i < o.optimizer_delay; ++i) {
-      PairBatch pairs = batcher.next();
-      batches.push_back(
-          {std::move(pairs.source), std::move(pairs.target), std::move(pairs.sentence)});
-    }
+    for (std::int64_t i = 0; i < o.optimizer_delay; ++i)
+      batches.push_back(host_batch(batcher.next()));
     const Stopwatch watch;
     last = trainer.step(batches);
     if (step < kWarmUpSteps) continue;

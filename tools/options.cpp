@@ -46,18 +46,18 @@ bool looks_like_number(std::string_view text) {
          (text[1] == '.' || (text[1] >= '0' && text[1] <= '9'));
 }
 
-std::string joined(const Values& values, const char* separator) {
-  std::string all;
-  for (const auto& v : values) all += (all.empty() ? "" : separator) + v;
-  return all;
-}
-
 void check_choice(const std::string& name, const std::string& value, const Values& allowed) {
   check(std::find(allowed.begin(), allowed.end(), value) != allowed.end(), ErrorKind::kUsage, "--",
         name, ": found '", escaped(value), "', expected one of: ", joined(allowed, ", "));
 }
 
 }  // namespace
+
+std::string joined(const Values& values, const char* separator) {
+  std::string all;
+  for (const auto& v : values) all += (all.empty() ? "" : separator) + v;
+  return all;
+}
 
 Options::Options(Tool tool) : tool_(std::move(tool)) {
   group("Common");

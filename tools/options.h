@@ -9,9 +9,10 @@
 // All mistakes are Error(kUsage) that name the option, what was found and what was expected.
 //
 //   Config config;
-//   Options options({.name = "switch-train", .usage = "--train-sets SRC TGT --model DIR
-//   [options]"}); options.group("Model"); options.path("model,m", config.model, "DIR", "where the
-//   model is written"); options.number("d-model", config.d_model, 1, 65536, "width of the model");
+//   Options options({.name = "switch-train", .usage = "--model DIR [options]"});
+//   options.group("Model");
+//   options.path("model,m", config.model, "DIR", "where the model is written");
+//   options.number("d-model", config.d_model, 1, 65536, "width of the model");
 //   if (!options.parse(argc, argv)) return 0;   // --help or another that prints and ends
 #pragma once
 
@@ -36,6 +37,8 @@ struct Count {
   std::size_t min = 1;
   std::size_t max = SIZE_MAX;
 };
+
+std::string joined(const std::vector<std::string>& values, const char* separator);
 
 // What a tool says of itself.
 struct Tool {

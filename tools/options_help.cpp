@@ -13,16 +13,8 @@ namespace switchyard {
 
 namespace {
 
-using Values = std::vector<std::string>;
-
 constexpr std::size_t kScreenWidth = 80;
 constexpr std::size_t kHelpColumn = 30;
-
-std::string joined(const Values& values) {
-  std::string all;
-  for (const auto& value : values) all.append(all.empty() ? "" : " ").append(value);
-  return all;
-}
 
 // Appends `text` in lines that begin at `column` and end before the screen does; the first one goes
 // on where `out` ends.
@@ -74,7 +66,8 @@ std::string Options::heading(const Entry& entry) {
 std::string Options::explanation(const Entry& entry) {
   std::string text = entry.help;
   if (entry.is_flag || !entry.get) return text;
-  if (const std::string value = joined(entry.get()); !value.empty()) text += " [" + value + "]";
+  if (const std::string value = joined(entry.get(), " "); !value.empty())
+    text += " [" + value + "]";
   return text;
 }
 
@@ -161,7 +154,7 @@ std::string Options::bash_completion() const {
     if (entry.choices.empty())
       without.append(without.empty() ? "" : "|").append(pattern);
     else
-      cases += "    " + pattern + ") words='" + joined(entry.choices) + "' ;;\n";
+      cases += "    " + pattern + ") words='" + joined(entry.choices, " ") + "' ;;\n";
   }
   if (!without.empty()) cases += "    " + without + ") return ;;\n";
   return "# bash completion of " + tool_.name + "; written by " + tool_.name +

@@ -46,11 +46,7 @@ TrainingState probe(TrainingParts& parts, Batcher& batcher, std::int64_t delay) 
   TrainingState state;
   for (int update = -kWarmUpUpdates; state.seconds < kProbeSeconds; ++update) {
     std::vector<HostBatch> batches;
-    for (std::int64_t i = 0; i < delay; ++i) {
-      PairBatch pairs = batcher.next();
-      batches.push_back(
-          {std::move(pairs.source), std::move(pairs.target), std::move(pairs.sentence)});
-    }
+    for (std::int64_t i = 0; i < delay; ++i) batches.push_back(host_batch(batcher.next()));
     const auto begin = std::chrono::steady_clock::now();
     const StepResult result = parts.trainer.step(batches);
     const std::chrono::duration<double> time = std::chrono::steady_clock::now() - begin;
@@ -71,9 +67,9 @@ std::string line(std::string name, const std::string& text) {
 }  // namespace
 
 std::string dry_run(const TrainingOptions& options) {
-  TrainingParts parts(options, [&](const ParallelText& text) {
-    return options.vocab.empty() ? train_vocabulary(text, options) : Tokenizer::load(options.vocab);
-  });
+  TrainingParts parts(options,
+                      [&](const ParallelText& text) { return make_vocabulary(text, options); });
+  parts.initialise(options);
   const Corpus& corpus = parts.text.train;
   const ModelConfig& config = parts.model.config();
   Batcher batcher(corpus, batch_options(options));

@@ -73,7 +73,8 @@ TrainingText read_training_text(const TrainingOptions& options) {
   return text;
 }
 
-Tokenizer train_vocabulary(const ParallelText& text, const TrainingOptions& options) {
+Tokenizer make_vocabulary(const ParallelText& text, const TrainingOptions& options) {
+  if (!options.vocab.empty()) return Tokenizer::load(options.vocab);
   log_info("training a vocabulary of at most " + std::to_string(options.vocab_size) + " pieces");
   const std::size_t pairs = text.source.size();
   std::size_t i = 0;
@@ -86,6 +87,10 @@ Tokenizer train_vocabulary(const ParallelText& text, const TrainingOptions& opti
   TokenizerTraining training;
   training.vocab_size = static_cast<int>(options.vocab_size);
   return with_context(join(options.train_sets), [&] { return Tokenizer::train(next, training); });
+}
+
+HostBatch host_batch(PairBatch pairs) {
+  return {std::move(pairs.source), std::move(pairs.target), std::move(pairs.sentence)};
 }
 
 TrainingData encode_training_data(const Tokenizer& tokenizer, TrainingText text,

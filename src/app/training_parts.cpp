@@ -47,10 +47,13 @@ TrainingParts::TrainingParts(const TrainingOptions& options, const MakeTokenizer
       params(*ctx, model.layout()),
       trainer(*ctx, model, params, options.trainer) {
   model.bind(params);
-  initialise(*ctx, model, options.trainer.seed, options.hf_init, params);
-  trainer.reset_average();
   memory.batch = largest_batch_bytes(trainer, text.train, batch_options(options));
   check_memory(memory);
+}
+
+void TrainingParts::initialise(const TrainingOptions& options) {
+  switchyard::initialise(*ctx, model, options.trainer.seed, options.hf_init, params);
+  trainer.reset_average();
 }
 
 BatchOptions batch_options(const TrainingOptions& options) {

@@ -15,9 +15,12 @@ namespace switchyard {
 using MakeTokenizer = std::function<Tokenizer(const ParallelText&)>;
 
 struct TrainingParts {
-  // Reads the text, makes the tokenizer, encodes, and gives the model its first values. Error as
+  // Reads the text, makes the tokenizer, encodes, and makes a model without values. Error as
   // read_training_text, encode_training_data and check_memory.
   TrainingParts(const TrainingOptions& options, const MakeTokenizer& make_tokenizer);
+
+  // The values that a new run begins with; one that goes on has its checkpoint's.
+  void initialise(const TrainingOptions& options);
 
   int threads;
   std::unique_ptr<Context> ctx;

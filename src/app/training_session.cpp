@@ -94,15 +94,17 @@ TrainingSession::TrainingSession(const TrainingOptions& options, const std::stri
   state_.tokenizer_hash = parts_.tokenizer.hash();
   state_.train_hash = parts_.text.train.hash();
   state_.valid_hash = parts_.text.valid.hash();
-  if (start_.resuming) keeper_.load(state_);
+  if (start_.resuming)
+    keeper_.load(state_);
+  else
+    parts_.initialise(options_);
   metrics_.emplace(directory_.file("metrics.jsonl"), state_.metrics_bytes);
 }
 
 Tokenizer TrainingSession::make_tokenizer(const ParallelText& text) const {
   const fs::path own = directory_.file("spiece.model");
   if (start_.resuming) return Tokenizer::load(options_.vocab.empty() ? own : options_.vocab);
-  Tokenizer tokenizer =
-      options_.vocab.empty() ? train_vocabulary(text, options_) : Tokenizer::load(options_.vocab);
+  Tokenizer tokenizer = make_vocabulary(text, options_);
   write_file_durably(own, tokenizer.bytes());
   return tokenizer;
 }
@@ -153,10 +155,9 @@ void TrainingSession::step() {
   std::vector<HostBatch> batches;
   for (std::int64_t i = 0; i < options_.optimizer_delay; ++i) {
     PairBatch pairs = *batches_->next();
-    batches.push_back(
-        {std::move(pairs.source), std::move(pairs.target), std::move(pairs.sentence)});
     state_.position = pairs.next;
     batches_in_epoch_ = pairs.batches_in_epoch;
+    batches.push_back(host_batch(std::move(pairs)));
   }
   const StepResult result = trainer_.step(batches);
   state_.counters = trainer_.counters();

@@ -87,10 +87,8 @@ double Validator::loss(Context& ctx) {
   Pass pass;
   pass.capacity = capacity_;
   for (std::int64_t b = batcher.batches_in_epoch(); b > 0; --b) {
-    PairBatch pairs = batcher.next();
-    const HostBatch batch{std::move(pairs.source), std::move(pairs.target),
-                          std::move(pairs.sentence)};
-    const LossResult result = compute_loss(ctx, model_, batch, pass, {}, nullptr);
+    const LossResult result =
+        compute_loss(ctx, model_, host_batch(batcher.next()), pass, {}, nullptr);
     nll += result.nll_sum;
     tokens += result.target_tokens;
   }
