@@ -59,13 +59,14 @@ struct Silu {
   }
 };
 
-template <class Act>
-void forward(std::int64_t rows, std::int64_t cols, In hidden, In gate, const Dropout& drop, Out y) {
+template <class Act, class T>
+void forward(std::int64_t rows, std::int64_t cols, Rows<const T> hidden, Rows<const T> gate,
+             const Dropout& drop, Rows<T> y) {
   for (std::int64_t r = 0; r < rows; ++r) {
     const DropRow drop_row(drop, r);
-    const float* h = hidden[r];
-    const float* g = gate ? gate[r] : nullptr;
-    float* to = y[r];
+    const T* h = hidden[r];
+    const T* g = gate ? gate[r] : nullptr;
+    T* to = y[r];
     each_vector(cols, [&](std::size_t i, auto chunk) HWY_ATTR {
       V v = Act::value(chunk.load(h + i));
       if (g) v = hn::Mul(v, chunk.load(g + i));
@@ -74,16 +75,16 @@ void forward(std::int64_t rows, std::int64_t cols, In hidden, In gate, const Dro
   }
 }
 
-template <class Act>
-void backward(std::int64_t rows, std::int64_t cols, In hidden, In gate, const Dropout& drop, In dy,
-              Out grad_hidden, Out grad_gate) {
+template <class Act, class T>
+void backward(std::int64_t rows, std::int64_t cols, Rows<const T> hidden, Rows<const T> gate,
+              const Dropout& drop, Rows<const T> dy, Rows<T> grad_hidden, Rows<T> grad_gate) {
   for (std::int64_t r = 0; r < rows; ++r) {
     const DropRow drop_row(drop, r);
-    const float* h = hidden[r];
-    const float* g = gate ? gate[r] : nullptr;
-    const float* d = dy[r];
-    float* dh = grad_hidden[r];
-    float* dg = gate ? grad_gate[r] : nullptr;
+    const T* h = hidden[r];
+    const T* g = gate ? gate[r] : nullptr;
+    const T* d = dy[r];
+    T* dh = grad_hidden[r];
+    T* dg = gate ? grad_gate[r] : nullptr;
     each_vector(cols, [&](std::size_t i, auto chunk) HWY_ATTR {
       const V x = chunk.load(h + i);
       const V grad = drop_row(chunk.load(d + i), i);
@@ -98,32 +99,42 @@ void backward(std::int64_t rows, std::int64_t cols, In hidden, In gate, const Dr
   }
 }
 
-void activation(Activation act, std::int64_t rows, std::int64_t cols, In hidden, In gate,
-                const Dropout& drop, Out y) {
+// f.template operator()<Act, T>() for the activation and the element type.
+template <class T, class F>
+void with_activation(Activation act, F&& f) {
   switch (act) {
     case Activation::relu:
-      return forward<Relu>(rows, cols, hidden, gate, drop, y);
+      return f.template operator()<Relu, T>();
     case Activation::gelu:
-      return forward<Gelu>(rows, cols, hidden, gate, drop, y);
+      return f.template operator()<Gelu, T>();
     case Activation::gelu_new:
-      return forward<GeluNew>(rows, cols, hidden, gate, drop, y);
+      return f.template operator()<GeluNew, T>();
     case Activation::silu:
-      return forward<Silu>(rows, cols, hidden, gate, drop, y);
+      return f.template operator()<Silu, T>();
   }
 }
+template <class F>
+void with_activation(Activation act, DType dtype, F&& f) {
+  if (dtype == DType::bf16)
+    with_activation<Bf16>(act, f);
+  else
+    with_activation<float>(act, f);
+}
 
-void activation_backward(Activation act, std::int64_t rows, std::int64_t cols, In hidden, In gate,
-                         const Dropout& drop, In dy, Out grad_hidden, Out grad_gate) {
-  switch (act) {
-    case Activation::relu:
-      return backward<Relu>(rows, cols, hidden, gate, drop, dy, grad_hidden, grad_gate);
-    case Activation::gelu:
-      return backward<Gelu>(rows, cols, hidden, gate, drop, dy, grad_hidden, grad_gate);
-    case Activation::gelu_new:
-      return backward<GeluNew>(rows, cols, hidden, gate, drop, dy, grad_hidden, grad_gate);
-    case Activation::silu:
-      return backward<Silu>(rows, cols, hidden, gate, drop, dy, grad_hidden, grad_gate);
-  }
+void activation(Activation act, std::int64_t rows, std::int64_t cols, AnyIn hidden, AnyIn gate,
+                const Dropout& drop, AnyOut y) {
+  with_activation(act, y.dtype, [&]<class Act, class T>() {
+    forward<Act, T>(rows, cols, rows_of<T>(hidden), rows_of<T>(gate), drop, rows_of<T>(y));
+  });
+}
+
+void activation_backward(Activation act, std::int64_t rows, std::int64_t cols, AnyIn hidden,
+                         AnyIn gate, const Dropout& drop, AnyIn dy, AnyOut grad_hidden,
+                         AnyOut grad_gate) {
+  with_activation(act, dy.dtype, [&]<class Act, class T>() {
+    backward<Act, T>(rows, cols, rows_of<T>(hidden), rows_of<T>(gate), drop, rows_of<T>(dy),
+                     rows_of<T>(grad_hidden), rows_of<T>(grad_gate));
+  });
 }
 
 }  // namespace HWY_NAMESPACE
@@ -136,13 +147,14 @@ namespace switchyard::simd {
 HWY_EXPORT(activation);
 HWY_EXPORT(activation_backward);
 
-void activation(Activation act, std::int64_t rows, std::int64_t cols, In hidden, In gate,
-                const Dropout& drop, Out y) {
+void activation(Activation act, std::int64_t rows, std::int64_t cols, AnyIn hidden, AnyIn gate,
+                const Dropout& drop, AnyOut y) {
   HWY_DYNAMIC_DISPATCH(activation)(act, rows, cols, hidden, gate, drop, y);
 }
 
-void activation_backward(Activation act, std::int64_t rows, std::int64_t cols, In hidden, In gate,
-                         const Dropout& drop, In dy, Out grad_hidden, Out grad_gate) {
+void activation_backward(Activation act, std::int64_t rows, std::int64_t cols, AnyIn hidden,
+                         AnyIn gate, const Dropout& drop, AnyIn dy, AnyOut grad_hidden,
+                         AnyOut grad_gate) {
   HWY_DYNAMIC_DISPATCH(activation_backward)
   (act, rows, cols, hidden, gate, drop, dy, grad_hidden, grad_gate);
 }

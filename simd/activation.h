@@ -10,14 +10,15 @@ namespace switchyard::simd {
 // relu; gelu by erf; gelu_new by tanh (Hendrycks & Gimpel 2016, arXiv 1606.08415); silu.
 enum class Activation { relu, gelu, gelu_new, silu };
 
-// y = dropped act(hidden), or with `gate`: dropped act(hidden) * gate. [rows, cols]; y may be
-// hidden or gate.
-void activation(Activation act, std::int64_t rows, std::int64_t cols, In hidden, In gate,
-                const Dropout& drop, Out y);
+// y = dropped act(hidden), or with `gate`: dropped act(hidden) * gate. [rows, cols], all of one
+// type; y may be hidden or gate.
+void activation(Activation act, std::int64_t rows, std::int64_t cols, AnyIn hidden, AnyIn gate,
+                const Dropout& drop, AnyOut y);
 
 // grad_hidden and grad_gate (where there is a gate) overwritten. dy may be grad_hidden or
 // grad_gate; hidden may be grad_hidden, gate may be grad_gate.
-void activation_backward(Activation act, std::int64_t rows, std::int64_t cols, In hidden, In gate,
-                         const Dropout& drop, In dy, Out grad_hidden, Out grad_gate);
+void activation_backward(Activation act, std::int64_t rows, std::int64_t cols, AnyIn hidden,
+                         AnyIn gate, const Dropout& drop, AnyIn dy, AnyOut grad_hidden,
+                         AnyOut grad_gate);
 
 }  // namespace switchyard::simd

@@ -12,6 +12,7 @@
 #include <cstdint>
 
 #include "hwy/highway.h"
+#include "src/core/dtype.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace switchyard::simd::HWY_NAMESPACE {
@@ -20,13 +21,35 @@ namespace hn = hwy::HWY_NAMESPACE;
 using F32 = hn::ScalableTag<float>;
 using V = hn::Vec<F32>;
 constexpr F32 f32{};
+using U32 = hn::RebindToUnsigned<F32>;
+using VU = hn::Vec<U32>;
+constexpr U32 u32{};
+// As many bfloat16 as a vector has lanes.
+using U16 = hn::Rebind<std::uint16_t, F32>;
+using VHalf = hn::Vec<U16>;
+constexpr U16 u16{};
 
 inline std::size_t lanes() { return hn::Lanes(f32); }
+
+HWY_INLINE V widen(VHalf bf16) {
+  return hn::BitCast(f32, hn::ShiftLeft<16>(hn::PromoteTo(u32, bf16)));
+}
+// Round to nearest, ties to even; NaN stays NaN: f32_to_bf16 of src/core/dtype.h.
+HWY_INLINE VHalf narrow(V v) {
+  const VU bits = hn::BitCast(u32, v), top = hn::ShiftRight<16>(bits);
+  const VU to_even = hn::Add(hn::Set(u32, 0x7FFFu), hn::And(top, hn::Set(u32, 1u)));
+  const VU rounded = hn::ShiftRight<16>(hn::Add(bits, to_even));
+  const VU quiet = hn::Or(top, hn::Set(u32, 0x40u));
+  const VU half = hn::IfThenElse(hn::RebindMask(u32, hn::IsNaN(v)), quiet, rounded);
+  return hn::DemoteTo(u16, hn::BitCast(hn::RebindToSigned<F32>(), half));
+}
 
 // A whole vector of a row.
 struct Whole {
   V load(const float* p) const { return hn::LoadU(f32, p); }
   void store(V v, float* p) const { hn::StoreU(v, f32, p); }
+  V load(const Bf16* p) const { return widen(hn::LoadU(u16, &p->bits)); }
+  void store(V v, Bf16* p) const { hn::StoreU(narrow(v), u16, &p->bits); }
   V or_zero(V v) const { return v; }
 };
 
@@ -36,6 +59,16 @@ struct Part {
   std::size_t count;
 
   V or_zero(V v) const { return hn::IfThenElseZero(hn::FirstN(f32, count), v); }
+  V load(const Bf16* p) const {
+    HWY_ALIGN std::uint16_t buffer[hn::MaxLanes(f32)] = {};
+    for (std::size_t i = 0; i < count; ++i) buffer[i] = p[i].bits;
+    return widen(hn::Load(u16, buffer));
+  }
+  void store(V v, Bf16* p) const {
+    HWY_ALIGN std::uint16_t buffer[hn::MaxLanes(f32)];
+    hn::Store(narrow(v), u16, buffer);
+    for (std::size_t i = 0; i < count; ++i) p[i].bits = buffer[i];
+  }
 #if HWY_ARCH_X86 && HWY_TARGET <= HWY_AVX2
   V load(const float* p) const { return hn::MaskedLoad(hn::FirstN(f32, count), f32, p); }
   void store(V v, float* p) const { hn::BlendedStore(v, hn::FirstN(f32, count), f32, p); }
@@ -80,7 +113,8 @@ HWY_INLINE float sum_over(std::int64_t n, F&& f) {
   return hn::GetLane(hn::SumOfLanes(f32, hn::Add(hn::Add(s0, s1), hn::Add(s2, s3))));
 }
 
-HWY_INLINE float dot_product(std::int64_t n, const float* x, const float* y) {
+template <class X, class Y>
+HWY_INLINE float dot_product(std::int64_t n, const X* x, const Y* y) {
   return sum_over(n, [&](V sum, std::size_t i, auto chunk) HWY_ATTR {
     return hn::MulAdd(chunk.load(x + i), chunk.load(y + i), sum);
   });

@@ -2,13 +2,11 @@
 // Conversion of element types.
 #pragma once
 
-#include <cstdint>
+#include "simd/rows_view.h"
 
 namespace switchyard::simd {
 
-void bf16_to_f32(std::int64_t n, const std::uint16_t* x, float* y);
-
-// Round to nearest, ties to even; NaN stays NaN. The same bits as f32_to_bf16 of core/dtype.h.
-void f32_to_bf16(std::int64_t n, const float* x, std::uint16_t* y);
+// y = x [rows, cols]. f32 to bf16 gives the bits of f32_to_bf16 of core/dtype.h.
+void convert(std::int64_t rows, std::int64_t cols, AnyIn x, AnyOut y);
 
 }  // namespace switchyard::simd

@@ -37,8 +37,9 @@ void cross_entropy(std::int64_t rows, std::int64_t vocab, In logits, IndexIn lab
   }
 }
 
-void cross_entropy_gradient(std::int64_t rows, std::int64_t vocab, Out logits, IndexIn labels,
-                            float smoothing, float grad_scale, TokenLoss* losses) {
+template <class G>
+void gradient_typed(std::int64_t rows, std::int64_t vocab, Out logits, IndexIn labels,
+                    float smoothing, float grad_scale, TokenLoss* losses, Rows<G> grad) {
   const V off_label = hn::Set(f32, grad_scale * smoothing / static_cast<float>(vocab));
   for (std::int64_t r = 0; r < rows; ++r) {
     float* row = logits[r];
@@ -48,12 +49,21 @@ void cross_entropy_gradient(std::int64_t rows, std::int64_t vocab, Out logits, I
     const double mean = smoothing == 0 ? 0 : mean_of(vocab, row);
     const float exp_total = exp_and_sum(vocab, row, max, row);
     losses[r] = token_loss(max, exp_total, label_logit, mean, smoothing);
+    // exp_total goes with the label too, so that its gradient is rounded once.
+    row[label] -= (1 - smoothing) * exp_total;
     const V factor = hn::Set(f32, grad_scale / exp_total);
+    G* to = grad[r];
     each_vector(vocab, [&](std::size_t i, auto chunk) HWY_ATTR {
-      chunk.store(hn::MulSub(chunk.load(row + i), factor, off_label), row + i);
+      chunk.store(hn::MulSub(chunk.load(row + i), factor, off_label), to + i);
     });
-    row[label] -= grad_scale * (1 - smoothing);
   }
+}
+
+void cross_entropy_gradient(std::int64_t rows, std::int64_t vocab, Out logits, IndexIn labels,
+                            float smoothing, float grad_scale, TokenLoss* losses, AnyOut grad) {
+  with_rows(grad, [&](auto to) {
+    gradient_typed(rows, vocab, logits, labels, smoothing, grad_scale, losses, to);
+  });
 }
 
 }  // namespace HWY_NAMESPACE
@@ -72,9 +82,9 @@ void cross_entropy(std::int64_t rows, std::int64_t vocab, In logits, IndexIn lab
 }
 
 void cross_entropy_gradient(std::int64_t rows, std::int64_t vocab, Out logits, IndexIn labels,
-                            float smoothing, float grad_scale, TokenLoss* losses) {
+                            float smoothing, float grad_scale, TokenLoss* losses, AnyOut grad) {
   HWY_DYNAMIC_DISPATCH(cross_entropy_gradient)
-  (rows, vocab, logits, labels, smoothing, grad_scale, losses);
+  (rows, vocab, logits, labels, smoothing, grad_scale, losses, grad);
 }
 
 }  // namespace switchyard::simd

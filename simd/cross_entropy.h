@@ -16,9 +16,10 @@ struct TokenLoss {
 void cross_entropy(std::int64_t rows, std::int64_t vocab, In logits, IndexIn labels,
                    float smoothing, TokenLoss* losses);
 
-// The same, and in place logits -> grad_scale * d loss / d logits
+// The same, and grad = grad_scale * d loss / d logits
 //   = grad_scale * (softmax - (1 - smoothing) * onehot(label) - smoothing / vocab).
+// logits are used up; grad may be logits.
 void cross_entropy_gradient(std::int64_t rows, std::int64_t vocab, Out logits, IndexIn labels,
-                            float smoothing, float grad_scale, TokenLoss* losses);
+                            float smoothing, float grad_scale, TokenLoss* losses, AnyOut grad);
 
 }  // namespace switchyard::simd

@@ -7,16 +7,14 @@
 #define SWITCHYARD_SIMD_DROPOUT_INL_H_
 #endif
 
+#include <algorithm>
+
 #include "simd/common-inl.h"
 #include "simd/dropout.h"
 #include "src/core/rng.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace switchyard::simd::HWY_NAMESPACE {
-
-using U32 = hn::RebindToUnsigned<F32>;
-using VU = hn::Vec<U32>;
-constexpr U32 u32{};
 
 HWY_INLINE VU set_u32(std::uint64_t value) {
   return hn::Set(u32, static_cast<std::uint32_t>(value));
@@ -44,7 +42,9 @@ class DropRow {
  public:
   DropRow(const Dropout& drop, std::int64_t row) : on_(drop.rate > 0) {
     if (!on_) return;
-    key_ = tag_key(drop.stream, drop.tags[drop.token_of_row ? *drop.token_of_row[row] : row]);
+    // A row without a token holds zeros: any mask will do.
+    const std::int64_t token = drop.token_of_row ? std::max(0, *drop.token_of_row[row]) : row;
+    key_ = tag_key(drop.stream, drop.tags[token]);
     threshold_ = drop_threshold(drop.rate);
     factor_ = 1.0f / (1.0f - drop.rate);
   }

@@ -10,21 +10,27 @@ HWY_BEFORE_NAMESPACE();
 namespace switchyard::simd {
 namespace HWY_NAMESPACE {
 
-void dropout(std::int64_t rows, std::int64_t cols, const Dropout& drop, In x, Out y) {
+template <class X, class Y>
+void dropout_typed(std::int64_t rows, std::int64_t cols, const Dropout& drop, Rows<X> x,
+                   Rows<Y> y) {
   for (std::int64_t r = 0; r < rows; ++r) {
     const DropRow drop_row(drop, r);
-    const float* from = x[r];
-    float* to = y[r];
+    const X* from = x[r];
+    Y* to = y[r];
     each_vector(cols, [&](std::size_t i, auto chunk)
                           HWY_ATTR { chunk.store(drop_row(chunk.load(from + i), i), to + i); });
   }
 }
+void dropout(std::int64_t rows, std::int64_t cols, const Dropout& drop, AnyIn x, AnyOut y) {
+  with_rows(x, y, [&](auto from, auto to) { dropout_typed(rows, cols, drop, from, to); });
+}
 
-void add_dropout(std::int64_t rows, std::int64_t cols, const Dropout& drop, In x, In residual,
-                 Out y) {
+template <class X>
+void add_dropout_typed(std::int64_t rows, std::int64_t cols, const Dropout& drop, Rows<X> x,
+                       In residual, Out y) {
   for (std::int64_t r = 0; r < rows; ++r) {
     const DropRow drop_row(drop, r);
-    const float* from = x[r];
+    const X* from = x[r];
     const float* base = residual[r];
     float* to = y[r];
     each_vector(cols, [&](std::size_t i, auto chunk) HWY_ATTR {
@@ -32,14 +38,19 @@ void add_dropout(std::int64_t rows, std::int64_t cols, const Dropout& drop, In x
     });
   }
 }
+void add_dropout(std::int64_t rows, std::int64_t cols, const Dropout& drop, AnyIn x, In residual,
+                 Out y) {
+  with_rows(x, [&](auto from) { add_dropout_typed(rows, cols, drop, from, residual, y); });
+}
 
-void jitter(std::int64_t rows, std::int64_t cols, float eps, std::uint64_t stream, IndexIn tags,
-            In x, Out y) {
+template <class X>
+void jitter_typed(std::int64_t rows, std::int64_t cols, float eps, std::uint64_t stream,
+                  IndexIn tags, Rows<X> x, Out y) {
   // 1 + eps * (2 * u - 1) for u = (random >> 8) * 2^-24, as uniform_f32 of core/rng.h.
   const V slope = hn::Set(f32, 2 * eps * 0x1p-24f), start = hn::Set(f32, 1 - eps);
   for (std::int64_t r = 0; r < rows; ++r) {
     const std::uint64_t key = tag_key(stream, tags[r]);
-    const float* from = x[r];
+    const X* from = x[r];
     float* to = y[r];
     each_vector(cols, [&](std::size_t i, auto chunk) HWY_ATTR {
       const VU random = hn::ShiftRight<8>(random_from(key, static_cast<std::uint32_t>(i)));
@@ -47,6 +58,10 @@ void jitter(std::int64_t rows, std::int64_t cols, float eps, std::uint64_t strea
       chunk.store(hn::Mul(chunk.load(from + i), hn::MulAdd(u, slope, start)), to + i);
     });
   }
+}
+void jitter(std::int64_t rows, std::int64_t cols, float eps, std::uint64_t stream, IndexIn tags,
+            AnyIn x, Out y) {
+  with_rows(x, [&](auto from) { jitter_typed(rows, cols, eps, stream, tags, from, y); });
 }
 
 }  // namespace HWY_NAMESPACE
@@ -60,17 +75,17 @@ HWY_EXPORT(dropout);
 HWY_EXPORT(add_dropout);
 HWY_EXPORT(jitter);
 
-void dropout(std::int64_t rows, std::int64_t cols, const Dropout& drop, In x, Out y) {
+void dropout(std::int64_t rows, std::int64_t cols, const Dropout& drop, AnyIn x, AnyOut y) {
   HWY_DYNAMIC_DISPATCH(dropout)(rows, cols, drop, x, y);
 }
 
-void add_dropout(std::int64_t rows, std::int64_t cols, const Dropout& drop, In x, In residual,
+void add_dropout(std::int64_t rows, std::int64_t cols, const Dropout& drop, AnyIn x, In residual,
                  Out y) {
   HWY_DYNAMIC_DISPATCH(add_dropout)(rows, cols, drop, x, residual, y);
 }
 
 void jitter(std::int64_t rows, std::int64_t cols, float eps, std::uint64_t stream, IndexIn tags,
-            In x, Out y) {
+            AnyIn x, Out y) {
   HWY_DYNAMIC_DISPATCH(jitter)(rows, cols, eps, stream, tags, x, y);
 }
 

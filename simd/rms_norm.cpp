@@ -12,11 +12,12 @@ HWY_BEFORE_NAMESPACE();
 namespace switchyard::simd {
 namespace HWY_NAMESPACE {
 
-void rms_norm(std::int64_t rows, std::int64_t cols, In x, const float* weight, float eps, Out y,
-              Out inv_rms) {
+template <class Y>
+void rms_norm_typed(std::int64_t rows, std::int64_t cols, In x, const float* weight, float eps,
+                    Rows<Y> y, Out inv_rms) {
   for (std::int64_t r = 0; r < rows; ++r) {
     const float* from = x[r];
-    float* to = y[r];
+    Y* to = y[r];
     const float mean_square = dot_product(cols, from, from) / static_cast<float>(cols);
     const float inv = 1.0f / std::sqrt(mean_square + eps);
     if (inv_rms) *inv_rms[r] = inv;
@@ -26,6 +27,11 @@ void rms_norm(std::int64_t rows, std::int64_t cols, In x, const float* weight, f
       chunk.store(hn::Mul(chunk.load(weight + i), normed), to + i);
     });
   }
+}
+
+void rms_norm(std::int64_t rows, std::int64_t cols, In x, const float* weight, float eps, AnyOut y,
+              Out inv_rms) {
+  with_rows(y, [&](auto to) { rms_norm_typed(rows, cols, x, weight, eps, to, inv_rms); });
 }
 
 void rms_norm_backward(std::int64_t rows, std::int64_t cols, In x, const float* weight, In inv_rms,
@@ -61,7 +67,7 @@ namespace switchyard::simd {
 HWY_EXPORT(rms_norm);
 HWY_EXPORT(rms_norm_backward);
 
-void rms_norm(std::int64_t rows, std::int64_t cols, In x, const float* weight, float eps, Out y,
+void rms_norm(std::int64_t rows, std::int64_t cols, In x, const float* weight, float eps, AnyOut y,
               Out inv_rms) {
   HWY_DYNAMIC_DISPATCH(rms_norm)(rows, cols, x, weight, eps, y, inv_rms);
 }

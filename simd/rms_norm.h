@@ -8,7 +8,7 @@ namespace switchyard::simd {
 
 // y = weight * x * inv_rms; inv_rms [rows, 1] = 1 / sqrt(mean(x^2) + eps). weight [cols]; x may be
 // y; an empty inv_rms is not written.
-void rms_norm(std::int64_t rows, std::int64_t cols, In x, const float* weight, float eps, Out y,
+void rms_norm(std::int64_t rows, std::int64_t cols, In x, const float* weight, float eps, AnyOut y,
               Out inv_rms);
 
 // dx += inv_rms * (weight * dy - x * inv_rms^2 * mean(weight * dy * x));

@@ -9,6 +9,8 @@
 #include <cstdint>
 #include <type_traits>
 
+#include "src/core/dtype.h"
+
 namespace switchyard::simd {
 
 template <class T>
@@ -25,5 +27,51 @@ using Out = Rows<float>;
 using In = Rows<const float>;
 using IndexOut = Rows<std::int32_t>;
 using IndexIn = Rows<const std::int32_t>;
+
+// A matrix of f32 or of bf16: kernels compute in f32, and round to nearest even where they store.
+struct AnyOut {
+  void* data = nullptr;
+  std::int64_t stride = 0;
+  DType dtype = DType::f32;
+
+  AnyOut() = default;
+  AnyOut(void* data_, std::int64_t stride_, DType dtype_)
+      : data(data_), stride(stride_), dtype(dtype_) {}
+  AnyOut(Out x) : data(x.data), stride(x.stride) {}
+  explicit operator bool() const { return data != nullptr; }
+};
+struct AnyIn {
+  const void* data = nullptr;
+  std::int64_t stride = 0;
+  DType dtype = DType::f32;
+
+  AnyIn() = default;
+  AnyIn(In x) : data(x.data), stride(x.stride) {}
+  AnyIn(Out x) : data(x.data), stride(x.stride) {}
+  AnyIn(AnyOut x) : data(x.data), stride(x.stride), dtype(x.dtype) {}
+  explicit operator bool() const { return data != nullptr; }
+};
+
+template <class T>
+Rows<const T> rows_of(AnyIn x) {
+  return {static_cast<const T*>(x.data), x.stride};
+}
+template <class T>
+Rows<T> rows_of(AnyOut x) {
+  return {static_cast<T*>(x.data), x.stride};
+}
+
+// f with x as the rows that it holds.
+template <class Any, class F>
+void with_rows(Any x, F&& f) {
+  if (x.dtype == DType::bf16)
+    f(rows_of<Bf16>(x));
+  else
+    f(rows_of<float>(x));
+}
+template <class A, class B, class F>
+void with_rows(A x, B y, F&& f) {
+  with_rows(x, [&](auto x_rows) { with_rows(y, [&](auto y_rows) { f(x_rows, y_rows); }); });
+}
 
 }  // namespace switchyard::simd

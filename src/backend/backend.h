@@ -10,7 +10,9 @@
 // - Gradients are added to (`dw +=`), other outputs are overwritten, unless a comment says
 // otherwise.
 //   An empty View for an optional argument switches that output off.
-// - f32 unless a comment says otherwise; ids, indices and offsets are i32.
+// - f32 unless a comment says otherwise; ids, indices and offsets are i32. "Compute type": a view
+//   that is f32, or in a context that computes in bfloat16 may be bf16; those of one call are of
+//   one type unless each is said to be so by itself. Arithmetic is f32, results are rounded once.
 // - Same inputs, same threads: same bits. Reductions over tokens run in an order that does not
 // depend
 //   on timing. With ctx.row_invariant a row's result does not depend on the other rows, nor on
@@ -39,8 +41,13 @@ namespace switchyard {
 struct ContextOptions {
   int threads = 1;  // inside one operation
   bool row_invariant = false;
+  DType compute_type = DType::f32;  // or bf16; not with row_invariant
 };
 std::unique_ptr<Context> make_context(const ContextOptions& options);
+
+// Whether the machine has instructions for products in this type. bf16 is right without them, but
+// slow.
+bool computes_natively(DType type);
 
 // For --build-info and the line at start: "AVX2, oneDNN 2.6.3 (AVX2)".
 std::string backend_description();
@@ -55,11 +62,12 @@ void upload(Context& ctx, const std::int32_t* host, std::int64_t count, View to)
 void download(Context& ctx, View from, float* host, std::int64_t count);
 void download(Context& ctx, View from, std::int32_t* host, std::int64_t count);
 
-void fill(Context& ctx, float value, View y);
-void copy(Context& ctx, View x, View y);                 // y = x, same shape, converts dtype
-void add(Context& ctx, View x, View y);                  // y += x
-void scale(Context& ctx, float factor, View x, View y);  // y = factor * x; x may be y
-void lerp(Context& ctx, float t, View x, View y);        // y += t * (x - y): a running average
+void fill(Context& ctx, float value, View y);  // y f32 or bf16
+void copy(Context& ctx, View x, View y);       // y = x, same shape, converts dtype
+void add(Context& ctx, View x, View y);        // y += x
+void scale(Context& ctx, float factor, View x,
+           View y);                                // y = factor * x; each f32 or bf16; x may be y
+void lerp(Context& ctx, float t, View x, View y);  // y += t * (x - y): a running average
 
 // --- Weights and matmuls -------------------------------------------------------------------------
 
@@ -68,15 +76,20 @@ struct PackedWeight;
 struct Weight {
   View value;
   std::shared_ptr<PackedWeight> packed;
+  bool keep_f32 = false;  // its products are f32 whatever the context computes in: a router's
 };
 
-// Makes the packed form that row-invariant contexts use; called once after loading. A weight whose
-// value is about to be updated must not be packed (training does not call this).
+// Makes, or makes anew, the packed form that the context's products read: row-invariant contexts
+// want it after loading, those that compute in bfloat16 need it after each update of the value.
+// Without it the products read the value, and are f32.
 void prepare_weight(Context& ctx, Weight& weight);
 
-// y [T, out] = x [T, in] . w^T
+// y [T, out] = x [T, in] . w^T. x compute type; y f32 or bf16. Where the product is bfloat16, x, y
+// and in backward dy, dx have no gaps between their rows, and the rows of dy up to its capacity may
+// be overwritten.
 void linear(Context& ctx, View x, const Weight& w, View y);
-// dx (= or, with add_to_dx, +=) dy . w;  dw += dy^T . x. dx or dw may be empty.
+// dx (= or, with add_to_dx, +=) dy . w;  dw += dy^T . x. dx or dw may be empty. x, dy compute type;
+// dx f32, or overwritten: also bf16.
 void linear_backward(Context& ctx, View x, const Weight& w, View dy, View dx, bool add_to_dx,
                      View dw);
 // y[t] += bias, bias [1, out];  dbias += sum over t of dy[t]
@@ -105,14 +118,15 @@ struct Dropout {
 void embed(Context& ctx, View table, View ids, View y);
 void embed_backward(Context& ctx, View ids, View dy, View dtable);
 
-void dropout(Context& ctx, Dropout drop, View tags, View x, View y);  // y = dropped x; x may be y
-// y = residual + dropped x; y may be residual.
+// y = dropped x; each f32 or bf16; x may be y
+void dropout(Context& ctx, Dropout drop, View tags, View x, View y);
+// y = residual + dropped x; x compute type; y may be residual.
 void add_dropout(Context& ctx, Dropout drop, View tags, View x, View residual, View y);
 
 // --- Rows ----------------------------------------------------------------------------------------
 
 // y = weight * x * inv_rms, inv_rms [T, 1] = 1 / sqrt(mean(x^2) + eps). Zhang & Sennrich 2019
-// (arXiv 1910.07467), as in T5: no mean subtraction, no bias.
+// (arXiv 1910.07467), as in T5: no mean subtraction, no bias. y compute type.
 void rms_norm(Context& ctx, View x, View weight, float eps, View y, View inv_rms);
 // dx += ..., dweight += ...
 void rms_norm_backward(Context& ctx, View x, View weight, View inv_rms, View dy, View dx,
@@ -121,17 +135,19 @@ void rms_norm_backward(Context& ctx, View x, View weight, View inv_rms, View dy,
 // relu; gelu by erf; gelu_new by tanh (Hendrycks & Gimpel 2016, arXiv 1606.08415); silu.
 enum class Activation { relu, gelu, gelu_new, silu };
 
-// y = dropped act(hidden), or with `gate` (T5 v1.1's wi_1): dropped act(hidden) * gate. [T, d_ff]
+// y = dropped act(hidden), or with `gate` (T5 v1.1's wi_1): dropped act(hidden) * gate. [T, d_ff],
+// compute type
 void activation(Context& ctx, Activation act, View hidden, View gate, Dropout drop, View tags,
                 View y);
 // d_hidden, d_gate overwritten; they may be dy's or each other's inputs' storage: dy may be
-// d_hidden.
+// d_hidden. All compute type.
 void activation_backward(Context& ctx, Activation act, View hidden, View gate, Dropout drop,
                          View tags, View dy, View grad_hidden, View grad_gate);
 
 // --- Router and experts --------------------------------------------------------------------------
 
-// y = x * U(1 - eps, 1 + eps) per element (the paper, App. C); also its own backward.
+// y = x * U(1 - eps, 1 + eps) per element (the paper, App. C); also its own backward. x compute
+// type, y f32.
 void jitter(Context& ctx, float eps, std::uint64_t stream, View tags, View x, View y);
 
 // How many tokens an expert takes.
@@ -141,6 +157,10 @@ struct Capacity {
   std::int64_t tokens = 0;  // per expert, over the batch or in each sequence, in token order
 };
 
+// Experts' first slots are multiples of this, so that S >= T + E * (rounding - 1): 1, or what the
+// context's products want.
+std::int64_t slot_rounding(const Context& ctx);
+
 // What the router decided. All stays on the backend's side.
 struct Routing {
   View logits;          // [T, E]
@@ -149,9 +169,10 @@ struct Routing {
   View expert_index;    // [T, 1] i32: argmax of probs, the lowest index where equal
   View combine_weight;  // [T, 1]: probs at expert_index
   View slot_of_token;   // [T, 1] i32: row of expert_in; -1 where the token is dropped
-  View token_of_slot;   // [S, 1] i32: its inverse; -1 past the last kept token
+  View token_of_slot;   // [S, 1] i32: its inverse; -1 where a slot has no token
   View expert_offsets;  // [1, E + 1] i32: expert e has the slots [offsets[e], offsets[e + 1])
   View expert_count;    // [1, E] i32: tokens that chose e, dropped ones included
+  View dropped;         // [1, 1] i32: tokens that have no slot
 };
 
 // Fills everything but logits, which are given. Switch Transformer (arXiv 2101.03961) eq. 1, and 3
@@ -167,14 +188,16 @@ void router_losses(Context& ctx, const Routing& routing, View losses);
 void router_backward(Context& ctx, const Routing& routing, View grad_combine_weight, float aux_coef,
                      float z_coef, View grad_logits);
 
-// y[s] = x[index[s]]; 0 where index[s] is -1.   [S, d]
+// y[s] = x[index[s]]; 0 where index[s] is -1.   [S, d], compute type
 void gather_rows(Context& ctx, View x, View index, View y);
 // y[t] += x[index[t]]; nothing where index[t] is -1: backward of the gather by the inverse index.
+// x compute type, y f32.
 void gather_rows_add(Context& ctx, View x, View index, View y);
-// y[t] = combine_weight[t] * expert_out[slot_of_token[t]], 0 for a dropped token.
+// y[t] = combine_weight[t] * expert_out[slot_of_token[t]], 0 for a dropped token. Compute type.
 void combine_rows(Context& ctx, View expert_out, const Routing& routing, View y);
-// grad_out[s] = combine_weight[t] * dy[t] for t = token_of_slot[s], 0 past the last kept token;
-// grad_combine_weight[t] = dy[t] . expert_out[slot], 0 for a dropped token.
+// grad_out[s] = combine_weight[t] * dy[t] for t = token_of_slot[s], 0 where there is
+// no t; grad_combine_weight[t] = dy[t] . expert_out[slot], 0 for a dropped token. dy, expert_out
+// and grad_out compute type.
 void combine_rows_backward(Context& ctx, View dy, View expert_out, const Routing& routing,
                            View grad_out, View grad_combine_weight);
 
@@ -188,8 +211,8 @@ struct FfnGrads {
   View wi, wi_1, wo;
 };
 // All experts of a layer as one grouped call. Expert e = first_expert + i has weights[i] and the
-// rows [expert_offsets[e], expert_offsets[e + 1]) of x. Random numbers are those of the rows'
-// tokens.
+// rows [expert_offsets[e], expert_offsets[e + 1]) of x; those without a token are 0 in x and dy.
+// Random numbers are those of the rows' tokens. Matrices are of compute type.
 struct ExpertCall {
   const FfnWeights* weights = nullptr;
   std::int64_t first_expert = 0;
@@ -225,7 +248,8 @@ struct AttentionCall {
 void expand_bias(Context& ctx, View table, View bucket, View bias);
 void expand_bias_backward(Context& ctx, View grad_bias, View bucket, View dtable);
 
-// q [Tq, inner], k, v [Tk, inner]; out [Tq, inner]; logsumexp [Tq, H] for backward. Sequence b of
+// q [Tq, inner], k, v [Tk, inner]; out [Tq, inner]: compute type, as are their gradients;
+// logsumexp [Tq, H] for backward. Sequence b of
 // `queries` attends to sequence b of `keys`. Probabilities are not kept: backward computes them
 // again.
 void attention(Context& ctx, const AttentionCall& call, const Ragged& queries, const Ragged& keys,
@@ -234,7 +258,8 @@ void attention(Context& ctx, const AttentionCall& call, const Ragged& queries, c
 void attention_backward(Context& ctx, const AttentionCall& call, const Ragged& queries,
                         const Ragged& keys, View q, View k, View v, View out, View logsumexp,
                         View dout, View dq, View dk, View dv, View grad_bias);
-// On request: probs [batch * H * queries.max_len, keys.max_len], 0 outside the sequences.
+// On request, of f32 q and k: probs [batch * H * queries.max_len, keys.max_len], 0 outside the
+// sequences.
 void attention_probs(Context& ctx, const AttentionCall& call, const Ragged& queries,
                      const Ragged& keys, View q, View k, View logsumexp, View probs);
 
@@ -254,7 +279,7 @@ void copy_blocks(Context& ctx, View x, View parent, std::int64_t block_rows, std
 // Output head and cross-entropy in one call; the logits [T, V] never exist as a whole.
 //   loss of a token = (1 - eps) * nll + eps * mean over V of -log p    (Szegedy et al. 2016)
 // sums [1, 2] += { sum of losses, sum of nll }. With dh: dh = grad_scale * d sum / d h, dhead +=
-// ...
+// ... h compute type; the logits are f32, their gradient compute type.
 void linear_cross_entropy(Context& ctx, View h, const Weight& head, View labels,
                           float label_smoothing, View sums, float grad_scale, View dh, View dhead);
 

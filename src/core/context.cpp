@@ -63,10 +63,9 @@ View Arena::make(std::int64_t rows, std::int64_t cols, DType dtype) {
   v.rows = rows;
   v.cols = v.row_stride = cols;
   v.row_capacity = (rows + kRowRounding - 1) / kRowRounding * kRowRounding;
-  if (rows <= 1) v.row_capacity = rows;  // a vector, not a token matrix of many rows
   v.dtype = dtype;
   std::size_t row_bytes = static_cast<std::size_t>(cols) * size_bytes(dtype);
-  if (rows > 1 && row_bytes % kAliasingBytes == 0) {
+  if (spread_rows && rows > 1 && row_bytes % kAliasingBytes == 0) {
     row_bytes += kAlignment;
     v.row_stride = static_cast<std::int64_t>(row_bytes / size_bytes(dtype));
   }
@@ -75,6 +74,10 @@ View Arena::make(std::int64_t rows, std::int64_t cols, DType dtype) {
   const std::size_t rest = static_cast<std::size_t>(v.row_capacity - rows) * row_bytes;
   if (rest > 0) source_.zero(static_cast<std::byte*>(v.data) + used, rest);
   return v;
+}
+
+View Arena::make_row(std::int64_t cols, DType dtype) {
+  return {take(static_cast<std::size_t>(cols) * size_bytes(dtype)), 1, cols, cols, 1, dtype};
 }
 
 Tensor::Tensor(const Context& ctx, std::int64_t rows, std::int64_t cols, DType dtype)

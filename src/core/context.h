@@ -34,8 +34,10 @@ class Arena {
 
   // A matrix of undefined content but for the rows past `rows`, which are zero. Row capacity is
   // `rows` rounded up to kRowRounding; each row starts on 64 bytes where cols fill whole ones, and
-  // rows of 2 KiB or a multiple have 64 bytes between them.
+  // with `spread_rows` rows of 2 KiB or a multiple have 64 bytes between them.
   View make(std::int64_t rows, std::int64_t cols, DType dtype = DType::f32);
+  // A vector [1, cols] of undefined content, of capacity 1.
+  View make_row(std::int64_t cols, DType dtype = DType::f32);
 
   struct Mark {
     std::size_t block = 0;
@@ -43,6 +45,8 @@ class Arena {
   };
   Mark mark() const { return here_; }
   void release_to(Mark mark) { here_ = mark; }
+
+  bool spread_rows = true;  // off where a backend's products want matrices without gaps
 
   std::size_t grown_bytes() const { return grown_bytes_; }  // all blocks together
   std::size_t peak_bytes() const { return peak_bytes_; }    // most that was in use at a time
@@ -93,6 +97,10 @@ struct Context {
   // A row of a matmul has the same bits whatever the number of rows beside it: what translation
   // asks for. Training leaves it off where the backend is faster so.
   bool row_invariant = false;
+  // What matmuls compute in, and with them the matrices between them: f32, or bf16 with f32 sums.
+  // Router, softmax, norms, loss, residual sums and gradients of parameters are f32 always
+  // (arXiv 2101.03961, 2.4: selective precision).
+  DType compute_type = DType::f32;
   Arena saved;    // what backward needs; released once a step
   Arena scratch;  // intermediate results; stack discipline, by ArenaScope
   MemorySource memory;

@@ -35,6 +35,11 @@ inline std::uint32_t bits_of_f32(float value) {
   return bits;
 }
 
+// One bfloat16 in memory: the upper half of an f32.
+struct Bf16 {
+  std::uint16_t bits;
+};
+
 inline float bf16_to_f32(std::uint16_t value) {
   return f32_of_bits(static_cast<std::uint32_t>(value) << 16);
 }

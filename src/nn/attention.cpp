@@ -30,7 +30,7 @@ View Attention::forward(Context& ctx, const Pass& pass, View x, const Ragged& qu
   s.q = q.forward(ctx, ctx.saved, x);
   s.k = k.forward(ctx, ctx.saved, memory);
   s.v = v.forward(ctx, ctx.saved, memory);
-  s.context = ctx.saved.make(x.rows, num_heads * d_kv);
+  s.context = ctx.saved.make(x.rows, num_heads * d_kv, ctx.compute_type);
   s.logsumexp = ctx.saved.make(x.rows, num_heads);
   attention(ctx, s.call, queries, keys, s.q, s.k, s.v, s.context, s.logsumexp);
   return o.forward(ctx, ctx.saved, s.context);
@@ -41,11 +41,11 @@ void Attention::backward(Context& ctx, View dy, const Ragged& queries, const Rag
                          const ParamBuffer& grads) const {
   const ArenaScope scope(ctx.scratch);
   const std::int64_t inner = num_heads * d_kv;
-  const View dcontext = ctx.scratch.make(s.x.rows, inner);
+  const View dcontext = ctx.scratch.make(s.x.rows, inner, s.context.dtype);
   o.backward(ctx, s.context, dy, dcontext, false, grads);
-  const View dq = ctx.scratch.make(s.x.rows, inner);
-  const View dk = ctx.scratch.make(s.memory.rows, inner);
-  const View dv = ctx.scratch.make(s.memory.rows, inner);
+  const View dq = ctx.scratch.make(s.x.rows, inner, s.q.dtype);
+  const View dk = ctx.scratch.make(s.memory.rows, inner, s.k.dtype);
+  const View dv = ctx.scratch.make(s.memory.rows, inner, s.v.dtype);
   attention_backward(ctx, s.call, queries, keys, s.q, s.k, s.v, s.context, s.logsumexp, dcontext,
                      dq, dk, dv, grad_bias);
   q.backward(ctx, s.x, dq, dx, false, grads);

@@ -52,7 +52,7 @@ Ragged upload_sequences(Context& ctx, Arena& arena, const std::vector<Ids>& sequ
   }
   ragged.batch = static_cast<std::int64_t>(sequences.size());
   ragged.tokens = static_cast<std::int64_t>(flat.size());
-  ragged.offsets = arena.make(1, ragged.batch + 1, DType::i32);
+  ragged.offsets = arena.make_row(ragged.batch + 1, DType::i32);
   upload(ctx, offsets.data(), ragged.batch + 1, ragged.offsets);
   if (sentence) ragged.tags = upload_column(ctx, arena, tags, 2);
   ids = upload_column(ctx, arena, flat);

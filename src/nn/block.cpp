@@ -71,7 +71,7 @@ void Block::backward(Context& ctx, const Pass& pass, View dx, const Ragged& toke
                      const Ragged* keys, View grad_bias, const Saved& s, RouterLossCoefs coefs,
                      const ParamBuffer& grads) const {
   const ArenaScope scope(ctx.scratch);
-  const View dy = ctx.scratch.make(dx.rows, dx.cols);
+  const View dy = ctx.scratch.make(dx.rows, dx.cols, ctx.compute_type);
   const View dh = ctx.scratch.make(dx.rows, dx.cols);
 
   dropout(ctx, pass.dropout(site + kFfnOutput), tokens.tags, dx, dy);

@@ -19,7 +19,7 @@ View Ffn::forward(Context& ctx, const Pass& pass, View x, View tags, Saved& s) c
   s.drop = pass.dropout(site);
   s.ffn.hidden = wi.forward(ctx, ctx.saved, x);
   if (wi_1) s.ffn.gate = wi_1->forward(ctx, ctx.saved, x);
-  s.ffn.activated = ctx.saved.make(x.rows, wi.weight.rows);
+  s.ffn.activated = ctx.saved.make(x.rows, wi.weight.rows, x.dtype);
   activation(ctx, act, s.ffn.hidden, s.ffn.gate, s.drop, tags, s.ffn.activated);
   return wo.forward(ctx, ctx.saved, s.ffn.activated);
 }
@@ -27,8 +27,8 @@ View Ffn::forward(Context& ctx, const Pass& pass, View x, View tags, Saved& s) c
 void Ffn::backward(Context& ctx, View dy, View tags, const Saved& s, View dx,
                    const ParamBuffer& grads) const {
   const ArenaScope scope(ctx.scratch);
-  const View grad_hidden = ctx.scratch.make(dy.rows, wi.weight.rows);
-  const View grad_gate = wi_1 ? ctx.scratch.make(dy.rows, wi.weight.rows) : View{};
+  const View grad_hidden = ctx.scratch.make(dy.rows, wi.weight.rows, dy.dtype);
+  const View grad_gate = wi_1 ? ctx.scratch.make(dy.rows, wi.weight.rows, dy.dtype) : View{};
   wo.backward(ctx, s.ffn.activated, dy, grad_hidden, false, grads);
   activation_backward(ctx, act, s.ffn.hidden, s.ffn.gate, s.drop, tags, grad_hidden, grad_hidden,
                       grad_gate);

@@ -15,7 +15,7 @@ Linear::Linear(std::string name, std::int64_t out, std::int64_t in, float hf_std
 }
 
 View Linear::forward(Context& ctx, Arena& arena, View x) const {
-  const View y = arena.make(x.rows, weight.rows);
+  const View y = arena.make(x.rows, weight.rows, ctx.compute_type);
   linear(ctx, x, weight.weight, y);
   return y;
 }

@@ -15,9 +15,10 @@ struct Linear {
   // std and hf_std as in Init; truncated normal for the paper's.
   Linear(std::string name, std::int64_t out, std::int64_t in, float hf_std);
 
-  // x [tokens, in] -> [tokens, out] in `arena`.
+  // x [tokens, in] -> [tokens, out] in `arena`, of compute type.
   View forward(Context& ctx, Arena& arena, View x) const;
-  // dx (+)= dy . weight, the weight's gradient += dy^T . x. An empty dx is not computed.
+  // dx (+)= dy . weight, the weight's gradient += dy^T . x. An empty dx is not computed; one that
+  // is added to is f32.
   void backward(Context& ctx, View x, View dy, View dx, bool add_to_dx,
                 const ParamBuffer& grads) const;
 

@@ -7,7 +7,7 @@ namespace {
 
 // Reads one sparse layer's losses and counts back to the host.
 void read_router(Context& ctx, const Routing& routing, LossResult& result) {
-  const View losses = ctx.scratch.make(1, 2);
+  const View losses = ctx.scratch.make_row(2);
   router_losses(ctx, routing, losses);
   float host[2];
   download(ctx, losses, host, 2);
@@ -17,10 +17,10 @@ void read_router(Context& ctx, const Routing& routing, LossResult& result) {
   const std::int64_t num_experts = routing.expert_count.cols;
   std::vector<std::int32_t> count(static_cast<std::size_t>(num_experts));
   download(ctx, routing.expert_count, count.data(), num_experts);
-  std::vector<std::int32_t> offsets(static_cast<std::size_t>(num_experts) + 1);
-  download(ctx, routing.expert_offsets, offsets.data(), num_experts + 1);
   result.expert_count.push_back(std::move(count));
-  result.dropped.push_back(routing.expert_index.rows - offsets.back());
+  std::int32_t dropped;
+  download(ctx, routing.dropped, &dropped, 1);
+  result.dropped.push_back(dropped);
 }
 
 void read_routers(Context& ctx, const Stack& stack, const Stack::Saved& s, LossResult& result) {
@@ -46,10 +46,10 @@ LossResult compute_loss(Context& ctx, const Model& model, const HostBatch& host,
   const View states =
       model.decoder.forward(ctx, kept, model.embedding(model.decoder), batch.target_ids,
                             batch.target, memory, &batch.source, decoder_saved);
-  const View h = ctx.saved.make(states.rows, states.cols);
+  const View h = ctx.saved.make(states.rows, states.cols, states.dtype);
   scale(ctx, model.head_scale(), states, h);
 
-  const View sums = ctx.scratch.make(1, 2);
+  const View sums = ctx.scratch.make_row(2);
   fill(ctx, 0, sums);
   const View dh = grads ? ctx.scratch.make(h.rows, h.cols) : View{};
   linear_cross_entropy(ctx, h, model.head().weight, batch.labels, options.label_smoothing, sums,

@@ -42,6 +42,7 @@ Stack::Stack(const ModelConfig& c, bool is_decoder)
     embed_tokens->rows = c.vocab_size;
     embed_tokens->cols = c.d_model;
     embed_tokens->init = {0, 1.0f, false, c.initializer_factor};
+    embed_tokens->lookup = true;
   }
   const float bias_hf_std = c.initializer_factor / std::sqrt(static_cast<float>(c.d_model));
   position = RelativeBias(name + ".block.0.layer.0.SelfAttention.relative_attention_bias.weight",
@@ -98,6 +99,7 @@ Model::Model(const ModelConfig& c) : encoder(c, false), decoder(c, true), config
   shared.rows = c.vocab_size;
   shared.cols = c.d_model;
   shared.init = {0, 1.0f, false, c.initializer_factor};
+  shared.lookup = !c.tie_word_embeddings;
   if (!c.tie_word_embeddings) {
     const float paper_std = std::sqrt(0.1f / static_cast<float>(c.d_model));
     lm_head.emplace();
@@ -114,12 +116,15 @@ Model::Model(const ModelConfig& c) : encoder(c, false), decoder(c, true), config
 }
 
 void Model::bind(const ParamBuffer& values) {
-  each_param([&](Param& param) { param.weight = {values[param], nullptr}; });
+  each_param([&](Param& param) {
+    param.weight.value = values[param];
+    param.weight.packed = nullptr;
+  });
 }
 
 void Model::prepare(Context& ctx) {
   each_param([&](Param& param) {
-    if (!param.vector) prepare_weight(ctx, param.weight);
+    if (!param.vector && !param.lookup) prepare_weight(ctx, param.weight);
   });
 }
 
@@ -134,7 +139,7 @@ View Model::logits(Context& ctx, const Pass& pass, const Batch& batch) const {
                                       {}, nullptr, encoder_saved);
   const View states = decoder.forward(ctx, pass, embedding(decoder), batch.target_ids, batch.target,
                                       memory, &batch.source, decoder_saved);
-  const View h = ctx.saved.make(states.rows, states.cols);
+  const View h = ctx.saved.make(states.rows, states.cols, states.dtype);
   scale(ctx, head_scale(), states, h);
   const View y = ctx.saved.make(states.rows, config_.vocab_size);
   linear(ctx, h, head().weight, y);

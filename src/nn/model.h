@@ -68,7 +68,8 @@ class Model {
 
   // Takes its values from `values`, which must outlive it and have this layout.
   void bind(const ParamBuffer& values);
-  // Packs every weight for row-invariant contexts; after the values are final (translation only).
+  // Packs every weight for contexts like ctx: for row-invariant ones when the values are final, for
+  // those that compute in bfloat16 after each update.
   void prepare(Context& ctx);
 
   // Calls f(Param&) for every parameter, always in the same order; Param::index counts them.

@@ -28,6 +28,7 @@ struct Param {
   std::int64_t rows = 0;
   std::int64_t cols = 0;
   bool vector = false;  // one-dimensional on disk: rows is 1
+  bool lookup = false;  // rows are looked up; it is no factor of a product
   Init init;
   std::int64_t index = -1;  // position in the model's list
   Weight weight;

@@ -35,6 +35,7 @@ RelativeBias::RelativeBias(std::string name, bool bidirectional_, std::int64_t n
   table.rows = num_buckets;
   table.cols = num_heads;
   table.init = {0, hf_std, false, hf_std};
+  table.lookup = true;
 }
 
 RelativeBias::Expanded RelativeBias::forward(Context& ctx, std::int64_t max_len) const {
@@ -45,7 +46,7 @@ RelativeBias::Expanded RelativeBias::forward(Context& ctx, std::int64_t max_len)
   for (std::int64_t i = 0; i < distances; ++i)
     bucket[static_cast<std::size_t>(i)] = static_cast<std::int32_t>(
         relative_position_bucket(i - s.center, bidirectional, table.rows, max_distance));
-  s.bucket = ctx.saved.make(1, distances, DType::i32);
+  s.bucket = ctx.saved.make_row(distances, DType::i32);
   upload(ctx, bucket.data(), distances, s.bucket);
   s.bias = ctx.saved.make(table.cols, distances);
   expand_bias(ctx, table.weight.value, s.bucket, s.bias);

@@ -16,7 +16,7 @@ RmsNorm::RmsNorm(std::string name, std::int64_t d_model, float eps) : epsilon(ep
 View RmsNorm::forward(Context& ctx, View x, Saved& s) const {
   s.x = x;
   s.inv_rms = ctx.saved.make(x.rows, 1);
-  const View y = ctx.saved.make(x.rows, x.cols);
+  const View y = ctx.saved.make(x.rows, x.cols, ctx.compute_type);
   rms_norm(ctx, x, weight.weight.value, epsilon, y, s.inv_rms);
   return y;
 }

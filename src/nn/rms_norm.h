@@ -19,7 +19,7 @@ struct RmsNorm {
   RmsNorm() = default;
   RmsNorm(std::string name, std::int64_t d_model, float epsilon);
 
-  // x [tokens, d_model] -> the same shape in ctx.saved.
+  // x [tokens, d_model] f32 -> the same shape in ctx.saved, of compute type.
   View forward(Context& ctx, View x, Saved& s) const;
   // dx += the gradient by x.
   void backward(Context& ctx, View dy, const Saved& s, View dx, const ParamBuffer& grads) const;

@@ -7,7 +7,8 @@ namespace switchyard {
 
 namespace {
 
-Routing make_routing(Arena& arena, std::int64_t tokens, std::int64_t num_experts) {
+Routing make_routing(Arena& arena, std::int64_t tokens, std::int64_t slots,
+                     std::int64_t num_experts) {
   Routing r;
   r.logits = arena.make(tokens, num_experts);
   r.probs = arena.make(tokens, num_experts);
@@ -15,9 +16,10 @@ Routing make_routing(Arena& arena, std::int64_t tokens, std::int64_t num_experts
   r.expert_index = arena.make(tokens, 1, DType::i32);
   r.combine_weight = arena.make(tokens, 1);
   r.slot_of_token = arena.make(tokens, 1, DType::i32);
-  r.token_of_slot = arena.make(tokens, 1, DType::i32);
-  r.expert_offsets = arena.make(1, num_experts + 1, DType::i32);
-  r.expert_count = arena.make(1, num_experts, DType::i32);
+  r.token_of_slot = arena.make(slots, 1, DType::i32);
+  r.expert_offsets = arena.make_row(num_experts + 1, DType::i32);
+  r.expert_count = arena.make_row(num_experts, DType::i32);
+  r.dropped = arena.make_row(1, DType::i32);
   return r;
 }
 
@@ -39,6 +41,7 @@ SwitchLayer::SwitchLayer(const std::string& prefix, const ModelConfig& c, std::u
       expert_dim(c.d_ff),
       site(site_) {
   router.weight.init = {0, 0.02f, false, c.initializer_factor};
+  router.weight.weight.keep_f32 = true;
   if (c.router_bias) {
     bias.emplace();
     bias->name = prefix + ".router.classifier.bias";
@@ -56,16 +59,17 @@ View SwitchLayer::forward(Context& ctx, const Pass& pass, View x, const Ragged& 
                           Saved& s) const {
   s.x = x;
   route_tokens(ctx, pass, x, tokens, s);
-  s.expert_in = ctx.saved.make(x.rows, x.cols);
+  const std::int64_t slots = s.routing.token_of_slot.rows;
+  s.expert_in = ctx.saved.make(slots, x.cols, x.dtype);
   gather_rows(ctx, x, s.routing.token_of_slot, s.expert_in);
-  s.ffn.hidden = ctx.saved.make(x.rows, expert_dim);
-  if (experts[0].wi_1) s.ffn.gate = ctx.saved.make(x.rows, expert_dim);
-  s.ffn.activated = ctx.saved.make(x.rows, expert_dim);
+  s.ffn.hidden = ctx.saved.make(slots, expert_dim, x.dtype);
+  if (experts[0].wi_1) s.ffn.gate = ctx.saved.make(slots, expert_dim, x.dtype);
+  s.ffn.activated = ctx.saved.make(slots, expert_dim, x.dtype);
   s.drop = pass.dropout(site);
-  s.expert_out = ctx.saved.make(x.rows, x.cols);
+  s.expert_out = ctx.saved.make(slots, x.cols, x.dtype);
   switchyard::experts(ctx, expert_call(s, tokens.tags), s.routing, s.expert_in, s.ffn,
                       s.expert_out);
-  const View y = ctx.saved.make(x.rows, x.cols);
+  const View y = ctx.saved.make(x.rows, x.cols, x.dtype);
   combine_rows(ctx, s.expert_out, s.routing, y);
   return y;
 }
@@ -73,11 +77,11 @@ View SwitchLayer::forward(Context& ctx, const Pass& pass, View x, const Ragged& 
 void SwitchLayer::backward(Context& ctx, View dy, View tags, const Saved& s, RouterLossCoefs coefs,
                            View dx, const ParamBuffer& grads) const {
   const ArenaScope scope(ctx.scratch);
-  const View grad_out = ctx.scratch.make(dy.rows, dy.cols);
+  const View grad_out = ctx.scratch.make(s.expert_out.rows, dy.cols, dy.dtype);
   const View grad_combine_weight = ctx.scratch.make(dy.rows, 1);
   combine_rows_backward(ctx, dy, s.expert_out, s.routing, grad_out, grad_combine_weight);
 
-  const View grad_in = ctx.scratch.make(dy.rows, dy.cols);
+  const View grad_in = ctx.scratch.make(s.expert_in.rows, dy.cols, dy.dtype);
   std::vector<FfnGrads> expert_grads;
   for (const Ffn& expert : experts) expert_grads.push_back(expert.grads_of(grads));
   experts_backward(ctx, expert_call(s, tags), s.routing, s.expert_in, s.ffn, grad_out, grad_in,
@@ -87,7 +91,8 @@ void SwitchLayer::backward(Context& ctx, View dy, View tags, const Saved& s, Rou
   gather_rows_add(ctx, grad_in, s.routing.slot_of_token, dx);
 }
 
-// Router logits from x, or in training from a jittered copy of it that the experts never see.
+// Router logits from x, or in training from a jittered copy of it that the experts never see. f32
+// whatever else is (the paper, 2.4: selective precision).
 void SwitchLayer::route_tokens(Context& ctx, const Pass& pass, View x, const Ragged& tokens,
                                Saved& s) const {
   s.jitter_noise = pass.training ? pass.jitter_noise : 0;
@@ -98,7 +103,8 @@ void SwitchLayer::route_tokens(Context& ctx, const Pass& pass, View x, const Rag
     jitter(ctx, s.jitter_noise, s.jitter_stream, tokens.tags, x, s.router_in);
   }
   const auto num_experts = static_cast<std::int64_t>(experts.size());
-  s.routing = make_routing(ctx.saved, x.rows, num_experts);
+  const std::int64_t slots = x.rows + num_experts * (slot_rounding(ctx) - 1);
+  s.routing = make_routing(ctx.saved, x.rows, slots, num_experts);
   linear(ctx, s.router_in, router.weight.weight, s.routing.logits);
   if (bias) add_bias(ctx, bias->weight.value, s.routing.logits);
   route(ctx, capacity_of(pass.capacity, x.rows, num_experts), tokens, s.routing);

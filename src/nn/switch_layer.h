@@ -30,7 +30,7 @@ struct SwitchLayer {
     View x;          // [tokens, d_model]
     View router_in;  // x, or its jittered copy
     Routing routing;
-    View expert_in, expert_out;  // [tokens, d_model], rows sorted by expert
+    View expert_in, expert_out;  // [slots, d_model], rows sorted by expert
     FfnSaved ffn;
     Dropout drop;
     float jitter_noise = 0;

@@ -7,7 +7,7 @@ namespace switchyard {
 
 float global_norm(Context& ctx, View flat) {
   ArenaScope scope(ctx.scratch);
-  const View out = ctx.scratch.make(1, 1);
+  const View out = ctx.scratch.make_row(1);
   sum_of_squares(ctx, flat, out);
   float sum = 0;
   download(ctx, out, &sum, 1);

@@ -17,6 +17,7 @@ Routing make_routing(Machine& m, View logits) {
   r.token_of_slot = m.int_output(tokens, 1);
   r.expert_offsets = m.int_output(1, num_experts + 1);
   r.expert_count = m.int_output(1, num_experts);
+  r.dropped = m.int_output(1, 1);
   return r;
 }
 
@@ -29,6 +30,8 @@ void check_routing(const Machine& m, const Routing& actual, const reference::Rou
   CHECK(m.whole_numbers(actual.token_of_slot).values == r.token_of_slot.values);
   CHECK(m.whole_numbers(actual.expert_offsets).values == r.expert_offsets.values);
   CHECK(m.whole_numbers(actual.expert_count).values == r.expert_count.values);
+  const auto dropped = std::count(r.slot_of_token.values.begin(), r.slot_of_token.values.end(), -1);
+  CHECK(m.whole_numbers(actual.dropped)[0] == dropped);
 }
 
 Capacity any_capacity() {

@@ -42,8 +42,9 @@ HostBatch batch_of(const ModelConfig& config, std::int64_t sentences, std::int64
 
 TEST_CASE("compute_loss gives the same bits each time") {
   const int threads = GENERATE(1, 2);
-  CAPTURE(threads);
-  TinyModel tiny(small_config(), {threads, false});
+  const bool bf16 = GENERATE(false, true);
+  CAPTURE(threads, bf16);
+  TinyModel tiny(small_config(), {threads, false, bf16 ? DType::bf16 : DType::f32});
   const HostBatch batch = batch_of(tiny.model.config(), 20, 17);
   LossOptions options;
   options.label_smoothing = 0.1f;
@@ -62,7 +63,9 @@ TEST_CASE("compute_loss gives the same bits each time") {
 }
 
 TEST_CASE("after the largest batch nothing grows and no primitive is made") {
-  TinyModel tiny(small_config());
+  const bool bf16 = GENERATE(false, true);
+  CAPTURE(bf16);
+  TinyModel tiny(small_config(), {2, false, bf16 ? DType::bf16 : DType::f32});
   Context& ctx = *tiny.ctx;
   const auto step = [&](std::int64_t sentences, std::int64_t longest) {
     const HostBatch batch = batch_of(tiny.model.config(), sentences, longest);
@@ -119,11 +122,11 @@ std::size_t exact_translations(TinyModel& tiny, const HostBatch& batch) {
   return exact;
 }
 
-// At least 95 % of unseen sequences must come out without a fault.
-void check_learns_reversal(const ModelConfig& config, std::uint64_t longest, std::int64_t sentences,
-                           std::int64_t steps) {
+// At least 95 % of unseen sequences must come out without a fault, in f32.
+void check_learns_reversal(const ModelConfig& config, DType compute_type, std::uint64_t longest,
+                           std::int64_t sentences, std::int64_t steps) {
   constexpr std::int64_t kUnseen = 200;
-  TinyModel tiny(config);
+  TinyModel tiny(config, {1, false, compute_type});
   Context& ctx = *tiny.ctx;
   initialise(ctx, tiny.model, 1, false, tiny.values);
   const ParamBuffer m(ctx, tiny.model.layout()), v(ctx, tiny.model.layout());
@@ -140,12 +143,14 @@ void check_learns_reversal(const ModelConfig& config, std::uint64_t longest, std
     loss.router_aux_loss_coef = 0.01f;
     loss.ce_scale = 1.0f / static_cast<float>(batch.target_tokens());
     fill(ctx, 0, tiny.grads.flat());
+    if (compute_type == DType::bf16) tiny.model.prepare(ctx);
     compute_loss(ctx, tiny.model, batch, pass, loss, &tiny.grads);
     const float progress = static_cast<float>(options.step) / static_cast<float>(steps);
     options.lr = 4e-3f * std::min(progress * 20, 1 - progress);
     adamw(ctx, options, tiny.grads.flat(), m.flat(), v.flat(), tiny.values.flat());
   }
   const HostBatch unseen = reversal_batch(config, rng, kUnseen, longest);
+  ctx.compute_type = DType::f32;
   const std::size_t exact = exact_translations(tiny, unseen);
   CAPTURE(exact);
   CHECK(exact >= kUnseen * 95 / 100);
@@ -163,10 +168,22 @@ TEST_CASE("a tiny Switch Transformer learns to reverse a sequence") {
   c.relative_attention_max_distance = 128;
   if (backend_description() == "scalar reference") {  // slow: an easier task
     c.vocab_size = 7;
-    check_learns_reversal(c, 4, 16, 1000);
+    check_learns_reversal(c, DType::f32, 4, 16, 1000);
   } else {
-    check_learns_reversal(c, 8, 32, 1500);
+    check_learns_reversal(c, DType::f32, 8, 32, 1500);
   }
+}
+
+TEST_CASE("it learns that in bfloat16 as well") {
+  ModelConfig c = tiny_config({true}, {true});
+  c.d_model = 32;
+  c.d_kv = 16;
+  c.num_heads = 4;
+  c.d_ff = 64;
+  c.num_experts = 4;
+  c.relative_attention_num_buckets = 32;
+  c.relative_attention_max_distance = 128;
+  check_learns_reversal(c, DType::bf16, 4, 16, 1000);
 }
 
 }  // namespace

@@ -36,10 +36,12 @@ std::unique_ptr<Context> make_context(const ContextOptions& options) {
                    [](void* data, std::size_t bytes) { std::memset(data, 0, bytes); }});
   ctx->threads = options.threads;
   ctx->row_invariant = options.row_invariant;
+  ctx->compute_type = options.compute_type;
   return ctx;
 }
 
 std::string backend_description() { return "scalar reference"; }
+bool computes_natively(DType) { return true; }
 std::int64_t primitives_created(const Context&) { return 0; }
 
 void upload(Context&, const float* host, std::int64_t count, View to) {

@@ -53,6 +53,8 @@ void jitter(Context&, float eps, std::uint64_t stream, View tags, View x, View y
   store(reference::jitter(eps, stream, load_ints(tags), load(x)), y);
 }
 
+std::int64_t slot_rounding(const Context&) { return 1; }
+
 void route(Context&, Capacity capacity, const Ragged& tokens, Routing& routing) {
   const auto r = reference::route(load(routing.logits), capacity, load(tokens));
   store(r.probs, routing.probs);
@@ -63,6 +65,9 @@ void route(Context&, Capacity capacity, const Ragged& tokens, Routing& routing) 
   store(r.token_of_slot, routing.token_of_slot);
   store(r.expert_offsets, routing.expert_offsets);
   store(r.expert_count, routing.expert_count);
+  std::int32_t dropped = 0;
+  for (std::int32_t slot : r.slot_of_token.values) dropped += slot < 0;
+  store(IntMatrix(1, 1, dropped), routing.dropped);
 }
 
 void router_losses(Context&, const Routing& routing, View losses) {

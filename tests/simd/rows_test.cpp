@@ -143,15 +143,16 @@ TEST_CASE("bfloat16 has the bits of core/dtype.h") {
   for_each_target([&] {
     for (std::int64_t n : {0, 1, 7, 8, 9, 31, 33, 4097}) {
       const std::size_t size = static_cast<std::size_t>(n), from = x.size() - size;
-      std::vector<std::uint16_t> y(size + 1, 77);
+      std::vector<Bf16> y(size + 1, Bf16{77});
       std::vector<float> back(size + 1, 77);
-      f32_to_bf16(n, x.data() + from, y.data());
-      bf16_to_f32(n, y.data(), back.data());
+      const AnyOut narrow(y.data(), n, DType::bf16);
+      convert(1, n, In{x.data() + from, n}, narrow);
+      convert(1, n, narrow, Out{back.data(), n});
       for (std::size_t i = 0; i < size; ++i) {
-        REQUIRE(y[i] == switchyard::f32_to_bf16(x[from + i]));
-        REQUIRE(bits_of_f32(back[i]) == std::uint32_t{y[i]} << 16);
+        REQUIRE(y[i].bits == f32_to_bf16(x[from + i]));
+        REQUIRE(bits_of_f32(back[i]) == std::uint32_t{y[i].bits} << 16);
       }
-      REQUIRE((y[size] == 77 && back[size] == 77));
+      REQUIRE((y[size].bits == 77 && back[size] == 77));
     }
   });
 }

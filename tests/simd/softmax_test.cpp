@@ -112,8 +112,8 @@ TEST_CASE("label-smoothed cross-entropy and its gradient") {
         }
         std::vector<TokenLoss> losses(kRows), again(kRows);
         cross_entropy(kRows, n, logits.in(), labels.in(), smoothing, losses.data());
-        cross_entropy_gradient(kRows, n, logits.view(), labels.in(), smoothing, scale,
-                               again.data());
+        cross_entropy_gradient(kRows, n, logits.view(), labels.in(), smoothing, scale, again.data(),
+                               logits.view());
         std::vector<double> loss, nll;
         for (std::size_t r = 0; r < kRows; ++r) {
           loss.push_back(losses[r].loss);
@@ -129,7 +129,7 @@ TEST_CASE("label-smoothed cross-entropy and its gradient") {
     Matrix logits(1, 20, kNan);
     IntMatrix labels(1, 1);
     TokenLoss loss;
-    cross_entropy_gradient(1, 20, logits.view(), labels.in(), 0, 1, &loss);
+    cross_entropy_gradient(1, 20, logits.view(), labels.in(), 0, 1, &loss, logits.view());
     REQUIRE(std::isnan(loss.loss));
     REQUIRE(std::isnan(logits.at(0, 19)));
   });

@@ -54,6 +54,7 @@ struct TinyModel {
       upload(*ctx, host.data(), param.size(), values[param]);
     });
     model.bind(values);
+    if (options.compute_type == DType::bf16) model.prepare(*ctx);
   }
 
   std::vector<float> read(View view) {

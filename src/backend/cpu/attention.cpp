@@ -2,11 +2,15 @@
 // Attention over ragged batches: one task for each head of each sequence.
 #include "simd/attention.h"
 
+#include <utility>
+
+#include "simd/convert.h"
 #include "simd/rows.h"
 #include "src/backend/cpu/views.h"
 
 namespace switchyard {
 
+using cpu::any;
 using cpu::columns_from;
 using cpu::f32;
 using cpu::from;
@@ -34,11 +38,43 @@ struct Head {
     kernel.drop = cpu::dropout_of(call.drop, queries.tags, query);
     kernel.head = static_cast<std::uint32_t>(h);
   }
-  simd::Out of_queries(const View& v) const { return columns_from(from(f32(v), query), col); }
-  simd::Out of_keys(const View& v) const { return columns_from(from(f32(v), key), col); }
+  // The head's part of a matrix by queries, or by keys.
+  simd::AnyOut of_queries(const View& v) const { return columns_from(from(any(v), query), col); }
+  simd::AnyOut of_keys(const View& v) const { return columns_from(from(any(v), key), col); }
 
   simd::AttentionHead kernel;
   std::int64_t query, key, col;
+};
+
+// A head's matrices as f32, for the kernels: where they are bf16, as copies of its own thread.
+class HeadCopies {
+ public:
+  // Floats of scratch that `count` copies of at most max_len rows need.
+  static std::int64_t floats(const View& like, std::int64_t count, std::int64_t max_len,
+                             std::int64_t d_kv) {
+    return like.dtype == DType::f32 ? 0 : count * max_len * d_kv;
+  }
+  HeadCopies(float* scratch, std::int64_t d_kv) : next_(scratch), d_kv_(d_kv) {}
+
+  simd::Out in(simd::AnyOut x, std::int64_t rows) {
+    if (x.dtype == DType::f32) return simd::rows_of<float>(x);
+    const simd::Out copy = take(rows);
+    simd::convert(rows, d_kv_, x, copy);
+    return copy;
+  }
+  // What is written there comes back with write().
+  simd::Out out(simd::AnyOut x, std::int64_t rows) {
+    return x.dtype == DType::f32 ? simd::rows_of<float>(x) : take(rows);
+  }
+  void write(simd::Out copy, simd::AnyOut x, std::int64_t rows) const {
+    if (x.dtype != DType::f32) simd::convert(rows, d_kv_, copy, x);
+  }
+
+ private:
+  simd::Out take(std::int64_t rows) { return {std::exchange(next_, next_ + rows * d_kv_), d_kv_}; }
+
+  float* next_;
+  std::int64_t d_kv_;
 };
 
 }  // namespace
@@ -58,13 +94,19 @@ void expand_bias_backward(Context&, View grad_bias, View bucket, View dtable) {
 void attention(Context& ctx, const AttentionCall& call, const Ragged& queries, const Ragged& keys,
                View q, View k, View v, View out, View logsumexp) {
   ArenaScope scope(ctx.scratch);
-  const cpu::ThreadScratch scratch(ctx, simd::attention_scratch(keys.max_len, call.d_kv));
+  const std::int64_t kernel_floats = simd::attention_scratch(keys.max_len, call.d_kv);
+  const std::int64_t most = std::max(queries.max_len, keys.max_len);
+  const cpu::ThreadScratch scratch(ctx, kernel_floats + HeadCopies::floats(q, 4, most, call.d_kv));
   parallel_tasks(ctx.threads, queries.batch * call.num_heads, [&](std::int64_t task) {
     const std::int64_t b = task / call.num_heads, h = task % call.num_heads;
     const Head head(call, queries, keys, b, h);
-    simd::attention(head.kernel, head.of_queries(q), head.of_keys(k), head.of_keys(v),
-                    head.of_queries(out), columns_from(from(f32(logsumexp), head.query), h),
-                    scratch.mine());
+    const std::int64_t query_len = head.kernel.query_len, key_len = head.kernel.key_len;
+    HeadCopies copies(scratch.mine() + kernel_floats, call.d_kv);
+    const simd::Out head_out = copies.out(head.of_queries(out), query_len);
+    simd::attention(head.kernel, copies.in(head.of_queries(q), query_len),
+                    copies.in(head.of_keys(k), key_len), copies.in(head.of_keys(v), key_len),
+                    head_out, columns_from(from(f32(logsumexp), head.query), h), scratch.mine());
+    copies.write(head_out, head.of_queries(out), query_len);
   });
 }
 
@@ -83,17 +125,28 @@ void attention_backward(Context& ctx, const AttentionCall& call, const Ragged& q
     parts = ctx.scratch.make(chunks, heads * width);
     simd::fill(chunks, parts.cols, 0, f32(parts));
   }
-  const cpu::ThreadScratch scratch(ctx, simd::attention_scratch(keys.max_len, call.d_kv));
+  const std::int64_t kernel_floats = simd::attention_scratch(keys.max_len, call.d_kv);
+  const std::int64_t most = std::max(queries.max_len, keys.max_len);
+  const cpu::ThreadScratch scratch(ctx, kernel_floats + HeadCopies::floats(q, 8, most, call.d_kv));
   parallel_tasks(ctx.threads, chunks * heads, [&](std::int64_t task) {
     const std::int64_t chunk = task / heads, h = task % heads;
     float* part = grad_bias ? f32(parts)[chunk] + h * width + call.center : nullptr;
     for (std::int64_t b = queries.batch * chunk / chunks; b < queries.batch * (chunk + 1) / chunks;
          ++b) {
       const Head head(call, queries, keys, b, h);
-      simd::attention_backward(
-          head.kernel, head.of_queries(q), head.of_keys(k), head.of_keys(v), head.of_queries(out),
-          columns_from(from(f32(logsumexp), head.query), h), head.of_queries(dout),
-          head.of_queries(dq), head.of_keys(dk), head.of_keys(dv), part, scratch.mine());
+      const std::int64_t query_len = head.kernel.query_len, key_len = head.kernel.key_len;
+      HeadCopies copies(scratch.mine() + kernel_floats, call.d_kv);
+      const auto by_query = [&](const View& x) { return copies.in(head.of_queries(x), query_len); };
+      const auto by_key = [&](const View& x) { return copies.in(head.of_keys(x), key_len); };
+      const simd::Out head_dq = copies.out(head.of_queries(dq), query_len);
+      const simd::Out head_dk = copies.out(head.of_keys(dk), key_len);
+      const simd::Out head_dv = copies.out(head.of_keys(dv), key_len);
+      simd::attention_backward(head.kernel, by_query(q), by_key(k), by_key(v), by_query(out),
+                               columns_from(from(f32(logsumexp), head.query), h), by_query(dout),
+                               head_dq, head_dk, head_dv, part, scratch.mine());
+      copies.write(head_dq, head.of_queries(dq), query_len);
+      copies.write(head_dk, head.of_keys(dk), key_len);
+      copies.write(head_dv, head.of_keys(dv), key_len);
     }
   });
   for (std::int64_t h = 0; grad_bias && h < heads; ++h)
@@ -102,12 +155,14 @@ void attention_backward(Context& ctx, const AttentionCall& call, const Ragged& q
 
 void attention_probs(Context& ctx, const AttentionCall& call, const Ragged& queries,
                      const Ragged& keys, View q, View k, View logsumexp, View probs) {
+  assert(q.dtype == DType::f32 && k.dtype == DType::f32);
   parallel_tasks(ctx.threads, queries.batch * call.num_heads, [&](std::int64_t task) {
     const std::int64_t b = task / call.num_heads, h = task % call.num_heads;
     const Head head(call, queries, keys, b, h);
     const simd::Out mine = from(f32(probs), task * queries.max_len);
     simd::fill(queries.max_len, keys.max_len, 0, mine);
-    simd::attention_probs(head.kernel, head.of_queries(q), head.of_keys(k),
+    simd::attention_probs(head.kernel, simd::rows_of<float>(head.of_queries(q)),
+                          simd::rows_of<float>(head.of_keys(k)),
                           columns_from(from(f32(logsumexp), head.query), h), mine);
   });
 }

@@ -8,18 +8,18 @@
 
 #include "simd/activation.h"
 #include "simd/rows.h"
+#include "src/backend/cpu/bf16_gemm.h"
 #include "src/backend/cpu/matmul.h"
 #include "src/backend/cpu/views.h"
 
 namespace switchyard {
 
+using cpu::any;
 using cpu::f32;
 using cpu::from;
 using cpu::i32;
 
 namespace {
-
-constexpr std::int64_t kRowBlock = 128;
 
 // Rows [first, first + count) of the sorted matrices, all of expert first_expert + `expert`.
 struct Task {
@@ -34,14 +34,15 @@ std::int64_t first_slot(const Routing& routing, const ExpertCall& call, std::int
   return i32(routing.expert_offsets).data[call.first_expert + expert];
 }
 
-Tasks row_tasks(Context& ctx, const ExpertCall& call, const Routing& routing) {
+// `block` rows in each, but for the last of an expert.
+Tasks row_tasks(Context& ctx, const ExpertCall& call, const Routing& routing, std::int64_t block) {
   const std::int64_t slots = first_slot(routing, call, call.count) - first_slot(routing, call, 0);
   Tasks tasks;
-  tasks.data = cpu::scratch_array<Task>(ctx, call.count + slots / kRowBlock);
+  tasks.data = cpu::scratch_array<Task>(ctx, call.count + slots / block);
   for (std::int64_t e = 0; e < call.count; ++e) {
     const std::int64_t end = first_slot(routing, call, e + 1);
-    for (std::int64_t s = first_slot(routing, call, e); s < end; s += kRowBlock)
-      tasks.data[tasks.count++] = {e, s, std::min(kRowBlock, end - s)};
+    for (std::int64_t s = first_slot(routing, call, e); s < end; s += block)
+      tasks.data[tasks.count++] = {e, s, std::min(block, end - s)};
   }
   // The largest first: what runs last, while other threads have nothing left, is short.
   std::sort(tasks.data, tasks.data + tasks.count, [](const Task& a, const Task& b) {
@@ -55,6 +56,86 @@ simd::Dropout dropout_of_slots(const ExpertCall& call, const Routing& routing, s
           from(i32(routing.token_of_slot), first)};
 }
 
+// Products of some rows of one expert, by the calling thread of a parallel loop. Those in bfloat16
+// are made before the loop begins.
+class Products {
+ public:
+  Products(Context& ctx, const ExpertCall& call) : ctx_(ctx), scratch_(ctx, packing(ctx, call)) {
+    if (ctx.compute_type != DType::bf16) return;
+    const View& wi = call.weights[0].wi->value;  // [d_ff, d_model]
+    for (const bool add : {false, true}) {
+      rows_product(wi.rows, wi.cols, add);
+      rows_product(wi.cols, wi.rows, add);
+    }
+    for (const bool whole_machine : {false, true}) {
+      tokens_product(wi.rows, wi.cols, whole_machine);
+      tokens_product(wi.cols, wi.rows, whole_machine);
+    }
+    row_block = std::min(rows_product(wi.rows, wi.cols, false).max_size(),
+                         rows_product(wi.cols, wi.rows, false).max_size());
+  }
+
+  // y = x . w^T
+  void forward(const View& x, const Weight& w, const View& y) {
+    if (ctx_.compute_type == DType::bf16)
+      run_rows(x, w.packed->bf16_transposed, y, false);
+    else if (ctx_.row_invariant)
+      cpu::row_invariant_linear(x, w, y, scratch_.mine());
+    else
+      note(cpu::gemm_nt(x, w.value, 0, y));
+  }
+  // dx (=|+=) dy . w
+  void backward(const View& dy, const Weight& w, const View& dx, bool add) {
+    if (ctx_.compute_type == DType::bf16)
+      run_rows(dy, w.packed->bf16, dx, add);
+    else
+      note(cpu::gemm_nn(dy, w.value, add ? 1 : 0, dx));
+  }
+  // dw += dy^T . x; with whole_machine not from a loop, but by all threads.
+  void weight_gradient(const View& dy, const View& x, const View& dw, bool whole_machine = false) {
+    if (ctx_.compute_type != DType::bf16) return note(cpu::gemm_tn(dy, x, 1, dw));
+    const cpu::Bf16Product& product = tokens_product(dw.rows, dw.cols, whole_machine);
+    for (std::int64_t first = 0; first < x.rows; first += product.max_size()) {
+      const std::int64_t size = std::min(product.max_size(), x.rows - first);
+      note(product.run(whole_machine ? 0 : omp_get_thread_num(), size,
+                       cpu::bf16(dy.slice_rows(first, size)), cpu::bf16(x.slice_rows(first, size)),
+                       dw.data));
+    }
+  }
+  void check() const { cpu::check_gemm(ok_); }
+
+  // f32 products are cut to stay in a core's cache, the others go by their tiles.
+  std::int64_t row_block = 128;
+
+ private:
+  static std::int64_t packing(const Context& ctx, const ExpertCall& call) {
+    std::int64_t floats = 0;
+    for (std::int64_t e = 0; ctx.row_invariant && e < call.count; ++e)
+      floats = std::max({floats, cpu::packing_floats(*call.weights[e].wi),
+                         cpu::packing_floats(*call.weights[e].wo)});
+    return floats;
+  }
+  const cpu::Bf16Product& rows_product(std::int64_t n, std::int64_t k, bool add) {
+    return ctx_.device->bf16_products.get(ctx_,
+                                          {cpu::Bf16Product::kRows, n, k, DType::bf16, add, false});
+  }
+  const cpu::Bf16Product& tokens_product(std::int64_t n, std::int64_t k, bool whole_machine) {
+    return ctx_.device->bf16_products.get(
+        ctx_, {cpu::Bf16Product::kTokens, n, k, DType::f32, true, whole_machine});
+  }
+  void run_rows(const View& x, const Tensor& b, const View& y, bool add) {
+    note(rows_product(y.cols, x.cols, add)
+             .run(omp_get_thread_num(), x.rows, cpu::bf16(x), cpu::bf16(b.view()), y.data));
+  }
+  void note(bool ok) {
+    if (!ok) ok_ = false;
+  }
+
+  Context& ctx_;
+  cpu::ThreadScratch scratch_;
+  std::atomic<bool> ok_ = true;
+};
+
 // A weight's gradient: dw += dy^T . x over the expert's rows.
 struct WeightTask {
   View dy, x, dw;
@@ -63,89 +144,72 @@ struct WeightTask {
 
 }  // namespace
 
+std::int64_t slot_rounding(const Context& ctx) {
+  return ctx.compute_type == DType::bf16 ? cpu::kBf16Rounding : 1;
+}
+
 void experts(Context& ctx, const ExpertCall& call, const Routing& routing, View x, FfnSaved& saved,
              View y) {
   ArenaScope scope(ctx.scratch);
-  const Tasks tasks = row_tasks(ctx, call, routing);
-  std::int64_t packing = 0;
-  if (ctx.row_invariant) {
-    for (std::int64_t e = 0; e < call.count; ++e)
-      packing = std::max({packing, cpu::packing_floats(*call.weights[e].wi),
-                          cpu::packing_floats(*call.weights[e].wo)});
+  Products products(ctx, call);
+  const Tasks tasks = row_tasks(ctx, call, routing, products.row_block);
+  {
+    const cpu::OneThreadEach one_thread_each;
+    parallel_tasks(ctx.threads, tasks.count, [&](std::int64_t i) {
+      const Task& task = tasks.data[i];
+      const FfnWeights& w = call.weights[task.expert];
+      const auto rows = [&](const View& v) { return v ? v.slice_rows(task.first, task.count) : v; };
+      const View hidden = rows(saved.hidden), gate = rows(saved.gate);
+      const View activated = rows(saved.activated);
+      products.forward(rows(x), *w.wi, hidden);
+      if (gate) products.forward(rows(x), *w.wi_1, gate);
+      simd::activation(cpu::kernel_of(call.act), task.count, hidden.cols, any(hidden), any(gate),
+                       dropout_of_slots(call, routing, task.first), any(activated));
+      products.forward(activated, *w.wo, rows(y));
+    });
   }
-  const cpu::ThreadScratch scratch(ctx, packing);
-  const cpu::OneThreadEach one_thread_each;
-  std::atomic<bool> ok = true;
-  parallel_tasks(ctx.threads, tasks.count, [&](std::int64_t i) {
-    const Task& task = tasks.data[i];
-    const FfnWeights& w = call.weights[task.expert];
-    const auto rows = [&](const View& v) { return v ? v.slice_rows(task.first, task.count) : v; };
-    const auto product = [&](const View& a, const Weight& weight, const View& out) {
-      if (ctx.row_invariant) {
-        cpu::row_invariant_linear(a, weight, out, scratch.mine());
-      } else if (!cpu::gemm_nt(a, weight.value, 0, out)) {
-        ok = false;
-      }
-    };
-    const View hidden = rows(saved.hidden), gate = rows(saved.gate);
-    const View activated = rows(saved.activated);
-    product(rows(x), *w.wi, hidden);
-    if (gate) product(rows(x), *w.wi_1, gate);
-    simd::activation(cpu::kernel_of(call.act), task.count, hidden.cols, f32(hidden), f32(gate),
-                     dropout_of_slots(call, routing, task.first), f32(activated));
-    product(activated, *w.wo, rows(y));
-  });
-  cpu::check_gemm(ok);
+  products.check();
 
   // The rows past the last slot in use stay finite.
   const std::int64_t used = i32(routing.expert_offsets).data[routing.expert_offsets.cols - 1];
-  simd::fill(y.rows - used, y.cols, 0, from(f32(y), used));
+  simd::fill(y.rows - used, y.cols, 0, from(any(y), used));
 }
 
 void experts_backward(Context& ctx, const ExpertCall& call, const Routing& routing, View x,
                       const FfnSaved& saved, View dy, View dx, const FfnGrads* grads) {
   ArenaScope scope(ctx.scratch);
-  const Tasks tasks = row_tasks(ctx, call, routing);
-  const View grad_hidden = ctx.scratch.make(x.rows, saved.hidden.cols);
-  const View grad_gate = saved.gate ? ctx.scratch.make(x.rows, saved.gate.cols) : View{};
-  const cpu::OneThreadEach one_thread_each;
-  std::atomic<bool> ok = true;
+  Products products(ctx, call);
+  const Tasks tasks = row_tasks(ctx, call, routing, products.row_block);
+  const View grad_hidden = ctx.scratch.make(x.rows, saved.hidden.cols, x.dtype);
+  const View grad_gate = saved.gate ? ctx.scratch.make(x.rows, saved.gate.cols, x.dtype) : View{};
+  const bool in_bf16 = ctx.compute_type == DType::bf16;
 
-  // By rows: dy -> grad_hidden, grad_gate -> dx.
-  parallel_tasks(ctx.threads, tasks.count, [&](std::int64_t i) {
-    const Task& task = tasks.data[i];
-    const FfnWeights& w = call.weights[task.expert];
-    const auto rows = [&](const View& v) { return v ? v.slice_rows(task.first, task.count) : v; };
-    const View hidden = rows(saved.hidden), gate = rows(saved.gate);
-    const View dh = rows(grad_hidden), dg = rows(grad_gate);
-    bool done = cpu::gemm_nn(rows(dy), w.wo->value, 0, dh);
-    simd::activation_backward(cpu::kernel_of(call.act), task.count, hidden.cols, f32(hidden),
-                              f32(gate), dropout_of_slots(call, routing, task.first), f32(dh),
-                              f32(dh), f32(dg));
-    done = cpu::gemm_nn(dh, w.wi->value, 0, rows(dx)) && done;
-    if (dg) done = cpu::gemm_nn(dg, w.wi_1->value, 1, rows(dx)) && done;
-    if (!done) ok = false;
-  });
-
-  // By weight. One that sums over many tokens is cut into blocks of its outputs; the cuts follow
-  // from the routing alone, so that the bits do not depend on the threads.
+  // By weight. One that sums over many tokens is cut into blocks of its outputs or, where products
+  // are bfloat16 and want it whole, shared by all threads at the end. This follows from the routing
+  // alone, so that the bits do not depend on the threads.
   constexpr std::int64_t kManyRows = 1024, kOutBlock = 128;
   const std::int64_t d_ff = saved.hidden.cols, d_model = x.cols;
   const std::int64_t most_cuts = (std::max(d_ff, d_model) + kOutBlock - 1) / kOutBlock;
   const std::int64_t slots = first_slot(routing, call, call.count) - first_slot(routing, call, 0);
-  auto* weight_tasks = cpu::scratch_array<WeightTask>(
-      ctx, 3 * (call.count + std::min(call.count, slots / kManyRows) * most_cuts));
-  std::int64_t count = 0;
+  const std::int64_t most_tasks =
+      3 * (call.count + std::min(call.count, slots / kManyRows) * most_cuts);
+  auto* weight_tasks = cpu::scratch_array<WeightTask>(ctx, most_tasks);
+  auto* whole_tasks = cpu::scratch_array<WeightTask>(ctx, most_tasks);
+  std::int64_t count = 0, whole_count = 0;
   for (std::int64_t e = 0; e < call.count; ++e) {
     const std::int64_t first = first_slot(routing, call, e);
     const std::int64_t rows = first_slot(routing, call, e + 1) - first;
     if (rows == 0) continue;
     const auto add = [&](const View& grad_out, const View& in, const View& dw) {
+      const View dy_rows = grad_out.slice_rows(first, rows), x_rows = in.slice_rows(first, rows);
+      if (in_bf16 && rows >= kManyRows) {
+        whole_tasks[whole_count++] = {dy_rows, x_rows, dw};
+        return;
+      }
       const std::int64_t cut = rows >= kManyRows ? kOutBlock : dw.rows;
       for (std::int64_t out = 0; out < dw.rows; out += cut) {
         const std::int64_t outs = std::min(cut, dw.rows - out);
-        weight_tasks[count++] = {grad_out.slice_rows(first, rows).slice_cols(out, outs),
-                                 in.slice_rows(first, rows), dw.slice_rows(out, outs)};
+        weight_tasks[count++] = {dy_rows.slice_cols(out, outs), x_rows, dw.slice_rows(out, outs)};
       }
     };
     add(grad_hidden, x, grads[e].wi);
@@ -154,11 +218,32 @@ void experts_backward(Context& ctx, const ExpertCall& call, const Routing& routi
   }
   std::sort(weight_tasks, weight_tasks + count,
             [](const WeightTask& a, const WeightTask& b) { return a.cost() > b.cost(); });
-  parallel_tasks(ctx.threads, count, [&](std::int64_t i) {
-    const WeightTask& task = weight_tasks[i];
-    if (!cpu::gemm_tn(task.dy, task.x, 1, task.dw)) ok = false;
-  });
-  cpu::check_gemm(ok);
+
+  {
+    const cpu::OneThreadEach one_thread_each;
+    // By rows: dy -> grad_hidden, grad_gate -> dx.
+    parallel_tasks(ctx.threads, tasks.count, [&](std::int64_t i) {
+      const Task& task = tasks.data[i];
+      const FfnWeights& w = call.weights[task.expert];
+      const auto rows = [&](const View& v) { return v ? v.slice_rows(task.first, task.count) : v; };
+      const View hidden = rows(saved.hidden), gate = rows(saved.gate);
+      const View dh = rows(grad_hidden), dg = rows(grad_gate);
+      products.backward(rows(dy), *w.wo, dh, false);
+      simd::activation_backward(cpu::kernel_of(call.act), task.count, hidden.cols, any(hidden),
+                                any(gate), dropout_of_slots(call, routing, task.first), any(dh),
+                                any(dh), any(dg));
+      products.backward(dh, *w.wi, rows(dx), false);
+      if (dg) products.backward(dg, *w.wi_1, rows(dx), true);
+    });
+    parallel_tasks(ctx.threads, count, [&](std::int64_t i) {
+      const WeightTask& task = weight_tasks[i];
+      products.weight_gradient(task.dy, task.x, task.dw);
+    });
+  }
+  omp_set_num_threads(ctx.threads);
+  for (std::int64_t i = 0; i < whole_count; ++i)
+    products.weight_gradient(whole_tasks[i].dy, whole_tasks[i].x, whole_tasks[i].dw, true);
+  products.check();
 }
 
 }  // namespace switchyard

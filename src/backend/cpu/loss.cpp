@@ -6,6 +6,7 @@
 
 namespace switchyard {
 
+using cpu::any;
 using cpu::f32;
 using cpu::from;
 using cpu::i32;
@@ -16,18 +17,22 @@ void linear_cross_entropy(Context& ctx, View h, const Weight& head, View labels,
   const std::int64_t vocab = head.value.rows;
   ArenaScope scope(ctx.scratch);
   const View block_logits = ctx.scratch.make(std::min(kBlock, h.rows), vocab);
+  // In place, unless its products want another type.
+  const View block_grad =
+      h.dtype == DType::f32 ? block_logits : ctx.scratch.make(block_logits.rows, vocab, h.dtype);
   auto* losses = cpu::scratch_array<simd::TokenLoss>(ctx, std::min(kBlock, h.rows));
   simd::TokenLoss sum;
   for (std::int64_t begin = 0; begin < h.rows; begin += kBlock) {
     const std::int64_t rows = std::min(kBlock, h.rows - begin);
     const View h_block = h.slice_rows(begin, rows);
     const View logits = block_logits.slice_rows(0, rows);
+    const View grad_logits = block_grad.slice_rows(0, rows);
     linear(ctx, h_block, head, logits);
     cpu::for_rows(ctx, rows, vocab, [&](std::int64_t first, std::int64_t count) {
       const simd::IndexIn label = from(i32(labels), begin + first);
       if (dh || dhead) {
         simd::cross_entropy_gradient(count, vocab, from(f32(logits), first), label, label_smoothing,
-                                     grad_scale, losses + first);
+                                     grad_scale, losses + first, from(any(grad_logits), first));
       } else {
         simd::cross_entropy(count, vocab, from(f32(logits), first), label, label_smoothing,
                             losses + first);
@@ -37,7 +42,8 @@ void linear_cross_entropy(Context& ctx, View h, const Weight& head, View labels,
       sum.loss += losses[r].loss;
       sum.nll += losses[r].nll;
     }
-    linear_backward(ctx, h_block, head, logits, dh ? dh.slice_rows(begin, rows) : dh, false, dhead);
+    linear_backward(ctx, h_block, head, grad_logits, dh ? dh.slice_rows(begin, rows) : dh, false,
+                    dhead);
   }
   f32(sums).data[0] += static_cast<float>(sum.loss);
   f32(sums).data[1] += static_cast<float>(sum.nll);

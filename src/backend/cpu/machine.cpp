@@ -8,6 +8,7 @@
 #include "simd/convert.h"
 #include "simd/rows.h"
 #include "simd/targets.h"
+#include "src/backend/cpu/bf16_gemm.h"
 #include "src/backend/cpu/matmul.h"
 #include "src/backend/cpu/views.h"
 #include "src/core/error.h"
@@ -20,7 +21,7 @@ namespace switchyard {
 
 namespace {
 
-using cpu::f32;
+using cpu::any;
 using cpu::from;
 
 constexpr std::size_t kAlignment = 64;
@@ -101,12 +102,12 @@ void elementwise(Context& ctx, const View& x, const View& y, F&& f) {
   if (x.contiguous() && y.contiguous()) {
     parallel_for(ctx.threads, 0, y.size(), std::int64_t{1} << 15,
                  [&](std::int64_t first, std::int64_t last) {
-                   f(1, last - first, cpu::columns_from(f32(x), first),
-                     cpu::columns_from(f32(y), first));
+                   f(1, last - first, cpu::columns_from(any(x), first),
+                     cpu::columns_from(any(y), first));
                  });
   } else {
     cpu::for_rows(ctx, y.rows, y.cols, [&](std::int64_t first, std::int64_t count) {
-      f(count, y.cols, from(f32(x), first), from(f32(y), first));
+      f(count, y.cols, from(any(x), first), from(any(y), first));
     });
   }
 }
@@ -120,6 +121,12 @@ std::unique_ptr<Context> make_context(const ContextOptions& options) {
   auto ctx = std::make_unique<Context>(MemorySource{allocate, release, zero});
   ctx->threads = options.threads;
   ctx->row_invariant = options.row_invariant;
+  ctx->compute_type = options.compute_type;
+  if (options.compute_type == DType::bf16) {
+    assert(!options.row_invariant);
+    ctx->saved.spread_rows = ctx->scratch.spread_rows = false;
+    ctx->device = {new Device, {[](Device* device) { delete device; }}};
+  }
 #pragma omp parallel num_threads(options.threads)
   flush_denormals();
   return ctx;
@@ -130,8 +137,14 @@ std::string backend_description() {
   return simd::target_name() + ", " + cpu::onednn_description();
 }
 
-// All matmuls go through dnnl_sgemm, which compiles nothing per shape, or kernels of our own.
-std::int64_t primitives_created(const Context&) { return 0; }
+bool computes_natively(DType type) {
+  return type == DType::f32 || (type == DType::bf16 && cpu::has_native_bf16());
+}
+
+// Only bfloat16 products are made by shape: f32 ones go through dnnl_sgemm or kernels of our own.
+std::int64_t primitives_created(const Context& ctx) {
+  return ctx.device ? ctx.device->bf16_products.primitives() : 0;
+}
 
 void upload(Context&, const float* host, std::int64_t count, View to) { copy_in(host, count, to); }
 void upload(Context&, const std::int32_t* host, std::int64_t count, View to) {
@@ -143,45 +156,28 @@ void download(Context&, View x, std::int32_t* host, std::int64_t count) {
 }
 
 void fill(Context& ctx, float value, View y) {
-  elementwise(ctx, y, y, [&](std::int64_t rows, std::int64_t cols, simd::In, simd::Out to) {
+  elementwise(ctx, y, y, [&](std::int64_t rows, std::int64_t cols, simd::AnyIn, simd::AnyOut to) {
     simd::fill(rows, cols, value, to);
   });
 }
 
-void copy(Context& ctx, View x, View y) {
-  assert(x.rows == y.rows && x.cols == y.cols);
-  const auto cols = static_cast<std::size_t>(y.cols);
-  cpu::for_rows(ctx, y.rows, y.cols, [&](std::int64_t first, std::int64_t count) {
-    for (std::int64_t r = first; r < first + count; ++r) {
-      const std::byte* from = static_cast<const std::byte*>(x.data) +
-                              r * x.row_stride * std::int64_t(size_bytes(x.dtype));
-      std::byte* to =
-          static_cast<std::byte*>(y.data) + r * y.row_stride * std::int64_t(size_bytes(y.dtype));
-      if (x.dtype == y.dtype) {
-        std::memcpy(to, from, cols * size_bytes(x.dtype));
-      } else if (x.dtype == DType::bf16 && y.dtype == DType::f32) {
-        simd::bf16_to_f32(y.cols, reinterpret_cast<const std::uint16_t*>(from),
-                          reinterpret_cast<float*>(to));
-      } else {
-        assert(x.dtype == DType::f32 && y.dtype == DType::bf16);
-        simd::f32_to_bf16(y.cols, reinterpret_cast<const float*>(from),
-                          reinterpret_cast<std::uint16_t*>(to));
-      }
-    }
+void copy(Context& ctx, View x, View y) { elementwise(ctx, x, y, simd::convert); }
+
+void add(Context& ctx, View x, View y) {
+  elementwise(ctx, x, y, [](std::int64_t rows, std::int64_t cols, simd::AnyIn a, simd::AnyOut b) {
+    simd::add(rows, cols, simd::rows_of<float>(a), simd::rows_of<float>(b));
   });
 }
 
-void add(Context& ctx, View x, View y) { elementwise(ctx, x, y, simd::add); }
-
 void scale(Context& ctx, float factor, View x, View y) {
-  elementwise(ctx, x, y, [&](std::int64_t rows, std::int64_t cols, simd::In a, simd::Out b) {
+  elementwise(ctx, x, y, [&](std::int64_t rows, std::int64_t cols, simd::AnyIn a, simd::AnyOut b) {
     simd::scale(rows, cols, factor, a, b);
   });
 }
 
 void lerp(Context& ctx, float t, View x, View y) {
-  elementwise(ctx, x, y, [&](std::int64_t rows, std::int64_t cols, simd::In a, simd::Out b) {
-    simd::lerp(rows, cols, t, a, b);
+  elementwise(ctx, x, y, [&](std::int64_t rows, std::int64_t cols, simd::AnyIn a, simd::AnyOut b) {
+    simd::lerp(rows, cols, t, simd::rows_of<float>(a), simd::rows_of<float>(b));
   });
 }
 

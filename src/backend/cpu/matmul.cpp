@@ -1,13 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
-// Matrix products through oneDNN (the only file that includes it), and packed weights.
+// Matrix products of the contract, and packed weights.
 #include "src/backend/cpu/matmul.h"
 
 #include <dnnl.h>
 #include <omp.h>
 
+#include <atomic>
+
+#include "simd/convert.h"
+#include "simd/pack_bf16.h"
 #include "simd/packed_gemm.h"
 #include "simd/reduce.h"
 #include "simd/rows.h"
+#include "src/backend/cpu/bf16_gemm.h"
 #include "src/backend/cpu/views.h"
 #include "src/core/error.h"
 
@@ -63,6 +68,76 @@ void packed_linear(Context& ctx, const View& x, const float* packed, const View&
   });
 }
 
+bool computes_in_bf16(const Context& ctx, const Weight& w) {
+  return ctx.compute_type == DType::bf16 && w.packed && w.packed->bf16.bytes() > 0;
+}
+
+// y (=|+=) x [rows, k] . b, b [k, n] packed; tiles of rows for the threads.
+void bf16_rows_product(Context& ctx, const View& x, const Tensor& b, const View& y, bool add) {
+  if (x.rows == 0) return;
+  assert(y.contiguous() && x.row_capacity >= bf16_rounded(x.rows) &&
+         y.row_capacity >= bf16_rounded(x.rows));
+  const Bf16Product& product =
+      ctx.device->bf16_products.get(ctx, {Bf16Product::kRows, y.cols, x.cols, y.dtype, add, false});
+  const Bf16* packed = bf16(b.view());
+  const std::int64_t rows = bf16_rounded(x.rows), tile = product.max_size();
+  const OneThreadEach one_thread_each;
+  std::atomic<bool> ok = true;
+  parallel_tasks(ctx.threads, (rows + tile - 1) / tile, [&](std::int64_t i) {
+    const std::int64_t first = i * tile, size = std::min(tile, rows - first);
+    const auto* a = bf16(x) + first * x.cols;
+    if (!product.run(omp_get_thread_num(), size, a, packed, from(any(y), first).data)) ok = false;
+  });
+  check_gemm(ok);
+}
+
+// dw += dy^T . x, by all threads together.
+void bf16_tokens_product(Context& ctx, const View& dy, const View& x, const View& dw) {
+  const std::int64_t tokens = bf16_rounded(dy.rows);
+  // What x has past its last token is multiplied by zeros.
+  simd::fill(tokens - dy.rows, dy.cols, 0, from(any(dy), dy.rows));
+  const Bf16Product& product = ctx.device->bf16_products.get(
+      ctx, {Bf16Product::kTokens, dy.cols, x.cols, DType::f32, true, true});
+  omp_set_num_threads(ctx.threads);
+  for (std::int64_t first = 0; first < tokens; first += product.max_size()) {
+    const std::int64_t size = std::min(product.max_size(), tokens - first);
+    check_gemm(product.run(0, size, bf16(dy) + first * dy.cols, bf16(x) + first * x.cols, dw.data));
+  }
+}
+
+// A matrix as f32: itself, or a copy in scratch.
+View as_f32(Context& ctx, const View& x) {
+  if (!x || x.dtype == DType::f32) return x;
+  const View y = ctx.scratch.make(x.rows, x.cols);
+  copy(ctx, x, y);
+  return y;
+}
+
+void pack_bf16(Context& ctx, Weight& weight) {
+  const View& w = weight.value;
+  if (!weight.packed) {
+    const auto elements = [](std::int64_t k, std::int64_t n) {
+      return simd::packed_bf16_panels(n) * simd::packed_bf16_panel_size(k);
+    };
+    weight.packed = std::make_shared<PackedWeight>();
+    weight.packed->bf16_transposed = Tensor(ctx, 1, elements(w.cols, w.rows), DType::bf16);
+    weight.packed->bf16 = Tensor(ctx, 1, elements(w.rows, w.cols), DType::bf16);
+  }
+  const std::int64_t out_panels = simd::packed_bf16_panels(w.rows);
+  const std::int64_t in_panels = simd::packed_bf16_panels(w.cols);
+  const std::int64_t out_size = simd::packed_bf16_panel_size(w.cols);
+  const std::int64_t in_size = simd::packed_bf16_panel_size(w.rows);
+  Bf16* const transposed = bf16(weight.packed->bf16_transposed.view());
+  Bf16* const plain = bf16(weight.packed->bf16.view());
+  parallel_for(ctx.threads, 0, out_panels + in_panels, 1, [&](std::int64_t i, std::int64_t) {
+    const std::int64_t p = i - out_panels;
+    if (p < 0)
+      simd::pack_bf16_transposed(w.cols, w.rows, f32(w), i, transposed + i * out_size);
+    else
+      simd::pack_bf16(w.rows, w.cols, f32(w), p, plain + p * in_size);
+  });
+}
+
 }  // namespace
 
 std::string onednn_description() {
@@ -102,7 +177,7 @@ std::int64_t packing_floats(const Weight& w) {
 void row_invariant_linear(const View& x, const Weight& w, const View& y, float* scratch) {
   const View& value = w.value;
   if (!w.packed) simd::pack_weight(value.rows, value.cols, f32(value), scratch);
-  const float* packed = w.packed ? f32(w.packed->data.view()).data : scratch;
+  const float* packed = w.packed ? f32(w.packed->panels.view()).data : scratch;
   simd::packed_gemm(x.rows, 0, y.cols, x.cols, f32(x), packed, f32(y));
 }
 
@@ -112,33 +187,53 @@ using cpu::f32;
 using cpu::from;
 
 void prepare_weight(Context& ctx, Weight& weight) {
+  if (ctx.compute_type == DType::bf16) {
+    if (!weight.keep_f32) cpu::pack_bf16(ctx, weight);
+    return;
+  }
   const View& w = weight.value;
   auto packed = std::make_shared<PackedWeight>();
-  packed->data = Tensor(ctx, 1, simd::packed_gemm_floats(w.rows, w.cols));
-  simd::pack_weight(w.rows, w.cols, f32(w), f32(packed->data.view()).data);
+  packed->panels = Tensor(ctx, 1, simd::packed_gemm_floats(w.rows, w.cols));
+  simd::pack_weight(w.rows, w.cols, f32(w), f32(packed->panels.view()).data);
   weight.packed = std::move(packed);
 }
 
 void linear(Context& ctx, View x, const Weight& w, View y) {
-  if (!ctx.row_invariant) {
+  ArenaScope scope(ctx.scratch);
+  if (cpu::computes_in_bf16(ctx, w)) {
+    cpu::bf16_rows_product(ctx, x, w.packed->bf16_transposed, y, false);
+  } else if (y.dtype == DType::bf16) {
+    const View sums = ctx.scratch.make(y.rows, y.cols);
+    linear(ctx, x, w, sums);
+    copy(ctx, sums, y);
+  } else if (!ctx.row_invariant) {
+    const View x_f32 = cpu::as_f32(ctx, x);
     omp_set_num_threads(ctx.threads);
-    cpu::check_gemm(cpu::gemm_nt(x, w.value, 0, y));
+    cpu::check_gemm(cpu::gemm_nt(x_f32, w.value, 0, y));
   } else if (w.packed) {
-    cpu::packed_linear(ctx, x, f32(w.packed->data.view()).data, y);
+    cpu::packed_linear(ctx, x, f32(w.packed->panels.view()).data, y);
   } else {
-    ArenaScope scope(ctx.scratch);
     float* packed = cpu::scratch_array<float>(ctx, cpu::packing_floats(w));
     simd::pack_weight(w.value.rows, w.value.cols, f32(w.value), packed);
     cpu::packed_linear(ctx, x, packed, y);
   }
 }
 
-// Backward is training's alone: it goes through oneDNN in every context.
+// Backward is training's alone: in f32 it goes through dnnl_sgemm in every context.
 void linear_backward(Context& ctx, View x, const Weight& w, View dy, View dx, bool add_to_dx,
                      View dw) {
+  if (cpu::computes_in_bf16(ctx, w)) {
+    if (dx) cpu::bf16_rows_product(ctx, dy, w.packed->bf16, dx, add_to_dx);
+    if (dw) cpu::bf16_tokens_product(ctx, dy, x, dw);
+    return;
+  }
+  ArenaScope scope(ctx.scratch);
+  const View dy_f32 = cpu::as_f32(ctx, dy), x_f32 = dw ? cpu::as_f32(ctx, x) : View{};
+  const View dx_f32 = dx && dx.dtype == DType::bf16 ? ctx.scratch.make(dx.rows, dx.cols) : dx;
   omp_set_num_threads(ctx.threads);
-  if (dx) cpu::check_gemm(cpu::gemm_nn(dy, w.value, add_to_dx ? 1 : 0, dx));
-  if (dw) cpu::check_gemm(cpu::gemm_tn(dy, x, 1, dw));
+  if (dx) cpu::check_gemm(cpu::gemm_nn(dy_f32, w.value, add_to_dx ? 1 : 0, dx_f32));
+  if (dw) cpu::check_gemm(cpu::gemm_tn(dy_f32, x_f32, 1, dw));
+  if (dx && dx.dtype == DType::bf16) copy(ctx, dx_f32, dx);
 }
 
 void add_bias(Context& ctx, View bias, View y) {

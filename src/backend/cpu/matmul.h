@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// Matrix products for the other files of this folder. Views are f32.
+// Matrix products for the other files of this folder.
 //
-// Two ways, by ctx.row_invariant:
-// - off (training): dnnl_sgemm on the exact shapes. Nothing is made per shape, nothing past the
+// Three ways:
+// - training in f32: dnnl_sgemm on the exact shapes. Nothing is made per shape, nothing past the
 //   last token is read.
-// - on (translation): the kernels of simd/packed_gemm.h, where an element is one chain of
-//   multiply-adds along K whatever the number of rows and threads. On AVX2 and SSE4.1 oneDNN's own
-//   products have no such property.
+// - training in bfloat16: the primitives of bf16_gemm.h.
+// - ctx.row_invariant (translation): the kernels of simd/packed_gemm.h, where an element is one
+// chain
+//   of multiply-adds along K whatever the number of rows and threads. On AVX2 and SSE4.1 oneDNN's
+//   own products have no such property.
 #pragma once
 
 #include <cstdint>
@@ -16,9 +18,10 @@
 
 namespace switchyard {
 
-// The weight in the layout of simd/packed_gemm.h.
 struct PackedWeight {
-  Tensor data;
+  Tensor panels;  // of simd/packed_gemm.h
+  // Of simd/pack_bf16.h: w^T [in, out] for y = x . w^T, and w [out, in] for dx = dy . w.
+  Tensor bf16_transposed, bf16;
 };
 
 namespace cpu {
@@ -38,9 +41,8 @@ class OneThreadEach {
   int before_;
 };
 
-// beta 0: overwritten, 1: added to. They return false where oneDNN had no memory: a parallel loop
-// cannot throw.
-// y [T, out] = x [T, in] . w [out, in]^T
+// Of f32 views; beta 0: overwritten, 1: added to. They return false where oneDNN had no memory: a
+// parallel loop cannot throw. y [T, out] = x [T, in] . w [out, in]^T
 [[nodiscard]] bool gemm_nt(const View& x, const View& w, float beta, const View& y);
 // dx [T, in] = dy [T, out] . w [out, in]
 [[nodiscard]] bool gemm_nn(const View& dy, const View& w, float beta, const View& dx);

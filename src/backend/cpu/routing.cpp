@@ -8,6 +8,7 @@
 
 namespace switchyard {
 
+using cpu::any;
 using cpu::f32;
 using cpu::for_rows;
 using cpu::from;
@@ -43,17 +44,24 @@ void assign_slots(Context& ctx, const Capacity& capacity, const Ragged& tokens, 
       *i32(routing.slot_of_token)[t] = keep ? kept[e]++ : -1;  // the rank in its expert, for now
     }
   }
+  const auto rounding = static_cast<std::int32_t>(slot_rounding(ctx));
   offset[0] = 0;
-  for (std::int64_t e = 0; e < num_experts; ++e) offset[e + 1] = offset[e] + kept[e];
+  for (std::int64_t e = 0; e < num_experts; ++e)
+    offset[e + 1] = offset[e] + (kept[e] + rounding - 1) / rounding * rounding;
+  assert(offset[num_experts] <= routing.token_of_slot.rows);
 
+  for (std::int64_t s = 0; s < routing.token_of_slot.rows; ++s) *i32(routing.token_of_slot)[s] = -1;
+  std::int32_t dropped = 0;
   for (std::int64_t t = 0; t < routing.logits.rows; ++t) {
     std::int32_t& slot = *i32(routing.slot_of_token)[t];
-    if (slot < 0) continue;
+    if (slot < 0) {
+      ++dropped;
+      continue;
+    }
     slot += offset[*i32(routing.expert_index)[t]];
     *i32(routing.token_of_slot)[slot] = static_cast<std::int32_t>(t);
   }
-  for (std::int64_t s = offset[num_experts]; s < routing.token_of_slot.rows; ++s)
-    *i32(routing.token_of_slot)[s] = -1;
+  *i32(routing.dropped).data = dropped;
 }
 
 }  // namespace
@@ -115,19 +123,19 @@ void router_backward(Context& ctx, const Routing& routing, View grad_combine_wei
 
 void combine_rows(Context& ctx, View expert_out, const Routing& routing, View y) {
   for_rows(ctx, y.rows, y.cols, [&](std::int64_t first, std::int64_t count) {
-    simd::combine_rows(count, y.cols, f32(expert_out), from(i32(routing.slot_of_token), first),
-                       from(f32(routing.combine_weight), first), from(f32(y), first));
+    simd::combine_rows(count, y.cols, any(expert_out), from(i32(routing.slot_of_token), first),
+                       from(f32(routing.combine_weight), first), from(any(y), first));
   });
 }
 
 void combine_rows_backward(Context& ctx, View dy, View expert_out, const Routing& routing,
                            View grad_out, View grad_combine_weight) {
   for_rows(ctx, grad_out.rows, dy.cols, [&](std::int64_t first, std::int64_t count) {
-    simd::combine_rows_grad_out(count, dy.cols, f32(dy), from(i32(routing.token_of_slot), first),
-                                f32(routing.combine_weight), from(f32(grad_out), first));
+    simd::combine_rows_grad_out(count, dy.cols, any(dy), from(i32(routing.token_of_slot), first),
+                                f32(routing.combine_weight), from(any(grad_out), first));
   });
   for_rows(ctx, dy.rows, dy.cols, [&](std::int64_t first, std::int64_t count) {
-    simd::combine_rows_grad_weight(count, dy.cols, from(f32(dy), first), f32(expert_out),
+    simd::combine_rows_grad_weight(count, dy.cols, from(any(dy), first), any(expert_out),
                                    from(i32(routing.slot_of_token), first),
                                    from(f32(grad_combine_weight), first));
   });

@@ -8,6 +8,7 @@
 
 namespace switchyard {
 
+using cpu::any;
 using cpu::dropout_of;
 using cpu::f32;
 using cpu::for_rows;
@@ -27,28 +28,28 @@ void embed_backward(Context& ctx, View ids, View dy, View dtable) {
 
 void dropout(Context& ctx, Dropout drop, View tags, View x, View y) {
   for_rows(ctx, y.rows, y.cols, [&](std::int64_t first, std::int64_t count) {
-    simd::dropout(count, y.cols, dropout_of(drop, tags, first), from(f32(x), first),
-                  from(f32(y), first));
+    simd::dropout(count, y.cols, dropout_of(drop, tags, first), from(any(x), first),
+                  from(any(y), first));
   });
 }
 
 void add_dropout(Context& ctx, Dropout drop, View tags, View x, View residual, View y) {
   for_rows(ctx, y.rows, y.cols, [&](std::int64_t first, std::int64_t count) {
-    simd::add_dropout(count, y.cols, dropout_of(drop, tags, first), from(f32(x), first),
+    simd::add_dropout(count, y.cols, dropout_of(drop, tags, first), from(any(x), first),
                       from(f32(residual), first), from(f32(y), first));
   });
 }
 
 void jitter(Context& ctx, float eps, std::uint64_t stream, View tags, View x, View y) {
   for_rows(ctx, y.rows, y.cols, [&](std::int64_t first, std::int64_t count) {
-    simd::jitter(count, y.cols, eps, stream, from(i32(tags), first), from(f32(x), first),
+    simd::jitter(count, y.cols, eps, stream, from(i32(tags), first), from(any(x), first),
                  from(f32(y), first));
   });
 }
 
 void rms_norm(Context& ctx, View x, View weight, float eps, View y, View inv_rms) {
   for_rows(ctx, y.rows, y.cols, [&](std::int64_t first, std::int64_t count) {
-    simd::rms_norm(count, y.cols, from(f32(x), first), f32(weight).data, eps, from(f32(y), first),
+    simd::rms_norm(count, y.cols, from(f32(x), first), f32(weight).data, eps, from(any(y), first),
                    from(f32(inv_rms), first));
   });
 }
@@ -71,30 +72,30 @@ void rms_norm_backward(Context& ctx, View x, View weight, View inv_rms, View dy,
 void activation(Context& ctx, Activation act, View hidden, View gate, Dropout drop, View tags,
                 View y) {
   for_rows(ctx, y.rows, y.cols, [&](std::int64_t first, std::int64_t count) {
-    simd::activation(cpu::kernel_of(act), count, y.cols, from(f32(hidden), first),
-                     from(f32(gate), first), dropout_of(drop, tags, first), from(f32(y), first));
+    simd::activation(cpu::kernel_of(act), count, y.cols, from(any(hidden), first),
+                     from(any(gate), first), dropout_of(drop, tags, first), from(any(y), first));
   });
 }
 
 void activation_backward(Context& ctx, Activation act, View hidden, View gate, Dropout drop,
                          View tags, View dy, View grad_hidden, View grad_gate) {
   for_rows(ctx, dy.rows, dy.cols, [&](std::int64_t first, std::int64_t count) {
-    simd::activation_backward(cpu::kernel_of(act), count, dy.cols, from(f32(hidden), first),
-                              from(f32(gate), first), dropout_of(drop, tags, first),
-                              from(f32(dy), first), from(f32(grad_hidden), first),
-                              from(f32(grad_gate), first));
+    simd::activation_backward(cpu::kernel_of(act), count, dy.cols, from(any(hidden), first),
+                              from(any(gate), first), dropout_of(drop, tags, first),
+                              from(any(dy), first), from(any(grad_hidden), first),
+                              from(any(grad_gate), first));
   });
 }
 
 void gather_rows(Context& ctx, View x, View index, View y) {
   for_rows(ctx, y.rows, y.cols, [&](std::int64_t first, std::int64_t count) {
-    simd::gather_rows(count, y.cols, f32(x), from(i32(index), first), from(f32(y), first));
+    simd::gather_rows(count, y.cols, any(x), from(i32(index), first), from(any(y), first));
   });
 }
 
 void gather_rows_add(Context& ctx, View x, View index, View y) {
   for_rows(ctx, y.rows, y.cols, [&](std::int64_t first, std::int64_t count) {
-    simd::gather_rows_add(count, y.cols, f32(x), from(i32(index), first), from(f32(y), first));
+    simd::gather_rows_add(count, y.cols, any(x), from(i32(index), first), from(f32(y), first));
   });
 }
 

@@ -22,6 +22,15 @@ inline simd::Out f32(const View& v) {
   assert(!v || v.dtype == DType::f32);
   return {static_cast<float*>(v.data), v.row_stride};
 }
+// f32 or bf16.
+inline simd::AnyOut any(const View& v) {
+  assert(!v || v.dtype == DType::f32 || v.dtype == DType::bf16);
+  return {v.data, v.row_stride, v.dtype};
+}
+inline Bf16* bf16(const View& v) {
+  assert(!v || (v.dtype == DType::bf16 && v.contiguous()));
+  return static_cast<Bf16*>(v.data);
+}
 inline simd::IndexOut i32(const View& v) {
   assert(!v || v.dtype == DType::i32);
   return {static_cast<std::int32_t*>(v.data), v.row_stride};
@@ -32,8 +41,16 @@ template <class T>
 simd::Rows<T> from(simd::Rows<T> x, std::int64_t first) {
   return x ? simd::Rows<T>{x[first], x.stride} : x;
 }
+inline simd::AnyOut from(simd::AnyOut x, std::int64_t first) {
+  const std::int64_t bytes = first * x.stride * static_cast<std::int64_t>(size_bytes(x.dtype));
+  return x ? simd::AnyOut{static_cast<std::byte*>(x.data) + bytes, x.stride, x.dtype} : x;
+}
 inline simd::Out columns_from(simd::Out x, std::int64_t first) {
   return x ? simd::Out{x.data + first, x.stride} : x;
+}
+inline simd::AnyOut columns_from(simd::AnyOut x, std::int64_t first) {
+  const std::int64_t bytes = first * static_cast<std::int64_t>(size_bytes(x.dtype));
+  return x ? simd::AnyOut{static_cast<std::byte*>(x.data) + bytes, x.stride, x.dtype} : x;
 }
 
 // Of the rows from token `first` on.
@@ -72,7 +89,7 @@ template <class T>
 T* scratch_array(Context& ctx, std::int64_t count) {
   static_assert(std::is_trivially_destructible_v<T> && alignof(T) <= 64);
   const auto bytes = static_cast<std::int64_t>(sizeof(T)) * count;
-  return static_cast<T*>(ctx.scratch.make(1, bytes, DType::i8).data);
+  return static_cast<T*>(ctx.scratch.make_row(bytes, DType::i8).data);
 }
 
 // The same for each thread of the parallel loops that follow.

@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+// The right-hand matrix of a bfloat16 product in the order that the processors' dot-product
+// instructions want: panels of 64 columns, in a panel two rows interleaved, column by column. It is
+// oneDNN's layout BA16a64b2a, so that weights are rounded and packed in one pass, without oneDNN.
+#pragma once
+
+#include "simd/rows_view.h"
+
+namespace switchyard::simd {
+
+constexpr std::int64_t kBf16PanelCols = 64;
+constexpr std::int64_t kBf16PanelRows = 32;  // panels are filled up with zeros to a multiple
+
+constexpr std::int64_t packed_bf16_panels(std::int64_t n) {
+  return (n + kBf16PanelCols - 1) / kBf16PanelCols;
+}
+// Elements of one panel of a matrix of k rows.
+constexpr std::int64_t packed_bf16_panel_size(std::int64_t k) {
+  return (k + kBf16PanelRows - 1) / kBf16PanelRows * kBf16PanelRows * kBf16PanelCols;
+}
+// Element (k, n) within its panel.
+constexpr std::int64_t packed_bf16_index(std::int64_t k, std::int64_t n) {
+  return k / 2 * (2 * kBf16PanelCols) + n % kBf16PanelCols * 2 + k % 2;
+}
+
+// Panel `panel` of b [k, n].
+void pack_bf16(std::int64_t k, std::int64_t n, In b, std::int64_t panel, Bf16* packed);
+// Panel `panel` of b = w^T, w [n, k].
+void pack_bf16_transposed(std::int64_t k, std::int64_t n, In w, std::int64_t panel, Bf16* packed);
+
+}  // namespace switchyard::simd

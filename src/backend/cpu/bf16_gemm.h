@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+// Products of bfloat16 matrices with f32 sums: what training computes in where the machine has
+// instructions for them (AVX512_BF16, AMX).
+//
+// oneDNN 2.6 compiles a matmul primitive for each shape, takes only matrices without gaps between
+// their rows, and is fastest on a right-hand side in the order of simd/pack_bf16.h. Ragged batches
+// have another number of tokens each step, so what varies is cut into pieces of few sizes, all of
+// them multiples of kBf16Rounding and all compiled when the first is wanted:
+// - rows of x: tiles of at most 64 rows, or 256 where the weight does not fit into a core's cache;
+// - in a weight's gradient, where tokens are summed over: pieces of at most 1,024 tokens.
+// Matrices that are multiplied are therefore read, and results written, up to a multiple of
+// kBf16Rounding rows: within the capacity of a token matrix, and experts start at such multiples.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <tuple>
+#include <vector>
+
+#include "src/backend/backend.h"
+
+namespace switchyard::cpu {
+
+constexpr std::int64_t kBf16Rounding = 16;
+
+constexpr std::int64_t bf16_rounded(std::int64_t rows) {
+  return (rows + kBf16Rounding - 1) / kBf16Rounding * kBf16Rounding;
+}
+
+// Whether the machine multiplies bfloat16, within ONEDNN_MAX_CPU_ISA. Where it does not, the
+// products below are done by plain loops: for tests.
+bool has_native_bf16();
+
+// The products of one shape in all sizes of what varies. run() may be called by several threads at
+// a time, each with its number below the context's thread count.
+class Bf16Product {
+ public:
+  enum Kind {
+    kRows,    // c [size, n] = a [size, k] . b, b [k, n] packed
+    kTokens,  // c [n, k] += a [size, n]^T . b [size, k], both plain; f32
+  };
+  struct Shape {
+    Kind kind;
+    std::int64_t n, k;
+    DType out;           // kRows: f32 or bf16
+    bool add;            // kRows: c +=
+    bool whole_machine;  // each run uses all threads of the context; else only the caller
+    auto operator<=>(const Shape&) const = default;
+  };
+  Bf16Product(const Shape& shape, int threads);
+  ~Bf16Product();
+
+  std::int64_t max_size() const { return max_size_; }
+  std::int64_t primitives() const { return static_cast<std::int64_t>(sizes_.size()); }
+  // size a multiple of kBf16Rounding, at most max_size(). False where oneDNN failed.
+  [[nodiscard]] bool run(int thread, std::int64_t size, const Bf16* a, const Bf16* b,
+                         void* c) const;
+
+ private:
+  struct OneSize;
+  void run_plain(std::int64_t size, const Bf16* a, const Bf16* b, void* c) const;
+
+  Shape shape_;
+  std::int64_t max_size_;
+  std::vector<std::unique_ptr<OneSize>> sizes_;
+};
+
+// The products that a context has made so far. A shape that is there already may be asked for by
+// several threads at a time.
+class Bf16Products {
+ public:
+  const Bf16Product& get(const Context& ctx, const Bf16Product::Shape& shape);
+  std::int64_t primitives() const { return primitives_; }
+
+ private:
+  std::map<Bf16Product::Shape, std::unique_ptr<Bf16Product>> products_;
+  std::int64_t primitives_ = 0;
+};
+
+}  // namespace switchyard::cpu
+
+namespace switchyard {
+
+// Of a context that computes in bfloat16.
+struct Device {
+  cpu::Bf16Products bf16_products;
+};
+
+}  // namespace switchyard
