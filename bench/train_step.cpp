@@ -52,7 +52,7 @@ int run(int argc, char** argv) {
   o.max_length_crop = true;
   o.config.dropout_rate = 0;
 
-  const auto ctx = make_context({options.threads(), false});
+  const auto ctx = make_context({options.threads(), false, o.compute_type});
   const ParallelText text =
       o.tsv ? read_tsv(o.train_sets[0]) : read_parallel(o.train_sets[0], o.train_sets[1]);
   const Tokenizer tokenizer = make_vocabulary(text, o);
@@ -98,7 +98,7 @@ int run(int argc, char** argv) {
   const auto batches = static_cast<std::int64_t>(step_ms.size()) * o.optimizer_delay;
   const double rate =
       gemm_gflops(step_matmuls(o.config, source_tokens / batches, target_tokens / batches),
-                  DType::f32, 1, options.threads(), kRateSeconds);
+                  o.compute_type, 1, options.threads(), kRateSeconds);
   const double tokens = static_cast<double>(source_tokens + target_tokens);
   nlohmann::ordered_json result = {
       {"bench", "train_step"},
@@ -107,7 +107,7 @@ int run(int argc, char** argv) {
       {"num_experts", o.config.num_experts},
       {"parameters", parameter_count(o.config)},
       {"threads", options.threads()},
-      {"compute_type", "float32"},
+      {"compute_type", name_of(o.compute_type)},
       {"steps", step_ms.size()},
       {"loss", last.loss.loss_sum / static_cast<double>(last.loss.target_tokens)},
       {"tokens_per_step", tokens / double(step_ms.size())},

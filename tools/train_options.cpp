@@ -4,6 +4,7 @@
 #include <limits>
 
 #include "src/app/presets.h"
+#include "src/backend/backend.h"
 #include "src/core/error.h"
 
 namespace switchyard {
@@ -81,8 +82,9 @@ void add_optimizer(Options& options, TrainingOptions& o, TrainTexts& texts) {
   options.number("clip-norm", t.clip_norm, 0.0f, 1e6f, "clip the gradient's norm to this; 0: off");
   options.number("exponential-smoothing", t.exponential_smoothing, 0.0f, 1.0f,
                  "validate and save a running average that follows by this share; 0: off");
-  options.choice("compute-type", texts.compute_type, {"auto", "float32", "bfloat16"},
-                 "numbers of matmuls");
+  options.choice(
+      "compute-type", texts.compute_type, {"auto", "float32", "bfloat16"},
+      "numbers of matmuls; auto: bfloat16 where the machine computes it (AVX512_BF16, AMX)");
 }
 
 void add_batches_and_run(Options& options, TrainingOptions& o, TrainTexts& texts) {
@@ -126,6 +128,15 @@ void add_batches_and_run(Options& options, TrainingOptions& o, TrainTexts& texts
   options.alias("--save-total-limit", "keep-last");
 }
 
+// auto: bfloat16 where it is fast.
+DType compute_type_from_name(const std::string& name) {
+  const bool native = computes_natively(DType::bf16);
+  check(native || name != "bfloat16", ErrorKind::kUsage,
+        "--compute-type: found bfloat16, which this machine does not compute (",
+        backend_description(), "), expected auto or float32");
+  return native && name != "float32" ? DType::bf16 : DType::f32;
+}
+
 }  // namespace
 
 void add_train_options(Options& options, TrainingOptions& training, TrainTexts& texts) {
@@ -140,8 +151,7 @@ void add_train_options(Options& options, TrainingOptions& training, TrainTexts& 
 
 void apply_train_options(Options& options, TrainingOptions& o, const TrainTexts& texts) {
   options.fill(preset_text(texts.preset), "preset " + texts.preset);
-  check(texts.compute_type != "bfloat16", ErrorKind::kUsage,
-        "--compute-type bfloat16: not in this version, which trains in float32");
+  o.compute_type = compute_type_from_name(texts.compute_type);
   o.config.scale_decoder_outputs = o.config.tie_word_embeddings;
   TrainerOptions& t = o.trainer;
   t.adamw = {texts.adamw[0], texts.adamw[1], texts.adamw[2],

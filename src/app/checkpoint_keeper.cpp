@@ -25,6 +25,9 @@ void check_same(const TrainingDirectory& directory, const TrainingState& was,
     compare(was.train_hash, now.train_hash, "the text of --train-sets");
     compare(was.valid_hash, now.valid_hash, "the text of --valid-sets");
   }
+  check(was.compute_type == now.compute_type, ErrorKind::kUsage, escaped(directory.path().native()),
+        ": trained in ", escaped(was.compute_type), ", this machine's --compute-type auto is ",
+        now.compute_type, "; go on where the first is computed natively, or give another folder");
   check(list.empty(), ErrorKind::kData, escaped(directory.path().native()),
         ": not what this run was trained with: ", list,
         "; restore it, give another folder, or --overwrite to start anew");

@@ -46,8 +46,11 @@ Sample sample_largest_batch(const Corpus& corpus, const BatchOptions& options) {
 
 }  // namespace
 
-std::int64_t parameter_bytes(const ModelConfig& config, const TrainerOptions& options) {
-  const std::int64_t buffers = options.exponential_smoothing > 0 ? 5 : 4;
+std::int64_t parameter_bytes(const ModelConfig& config, const TrainingOptions& options) {
+  std::int64_t buffers = 4;  // values, gradients, two moments
+  if (options.trainer.exponential_smoothing > 0) ++buffers;
+  // Weights in bfloat16, packed for forward and for backward.
+  if (options.compute_type == DType::bf16) ++buffers;
   return parameter_count(config) * buffers * static_cast<std::int64_t>(sizeof(float));
 }
 

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <string>
 
+#include "src/app/training_options.h"
 #include "src/text/batcher.h"
 #include "src/train/trainer.h"
 
@@ -18,7 +19,7 @@ struct TrainingMemory {
 };
 
 // Bytes of the flat buffers of a model of this config.
-std::int64_t parameter_bytes(const ModelConfig& config, const TrainerOptions& options);
+std::int64_t parameter_bytes(const ModelConfig& config, const TrainingOptions& options);
 
 // Bytes of forward and backward of the largest batch of the first epoch: an eighth of it is run,
 // for memory grows in proportion to the sentences. Clears no state but the gradients.

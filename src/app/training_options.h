@@ -52,7 +52,8 @@ struct TrainingOptions {
   std::int64_t optimizer_delay = 1;
 
   TrainerOptions trainer;
-  int threads = 0;  // 0: default_threads()
+  DType compute_type = DType::f32;  // of matmuls: or bf16, which the machine must have
+  int threads = 0;                  // 0: default_threads()
 
   // Run
   StopRule after;

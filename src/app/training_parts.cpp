@@ -23,7 +23,7 @@ ModelConfig make_config(const TrainingOptions& options, const Tokenizer& tokeniz
   return config;
 }
 
-TrainingMemory memory_for(const ModelConfig& config, const TrainerOptions& options) {
+TrainingMemory memory_for(const ModelConfig& config, const TrainingOptions& options) {
   TrainingMemory memory;
   memory.available = available_memory_bytes();
   memory.parameters = parameter_bytes(config, options);
@@ -39,11 +39,11 @@ TrainingParts::TrainingParts(const TrainingOptions& options, const MakeTokenizer
 TrainingParts::TrainingParts(const TrainingOptions& options, const MakeTokenizer& make_tokenizer,
                              TrainingText lines)
     : threads(options.threads > 0 ? options.threads : default_threads()),
-      ctx(make_context({threads, false})),
+      ctx(make_context({threads, false, options.compute_type})),
       tokenizer(make_tokenizer(lines.train)),
       text(encode_training_data(tokenizer, std::move(lines), options, threads)),
       model(make_config(options, tokenizer)),
-      memory(memory_for(model.config(), options.trainer)),
+      memory(memory_for(model.config(), options)),
       params(*ctx, model.layout()),
       trainer(*ctx, model, params, options.trainer) {
   model.bind(params);

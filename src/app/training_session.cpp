@@ -87,10 +87,12 @@ TrainingSession::TrainingSession(const TrainingOptions& options, const std::stri
   averaged_model_.bind(trainer_.averaged());
   const ModelConfig& config = parts_.model.config();
   log_info(title + " (" + backend_description() + ", " + std::to_string(parts_.threads) +
-           " threads, float32) model: " + millions(parameter_count(config)) + " params, " +
+           " threads, " + name_of(options.compute_type) +
+           ") model: " + millions(parameter_count(config)) + " params, " +
            millions(active_parameter_count(config)) + " active/token, vocabulary " +
            std::to_string(config.vocab_size));
   log_info("memory: " + memory_text(parts_.memory));
+  state_.compute_type = name_of(options.compute_type);
   state_.tokenizer_hash = parts_.tokenizer.hash();
   state_.train_hash = parts_.text.train.hash();
   state_.valid_hash = parts_.text.valid.hash();

@@ -30,6 +30,7 @@ nlohmann::json state_to_json(const TrainingState& s, const std::string& first_me
             {"metrics", metrics},
             {"validated_update", s.validated_update},
             {"metrics_bytes", s.metrics_bytes},
+            {"compute_type", s.compute_type},
             {"tokenizer_hash", s.tokenizer_hash},
             {"train_hash", s.train_hash},
             {"valid_hash", s.valid_hash}}}};
@@ -54,6 +55,7 @@ TrainingState state_from_json(const nlohmann::json& json) {
       s.metrics[name] = {history.at("best"), history.at("best_update"), history.at("stalled")};
     own.at("validated_update").get_to(s.validated_update);
     own.at("metrics_bytes").get_to(s.metrics_bytes);
+    s.compute_type = own.value("compute_type", name_of(DType::f32));
     own.at("tokenizer_hash").get_to(s.tokenizer_hash);
     own.at("train_hash").get_to(s.train_hash);
     own.at("valid_hash").get_to(s.valid_hash);

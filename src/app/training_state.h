@@ -33,6 +33,7 @@ struct TrainingState {
   std::int64_t metrics_bytes = 0;      // size of metrics.jsonl
   // What the run was made from.
   std::uint64_t tokenizer_hash = 0, train_hash = 0, valid_hash = 0;
+  std::string compute_type;  // "float32", "bfloat16"
 };
 
 // Hugging Face's field names where it has them (global_step, epoch, best_metric), ours under

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <utility>
 
 #include "src/core/error.h"
 #include "src/nn/loss.h"
@@ -82,6 +83,8 @@ double Validator::loss(Context& ctx) {
   options.mini_batch_words = kBatchTokens;
   options.shuffle = false;
   Batcher batcher(data_.valid, options);
+  // In f32, as the model is used, whatever training computes in.
+  const DType compute_type = std::exchange(ctx.compute_type, DType::f32);
   double nll = 0;
   std::int64_t tokens = 0;
   Pass pass;
@@ -92,6 +95,7 @@ double Validator::loss(Context& ctx) {
     nll += result.nll_sum;
     tokens += result.target_tokens;
   }
+  ctx.compute_type = compute_type;
   return nll / static_cast<double>(tokens);
 }
 

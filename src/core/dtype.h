@@ -23,6 +23,20 @@ constexpr std::size_t size_bytes(DType dtype) {
   return 0;
 }
 
+constexpr const char* name_of(DType dtype) {
+  switch (dtype) {
+    case DType::f32:
+      return "float32";
+    case DType::i32:
+      return "int32";
+    case DType::bf16:
+      return "bfloat16";
+    case DType::i8:
+      return "int8";
+  }
+  return "";
+}
+
 // memcpy instead of std::bit_cast: backend.h, which includes this, also compiles as C++17.
 inline float f32_of_bits(std::uint32_t bits) {
   float value;

@@ -45,7 +45,7 @@ bool is_usable(const StepResult& step) {
 
 }  // namespace
 
-Trainer::Trainer(Context& ctx, const Model& model, const ParamBuffer& params,
+Trainer::Trainer(Context& ctx, Model& model, const ParamBuffer& params,
                  const TrainerOptions& options)
     : ctx_(ctx),
       model_(model),
@@ -79,7 +79,7 @@ StepResult Trainer::step(const std::vector<HostBatch>& batches) {
 }
 
 std::int64_t Trainer::measure_arenas(const HostBatch& batch) {
-  const auto ctx = make_context({ctx_.threads, ctx_.row_invariant});
+  const auto ctx = make_context({ctx_.threads, ctx_.row_invariant, ctx_.compute_type});
   forward_backward(*ctx, {batch});
   return static_cast<std::int64_t>(ctx->saved.peak_bytes() + ctx->scratch.peak_bytes());
 }
@@ -105,6 +105,7 @@ StepResult Trainer::forward_backward(Context& ctx, const std::vector<HostBatch>&
   loss.ce_scale = 1.0f / static_cast<float>(target_tokens);
   loss.router_scale = 1.0f / static_cast<float>(batches.size());
 
+  if (ctx.compute_type == DType::bf16) model_.prepare(ctx);
   fill(ctx, 0, grads_.flat());
   for (const HostBatch& batch : batches) {
     add_to(result.loss, compute_loss(ctx, model_, batch, pass, loss, &grads_), loss.router_scale);

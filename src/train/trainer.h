@@ -43,10 +43,9 @@ struct StepResult {
 
 class Trainer {
  public:
-  // `model` is bound to `params`; dropout, jitter and the router losses' coefficients are its
-  // config's. Both must outlive this.
-  Trainer(Context& ctx, const Model& model, const ParamBuffer& params,
-          const TrainerOptions& options);
+  // `model` is bound to `params`, and packed anew for each step where ctx computes in bfloat16;
+  // dropout, jitter and the router losses' coefficients are its config's. Both must outlive this.
+  Trainer(Context& ctx, Model& model, const ParamBuffer& params, const TrainerOptions& options);
 
   // One update from the gradient of the mean loss over all target tokens of `batches` (more than
   // one: gradient accumulation). Where the gradient or the loss is not finite, or the gradient is 0
@@ -74,7 +73,7 @@ class Trainer {
   void update_average();
 
   Context& ctx_;
-  const Model& model_;
+  Model& model_;
   const ParamBuffer& params_;
   TrainerOptions options_;
   ParamBuffer grads_;

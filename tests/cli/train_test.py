@@ -45,8 +45,9 @@ def command(model, *more):
             '1.5', '--num-layers', '1', '--num-decoder-layers', '1', '--keep-last', '2', *more]
 
 
-def run(*args):
-    return subprocess.run(args, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+def run(*args, **environment):
+    return subprocess.run(args, stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                          env={**os.environ, **environment})
 
 
 def run_until(update, how, args):
@@ -168,7 +169,6 @@ def test_refusals():
 
     for args, code, text in (
             (['--after', '5x'], 2, '--after'),
-            (['--compute-type', 'bfloat16'], 2, 'bfloat16'),
             (['--no-such-option'], 2, 'no-such-option'),
             (['--preset', 'huge'], 2, 'huge'),
             (['--vocab', 'missing.model'], 1, 'missing.model'),
@@ -178,6 +178,10 @@ def test_refusals():
         result = run(TRAIN, '-t', 'a.src', 'a.tgt', '-m', 'never', *args)
         check(result.returncode == code and text in result.stderr,
               f'{args}: found {result.returncode}, {result.stderr}')
+    result = run(TRAIN, '-t', 'a.src', 'a.tgt', '-m', 'never', '--compute-type', 'bfloat16',
+                 ONEDNN_MAX_CPU_ISA='AVX2')
+    check(result.returncode == 2 and 'found bfloat16, which this machine does not compute' in result.stderr,
+          f'bfloat16 on AVX2: found {result.returncode}, {result.stderr}')
 
 
 def test_dry_run():

@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: Apache-2.0
+// Products in bfloat16. On small whole numbers they are exact, so that every implementation must
+// give the reference's values to the bit, rounded once where the result is bf16.
+#include "tests/backend/machine.h"
+
+namespace switchyard {
+namespace {
+
+// Matrices of whole numbers without gaps between rows, as bfloat16 products want them.
+class Bf16Machine {
+ public:
+  explicit Bf16Machine(int threads) : ctx(make_context({threads, false, DType::bf16})) {}
+
+  // In -2 ... 2.
+  Reals whole(std::int64_t rows, std::int64_t cols) {
+    Reals m(rows, cols);
+    for (double& x : m.values) x = static_cast<double>(rng_.below(5)) - 2;
+    return m;
+  }
+  View place(const Reals& values, DType dtype) {
+    const View f32 = ctx->scratch.make(values.rows, values.cols);
+    const std::vector<float> host(values.values.begin(), values.values.end());
+    upload(*ctx, host.data(), f32.size(), f32);
+    if (dtype == DType::f32) return f32;
+    const View bf16 = ctx->scratch.make(values.rows, values.cols, DType::bf16);
+    copy(*ctx, f32, bf16);
+    return bf16;
+  }
+  std::vector<double> values(View v) {
+    const View f32 = ctx->scratch.make(v.rows, v.cols);
+    copy(*ctx, v, f32);
+    std::vector<float> host(static_cast<std::size_t>(v.size()));
+    download(*ctx, f32, host.data(), v.size());
+    return {host.begin(), host.end()};
+  }
+
+  std::unique_ptr<Context> ctx;
+
+ private:
+  Rng rng_{11};
+};
+
+std::vector<double> rounded(const Reals& m, DType dtype) {
+  std::vector<double> values = m.values;
+  if (dtype == DType::bf16)
+    for (double& x : values) x = bf16_to_f32(f32_to_bf16(static_cast<float>(x)));
+  return values;
+}
+
+Reals sum(Reals a, const Reals& b) {
+  for (std::size_t i = 0; i < a.values.size(); ++i) a.values[i] += b.values[i];
+  return a;
+}
+
+TEST_CASE("linear and its backward in bfloat16") {
+  const int threads = GENERATE(1, 3);
+  const std::int64_t tokens = GENERATE(1, 16, 63, 65, 300);
+  const std::int64_t in = GENERATE(7, 64, 130), out = GENERATE(5, 96, 512);
+  CAPTURE(threads, tokens, in, out);
+  Bf16Machine m(threads);
+  const Reals x = m.whole(tokens, in), w = m.whole(out, in), dy = m.whole(tokens, out);
+  const Reals before_dx = m.whole(tokens, in), before_dw = m.whole(out, in);
+  Weight weight{m.place(w, DType::f32), nullptr};
+  prepare_weight(*m.ctx, weight);
+  const View x_view = m.place(x, DType::bf16), dy_view = m.place(dy, DType::bf16);
+
+  for (const DType type : {DType::f32, DType::bf16}) {
+    const View y = m.place(m.whole(tokens, out), type);
+    linear(*m.ctx, x_view, weight, y);
+    CHECK(m.values(y) == rounded(reference::linear(x, w), type));
+    const View dx = m.place(before_dx, type);
+    linear_backward(*m.ctx, x_view, weight, dy_view, dx, false, {});
+    CHECK(m.values(dx) == rounded(reference::linear_backward_input(dy, w), type));
+  }
+  const View dx = m.place(before_dx, DType::f32), dw = m.place(before_dw, DType::f32);
+  linear_backward(*m.ctx, x_view, weight, dy_view, dx, true, dw);
+  CHECK(m.values(dx) == sum(before_dx, reference::linear_backward_input(dy, w)).values);
+  Reals expected_dw = before_dw;
+  reference::linear_backward_weight(x, dy, expected_dw);
+  CHECK(m.values(dw) == expected_dw.values);
+}
+
+TEST_CASE("after an update bfloat16 products read the new value, those of keep_f32 always do") {
+  Bf16Machine m(2);
+  const Reals x = m.whole(20, 40), w = m.whole(30, 40);
+  const View x_view = m.place(x, DType::bf16), y = m.place(m.whole(20, 30), DType::f32);
+  Weight weight{m.place(m.whole(30, 40), DType::f32), nullptr};
+  weight.keep_f32 = GENERATE(false, true);
+  CAPTURE(weight.keep_f32);
+  prepare_weight(*m.ctx, weight);
+  copy(*m.ctx, m.place(w, DType::f32), weight.value);
+  prepare_weight(*m.ctx, weight);
+  linear(*m.ctx, x_view, weight, y);
+  CHECK(m.values(y) == reference::linear(x, w).values);
+}
+
+// Every expert's rows start at a multiple of slot_rounding(); what lies between them is zeros.
+TEST_CASE("experts in bfloat16") {
+  const int threads = GENERATE(1, 3);
+  const bool gated = GENERATE(false, true);
+  const std::int64_t num_experts = GENERATE(1, 5), num_tokens = GENERATE(9, 90);
+  CAPTURE(threads, gated, num_experts, num_tokens);
+  constexpr std::int64_t d_model = 40, d_ff = 70;
+  Bf16Machine m(threads);
+  Context& ctx = *m.ctx;
+  const std::int64_t slots = num_tokens + num_experts * (slot_rounding(ctx) - 1);
+  Routing routing;
+  routing.logits = m.place(m.whole(num_tokens, num_experts), DType::f32);
+  routing.probs = ctx.scratch.make(num_tokens, num_experts);
+  routing.logsumexp = ctx.scratch.make(num_tokens, 1);
+  routing.expert_index = ctx.scratch.make(num_tokens, 1, DType::i32);
+  routing.combine_weight = ctx.scratch.make(num_tokens, 1);
+  routing.slot_of_token = ctx.scratch.make(num_tokens, 1, DType::i32);
+  routing.token_of_slot = ctx.scratch.make(slots, 1, DType::i32);
+  routing.expert_offsets = ctx.scratch.make_row(num_experts + 1, DType::i32);
+  routing.expert_count = ctx.scratch.make_row(num_experts, DType::i32);
+  routing.dropped = ctx.scratch.make_row(1, DType::i32);
+  route(ctx, {}, {}, routing);
+
+  std::vector<Reals> w;
+  std::vector<Weight> weights;
+  std::vector<Reals> expected;
+  std::vector<View> grads;
+  const std::int64_t matrices = gated ? 3 : 2;
+  for (std::int64_t e = 0; e < num_experts * matrices; ++e) {
+    const bool is_wo = e % matrices == matrices - 1;
+    w.push_back(is_wo ? m.whole(d_model, d_ff) : m.whole(d_ff, d_model));
+    weights.push_back({m.place(w.back(), DType::f32), nullptr});
+    prepare_weight(ctx, weights.back());
+    expected.push_back(is_wo ? m.whole(d_model, d_ff) : m.whole(d_ff, d_model));
+    grads.push_back(m.place(expected.back(), DType::f32));
+  }
+  std::vector<FfnWeights> ffn;
+  std::vector<FfnGrads> ffn_grads;
+  for (std::size_t e = 0; e < static_cast<std::size_t>(num_experts * matrices);
+       e += std::size_t(matrices)) {
+    ffn.push_back(
+        {&weights[e], gated ? &weights[e + 1] : nullptr, &weights[e + std::size_t(matrices) - 1]});
+    ffn_grads.push_back(
+        {grads[e], gated ? grads[e + 1] : View{}, grads[e + std::size_t(matrices) - 1]});
+  }
+  ExpertCall call;
+  call.weights = ffn.data();
+  call.count = num_experts;
+
+  const Reals x = m.whole(num_tokens, d_model), dy = m.whole(num_tokens, d_model);
+  const auto by_slot = [&](const Reals& rows) {
+    const View sorted = ctx.scratch.make(slots, d_model, DType::bf16);
+    gather_rows(ctx, m.place(rows, DType::bf16), routing.token_of_slot, sorted);
+    return sorted;
+  };
+  const auto make = [&](std::int64_t cols) { return ctx.scratch.make(slots, cols, DType::bf16); };
+  FfnSaved saved{make(d_ff), gated ? make(d_ff) : View{}, make(d_ff)};
+  const View expert_in = by_slot(x), expert_out = make(d_model), dx = make(d_model);
+  experts(ctx, call, routing, expert_in, saved, expert_out);
+  experts_backward(ctx, call, routing, expert_in, saved, by_slot(dy), dx, ffn_grads.data());
+
+  // The same by token, each with its own expert.
+  std::vector<std::int32_t> index(static_cast<std::size_t>(num_tokens)), slot(index.size());
+  download(ctx, routing.expert_index, index.data(), num_tokens);
+  download(ctx, routing.slot_of_token, slot.data(), num_tokens);
+  const std::vector<double> y = m.values(expert_out), grad_x = m.values(dx);
+  for (std::int64_t t = 0; t < num_tokens; ++t) {
+    CAPTURE(t);
+    const auto first = static_cast<std::size_t>(index[std::size_t(t)] * matrices);
+    const auto row = [&](const Reals& from) {
+      Reals one(1, d_model);
+      for (std::int64_t c = 0; c < d_model; ++c) one[c] = from(t, c);
+      return one;
+    };
+    const reference::FeedForward<double> expert{w[first], gated ? w[first + 1] : Reals(),
+                                                w[first + std::size_t(matrices) - 1]};
+    reference::FeedForwardSaved<double> s;
+    const Reals out = reference::feed_forward(expert, Activation::relu, {}, {}, row(x), s);
+    reference::FeedForward<double> grad{expected[first], gated ? expected[first + 1] : Reals(),
+                                        expected[first + std::size_t(matrices) - 1]};
+    const Reals in = reference::feed_forward_backward(expert, Activation::relu, {}, {}, row(x), s,
+                                                      row(dy), grad);
+    expected[first] = grad.wi;
+    if (gated) expected[first + 1] = grad.wi_1;
+    expected[first + std::size_t(matrices) - 1] = grad.wo;
+    const auto slice = [&](const std::vector<double>& all) {
+      const auto begin = all.begin() + slot[std::size_t(t)] * d_model;
+      return std::vector<double>(begin, begin + d_model);
+    };
+    // Intermediate values are rounded to 8 bits too.
+    CHECK(close(slice(y), out.values, 0.02, 1e-6) == "");
+    CHECK(close(slice(grad_x), in.values, 0.02, 1e-6) == "");
+  }
+  for (std::size_t i = 0; i < grads.size(); ++i)
+    CHECK(close(m.values(grads[i]), expected[i].values, 0.02, 1e-6) == "");
+}
+
+}  // namespace
+}  // namespace switchyard

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "simd/pack_bf16.h"
+
+#include "tests/simd/support.h"
+
+namespace switchyard::simd {
+namespace {
+
+TEST_CASE("panels of bfloat16 hold the matrix and zeros") {
+  for_each_target([&] {
+    for (const std::int64_t k : {1, 2, 7, 31, 32, 33, 100}) {
+      for (const std::int64_t n : {1, 5, 63, 64, 65, 130}) {
+        CAPTURE(k, n);
+        Matrix b = random_matrix(k, n, 1), w(n, k);
+        for (std::int64_t i = 0; i < k; ++i)
+          for (std::int64_t j = 0; j < n; ++j) w.at(j, i) = b.at(i, j);
+        const std::int64_t size = packed_bf16_panel_size(k);
+        for (std::int64_t panel = 0; panel < packed_bf16_panels(n); ++panel) {
+          std::vector<Bf16> packed(static_cast<std::size_t>(size) + 1, Bf16{77});
+          std::vector<Bf16> transposed = packed;
+          pack_bf16(k, n, b.in(), panel, packed.data());
+          pack_bf16_transposed(k, n, w.in(), panel, transposed.data());
+          bool same = true;
+          for (std::int64_t i = 0; i < size / kBf16PanelCols; ++i)
+            for (std::int64_t j = 0; j < kBf16PanelCols; ++j) {
+              const std::int64_t col = panel * kBf16PanelCols + j;
+              const std::uint16_t expected = i < k && col < n ? f32_to_bf16(b.at(i, col)) : 0;
+              const auto at = static_cast<std::size_t>(packed_bf16_index(i, j));
+              same = same && packed[at].bits == expected && transposed[at].bits == expected;
+            }
+          REQUIRE(same);
+          REQUIRE((packed.back().bits == 77 && transposed.back().bits == 77));
+        }
+      }
+    }
+  });
+}
+
+}  // namespace
+}  // namespace switchyard::simd
