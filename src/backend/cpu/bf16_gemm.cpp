@@ -9,6 +9,7 @@
 
 #include "simd/pack_bf16.h"
 #include "src/core/error.h"
+#include "src/core/memory.h"
 
 namespace switchyard::cpu {
 
@@ -20,6 +21,8 @@ constexpr std::int64_t kSmallTile = 64, kLargeTile = 256, kMostTokens = 1024;
 // A packed weight of more elements does not stay in a second-level cache of 1 MiB from tile to
 // tile: larger tiles read it less often.
 constexpr std::int64_t kCachedElements = std::int64_t{1} << 19;
+// The most address space that a primitive's code was seen to take; little of it is touched.
+constexpr std::int64_t kCodeBytes = std::int64_t{2} << 20;
 
 std::int64_t largest_size(const Bf16Product::Shape& shape) {
   if (shape.kind == Bf16Product::kTokens) return kMostTokens;
@@ -83,6 +86,12 @@ struct Bf16Product::OneSize {
 Bf16Product::Bf16Product(const Shape& shape, int threads)
     : shape_(shape), max_size_(largest_size(shape)) {
   if (!has_native_bf16()) return;
+  // oneDNN 2.6 ends the process where it has no memory for what it compiles.
+  const std::int64_t code = max_size_ / kBf16Rounding * kCodeBytes;
+  const std::int64_t available = available_memory_bytes();
+  check(available >= code, ErrorKind::kRuntime, "not enough memory: ", code,
+        " bytes needed to compile bfloat16 products of ", shape.n, " by ", shape.k, ", ", available,
+        " available");
   // oneDNN plans for the calling thread's maximum.
   const int before = omp_get_max_threads();
   omp_set_num_threads(shape.whole_machine ? threads : 1);
