@@ -12,8 +12,7 @@ HWY_BEFORE_NAMESPACE();
 namespace switchyard::simd {
 namespace HWY_NAMESPACE {
 
-void adamw(std::int64_t n, const AdamW& options, const float* grad, float* m, float* v,
-           float* param) {
+void adamw(std::int64_t n, const AdamW& options, float* grad, float* m, float* v, float* param) {
   const auto step = static_cast<double>(options.step);
   const double correction1 = 1 - std::pow(static_cast<double>(options.beta1), step);
   const double correction2 = 1 - std::pow(static_cast<double>(options.beta2), step);
@@ -33,6 +32,7 @@ void adamw(std::int64_t n, const AdamW& options, const float* grad, float* m, fl
     const V kept = hn::Mul(keep, chunk.load(param + i));
     chunk.store(mean, m + i);
     chunk.store(square, v + i);
+    chunk.store(hn::Zero(f32), grad + i);
     chunk.store(hn::NegMulAdd(rate, hn::Div(mean, root), kept), param + i);
   });
 }
@@ -46,8 +46,7 @@ namespace switchyard::simd {
 
 HWY_EXPORT(adamw);
 
-void adamw(std::int64_t n, const AdamW& options, const float* grad, float* m, float* v,
-           float* param) {
+void adamw(std::int64_t n, const AdamW& options, float* grad, float* m, float* v, float* param) {
   HWY_DYNAMIC_DISPATCH(adamw)(n, options, grad, m, v, param);
 }
 

@@ -63,6 +63,7 @@ void CheckpointKeeper::load(TrainingState& state) {
       with_context(newest.string(), [&] { return state_from_json(read_trainer_state(newest)); });
   check_same(directory_, saved, state);
   load_checkpoint(ctx_, newest, model_, trainer_.averaged(), state_buffers());
+  trainer_.prepare();
   state = saved;
   trainer_.counters() = state.counters;
   saved_update_ = state.counters.update;

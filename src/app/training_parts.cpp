@@ -46,13 +46,13 @@ TrainingParts::TrainingParts(const TrainingOptions& options, const MakeTokenizer
       memory(memory_for(model.config(), options)),
       params(*ctx, model.layout()),
       trainer(*ctx, model, params, options.trainer) {
-  model.bind(params);
   memory.batch = largest_batch_bytes(trainer, text.train, batch_options(options));
   check_memory(memory);
 }
 
 void TrainingParts::initialise(const TrainingOptions& options) {
   switchyard::initialise(*ctx, model, options.trainer.seed, options.hf_init, params);
+  trainer.prepare();
   trainer.reset_average();
 }
 

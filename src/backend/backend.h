@@ -79,9 +79,9 @@ struct Weight {
   bool keep_f32 = false;  // its products are f32 whatever the context computes in: a router's
 };
 
-// Makes, or makes anew, the packed form that the context's products read: row-invariant contexts
-// want it after loading, those that compute in bfloat16 need it after each update of the value.
-// Without it the products read the value, and are f32.
+// Makes, or makes anew, the packed form that the context's products read: after loading, and in
+// contexts that compute in bfloat16 after each change of the value but an optimizer's, which sees
+// to it itself. Without it the products read the value, and are f32.
 void prepare_weight(Context& ctx, Weight& weight);
 
 // y [T, out] = x [T, in] . w^T. x compute type; y f32 or bf16. Where the product is bfloat16, x, y
@@ -294,10 +294,10 @@ void argmax_rows(Context& ctx, View logits, std::int32_t suppressed, View token,
 void top_k_rows(Context& ctx, View logits, View score, std::int64_t beams, std::int64_t k,
                 std::int32_t suppressed, View values, View index);
 
-// --- Optimizer: flat ranges [1, n] ---------------------------------------------------------------
+// --- Optimizer -----------------------------------------------------------------------------------
 
-// out [1, 1] = sum of squares, summed in double in fixed blocks. Not finite where an element is
-// not.
+// Of a flat range [1, n]: out [1, 1] = sum of squares, summed in double in fixed blocks. Not finite
+// where an element is not.
 void sum_of_squares(Context& ctx, View x, View out);
 
 // AdamW (Loshchilov & Hutter 2019, arXiv 1711.05101), bias-corrected as in PyTorch:
@@ -307,6 +307,13 @@ struct AdamW {
   std::int64_t step = 1;  // from 1, for the bias correction
   float grad_scale = 1;   // clipping
 };
-void adamw(Context& ctx, const AdamW& options, View grad, View m, View v, View param);
+// A parameter with what its update reads and writes, all of its shape and without gaps.
+struct AdamWParam {
+  const Weight* weight = nullptr;
+  View grad, m, v;
+};
+// One pass over memory for all of them: what was consumed of a gradient is set to 0 for the next
+// step, and where a weight has a packed form in bfloat16 that is made anew, as by prepare_weight().
+void adamw(Context& ctx, const AdamW& options, const AdamWParam* params, std::int64_t count);
 
 }  // namespace switchyard

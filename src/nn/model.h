@@ -68,8 +68,8 @@ class Model {
 
   // Takes its values from `values`, which must outlive it and have this layout.
   void bind(const ParamBuffer& values);
-  // Packs every weight for contexts like ctx: for row-invariant ones when the values are final, for
-  // those that compute in bfloat16 after each update.
+  // Packs every weight for contexts like ctx: when the values are final, or in bfloat16 whenever
+  // they have changed other than by an optimizer.
   void prepare(Context& ctx);
 
   // Calls f(Param&) for every parameter, always in the same order; Param::index counts them.

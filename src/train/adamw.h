@@ -4,8 +4,9 @@
 #pragma once
 
 #include <cstdint>
+#include <vector>
 
-#include "src/nn/param.h"
+#include "src/nn/model.h"
 
 namespace switchyard {
 
@@ -16,19 +17,29 @@ struct AdamWOptions {
   float weight_decay = 0;
 };
 
-struct AdamWState {
-  AdamWState(const Context& ctx, const ParamLayout& layout) : m(ctx, layout), v(ctx, layout) {}
+class AdamWState {
+ public:
+  // Updates the model's values, to which it is bound, from `grads`; both must outlive this.
+  AdamWState(const Context& ctx, const Model& model, const ParamBuffer& grads)
+      : m(ctx, model.layout()), v(ctx, model.layout()) {
+    model.each_param([&](const Param& param) {
+      params_.push_back({&param.weight, grads[param], m[param], v[param]});
+    });
+  }
 
-  // One update, the `update`-th (from 1), of `params` by `grads` times `grad_scale`.
+  // The `update`-th update (from 1), by the gradient times `grad_scale`; the gradient is 0 then.
   void step(Context& ctx, const AdamWOptions& options, std::int64_t update, double rate,
-            float grad_scale, const ParamBuffer& grads, const ParamBuffer& params) {
+            float grad_scale) {
     adamw(ctx,
           {static_cast<float>(rate), options.beta1, options.beta2, options.eps,
            options.weight_decay, update, grad_scale},
-          grads.flat(), m.flat(), v.flat(), params.flat());
+          params_.data(), static_cast<std::int64_t>(params_.size()));
   }
 
   ParamBuffer m, v;  // first and second moment
+
+ private:
+  std::vector<AdamWParam> params_;
 };
 
 }  // namespace switchyard

@@ -52,9 +52,15 @@ Trainer::Trainer(Context& ctx, Model& model, const ParamBuffer& params,
       params_(params),
       options_(options),
       grads_(ctx, model.layout()),
-      adamw_(ctx, model.layout()) {
+      adamw_(ctx, model, grads_) {
+  model.bind(params);
+  prepare();
   if (options.exponential_smoothing > 0) average_.emplace(ctx, model.layout());
   reset_average();
+}
+
+void Trainer::prepare() {
+  if (ctx_.compute_type == DType::bf16) model_.prepare(ctx_);
 }
 
 void Trainer::reset_average() {
@@ -73,7 +79,7 @@ StepResult Trainer::step(const std::vector<HostBatch>& batches) {
   counters_.skipped_in_a_row = 0;
   ++counters_.update;
   adamw_.step(ctx_, options_.adamw, counters_.update, result.rate,
-              clip_scale(result.grad_norm, options_.clip_norm), grads_, params_);
+              clip_scale(result.grad_norm, options_.clip_norm));
   update_average();
   return result;
 }
@@ -81,6 +87,7 @@ StepResult Trainer::step(const std::vector<HostBatch>& batches) {
 std::int64_t Trainer::measure_arenas(const HostBatch& batch) {
   const auto ctx = make_context({ctx_.threads, ctx_.row_invariant, ctx_.compute_type});
   forward_backward(*ctx, {batch});
+  fill(ctx_, 0, grads_.flat());
   return static_cast<std::int64_t>(ctx->saved.peak_bytes() + ctx->scratch.peak_bytes());
 }
 
@@ -105,8 +112,6 @@ StepResult Trainer::forward_backward(Context& ctx, const std::vector<HostBatch>&
   loss.ce_scale = 1.0f / static_cast<float>(target_tokens);
   loss.router_scale = 1.0f / static_cast<float>(batches.size());
 
-  if (ctx.compute_type == DType::bf16) model_.prepare(ctx);
-  fill(ctx, 0, grads_.flat());
   for (const HostBatch& batch : batches) {
     add_to(result.loss, compute_loss(ctx, model_, batch, pass, loss, &grads_), loss.router_scale);
     result.source_tokens += batch.source_tokens();
@@ -116,6 +121,7 @@ StepResult Trainer::forward_backward(Context& ctx, const std::vector<HostBatch>&
 }
 
 void Trainer::skip(const StepResult& result) {
+  fill(ctx_, 0, grads_.flat());
   ++counters_.skipped;
   ++counters_.skipped_in_a_row;
   check(counters_.skipped_in_a_row < kMaxSkippedInARow, ErrorKind::kDiverged,

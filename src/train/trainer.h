@@ -43,8 +43,8 @@ struct StepResult {
 
 class Trainer {
  public:
-  // `model` is bound to `params`, and packed anew for each step where ctx computes in bfloat16;
-  // dropout, jitter and the router losses' coefficients are its config's. Both must outlive this.
+  // Binds `model` to `params`; both must outlive this. Dropout, jitter and the router losses'
+  // coefficients are its config's.
   Trainer(Context& ctx, Model& model, const ParamBuffer& params, const TrainerOptions& options);
 
   // One update from the gradient of the mean loss over all target tokens of `batches` (more than
@@ -54,7 +54,7 @@ class Trainer {
   StepResult step(const std::vector<HostBatch>& batches);
 
   // Bytes that the arenas need for forward and backward of `batch`, found by doing both in a
-  // Context of its own. Only the gradients change, which a step begins by clearing.
+  // Context of its own. Changes nothing.
   std::int64_t measure_arenas(const HostBatch& batch);
 
   // What is validated and saved as the model: the running average where there is one.
@@ -64,7 +64,9 @@ class Trainer {
   AdamWState& optimizer() { return adamw_; }
   TrainerCounters& counters() { return counters_; }
 
-  // The average starts as a copy of the parameters: after they got their values.
+  // To be called when the parameters got values other than by step(): weights are packed anew.
+  void prepare();
+  // The average starts as a copy of the parameters.
   void reset_average();
 
  private:
@@ -76,7 +78,7 @@ class Trainer {
   Model& model_;
   const ParamBuffer& params_;
   TrainerOptions options_;
-  ParamBuffer grads_;
+  ParamBuffer grads_;  // 0 but within a step, which leaves it so
   AdamWState adamw_;
   std::optional<ParamBuffer> average_;
   TrainerCounters counters_;

@@ -94,6 +94,30 @@ TEST_CASE("after an update bfloat16 products read the new value, those of keep_f
   CHECK(m.values(y) == reference::linear(x, w).values);
 }
 
+TEST_CASE("an optimizer packs the weights it updates, to the bits of prepare_weight()") {
+  const int threads = GENERATE(1, 3);
+  const std::int64_t out = GENERATE(5, 64, 200), in = GENERATE(7, 130);
+  CAPTURE(threads, out, in);
+  Bf16Machine m(threads);
+  const View x = m.place(m.whole(20, in), DType::bf16), dy = m.place(m.whole(20, out), DType::bf16);
+  Weight weight{m.place(m.whole(out, in), DType::f32), nullptr};
+  prepare_weight(*m.ctx, weight);
+  const auto products = [&](const Weight& w) {
+    const View y = m.place(Reals(20, out), DType::f32), dx = m.place(Reals(20, in), DType::f32);
+    linear(*m.ctx, x, w, y);
+    linear_backward(*m.ctx, x, w, dy, dx, false, {});
+    return std::pair(m.values(y), m.values(dx));
+  };
+  const auto before = products(weight);
+  const AdamWParam param{&weight, m.place(m.whole(out, in), DType::f32),
+                         m.place(Reals(out, in), DType::f32), m.place(Reals(out, in), DType::f32)};
+  adamw(*m.ctx, {0.3f, 0.9f, 0.98f, 1e-8f}, &param, 1);
+  Weight anew{weight.value, nullptr};
+  prepare_weight(*m.ctx, anew);
+  CHECK(products(weight) == products(anew));
+  CHECK(products(weight) != before);
+}
+
 // Every expert's rows start at a multiple of slot_rounding(); what lies between them is zeros.
 TEST_CASE("experts in bfloat16") {
   const int threads = GENERATE(1, 3);

@@ -98,18 +98,36 @@ TEST_CASE("AdamW") {
   const std::int64_t n = GENERATE(1, 1003, 70000);
   AdamW options{0.01f, 0.9f, 0.98f, 1e-8f, 0.1f};
   options.grad_scale = 0.5f;
-  const View grad = m.flat(n), param = m.flat(n), moment1 = m.flat(n), moment2 = m.flat(n);
-  fill(*m.ctx, 0, moment1);
-  fill(*m.ctx, 0, moment2);
-  Reals first = m.reals(moment1), second = m.reals(moment2), p = m.reals(param);
-  for (options.step = 1; options.step <= 3; ++options.step) {
-    const Reals g = m.reals(grad);
-    for (std::int64_t i = 0; i < n; ++i) reference::adamw(options, g[i], first[i], second[i], p[i]);
-    adamw(*m.ctx, options, grad, moment1, moment2, param);
+  // Two parameters in one call, the second of another size.
+  std::vector<Weight> weights = {{m.flat(n), nullptr}, {m.flat(7), nullptr}};
+  std::vector<AdamWParam> params;
+  std::vector<Reals> first, second, p;
+  for (const Weight& weight : weights) {
+    const std::int64_t size = weight.value.size();
+    params.push_back({&weight, m.flat(size), m.flat(size), m.flat(size)});
+    fill(*m.ctx, 0, params.back().m);
+    fill(*m.ctx, 0, params.back().v);
+    first.push_back(Reals(1, size));
+    second.push_back(Reals(1, size));
+    p.push_back(m.reals(weight.value));
   }
-  CHECK(m.differs(param, p) == "");
-  CHECK(m.differs(moment1, first) == "");
-  CHECK(m.differs(moment2, second) == "");
+  for (options.step = 1; options.step <= 3; ++options.step) {
+    for (std::size_t i = 0; i < params.size(); ++i) {
+      const Reals g = m.reals(params[i].grad);
+      for (std::int64_t j = 0; j < g.cols; ++j)
+        reference::adamw(options, g[j], first[i][j], second[i][j], p[i][j]);
+    }
+    adamw(*m.ctx, options, params.data(), 2);
+    for (const AdamWParam& param : params) {
+      CHECK(m.differs(param.grad, Reals(1, param.grad.cols)) == "");
+      copy(*m.ctx, param.v, param.grad);  // the next one
+    }
+  }
+  for (std::size_t i = 0; i < params.size(); ++i) {
+    CHECK(m.differs(weights[i].value, p[i]) == "");
+    CHECK(m.differs(params[i].m, first[i]) == "");
+    CHECK(m.differs(params[i].v, second[i]) == "");
+  }
 }
 
 TEST_CASE("memory is aligned and zero, whatever its size") {

@@ -129,7 +129,12 @@ void check_learns_reversal(const ModelConfig& config, DType compute_type, std::u
   TinyModel tiny(config, {1, false, compute_type});
   Context& ctx = *tiny.ctx;
   initialise(ctx, tiny.model, 1, false, tiny.values);
+  if (compute_type == DType::bf16) tiny.model.prepare(ctx);
   const ParamBuffer m(ctx, tiny.model.layout()), v(ctx, tiny.model.layout());
+  std::vector<AdamWParam> params;
+  tiny.model.each_param([&](const Param& param) {
+    params.push_back({&param.weight, tiny.grads[param], m[param], v[param]});
+  });
   AdamW options;
   options.beta1 = 0.9f;
   options.beta2 = 0.95f;
@@ -142,12 +147,10 @@ void check_learns_reversal(const ModelConfig& config, DType compute_type, std::u
     LossOptions loss;
     loss.router_aux_loss_coef = 0.01f;
     loss.ce_scale = 1.0f / static_cast<float>(batch.target_tokens());
-    fill(ctx, 0, tiny.grads.flat());
-    if (compute_type == DType::bf16) tiny.model.prepare(ctx);
     compute_loss(ctx, tiny.model, batch, pass, loss, &tiny.grads);
     const float progress = static_cast<float>(options.step) / static_cast<float>(steps);
     options.lr = 4e-3f * std::min(progress * 20, 1 - progress);
-    adamw(ctx, options, tiny.grads.flat(), m.flat(), v.flat(), tiny.values.flat());
+    adamw(ctx, options, params.data(), static_cast<std::int64_t>(params.size()));
   }
   const HostBatch unseen = reversal_batch(config, rng, kUnseen, longest);
   ctx.compute_type = DType::f32;

@@ -112,14 +112,18 @@ void sum_of_squares(Context&, View x, View out) {
   store(Reals(1, 1, reference::sum_of_squares(load(x))), out);
 }
 
-void adamw(Context&, const AdamW& options, View grad, View m, View v, View param) {
-  const Reals g = load(grad);
-  Reals first = load(m), second = load(v), p = load(param);
-  for (std::size_t i = 0; i < g.values.size(); ++i)
-    reference::adamw(options, g.values[i], first.values[i], second.values[i], p.values[i]);
-  store(first, m);
-  store(second, v);
-  store(p, param);
+void adamw(Context& ctx, const AdamW& options, const AdamWParam* params, std::int64_t count) {
+  for (std::int64_t i = 0; i < count; ++i) {
+    const auto& [weight, grad, m, v] = params[i];
+    const Reals g = load(grad);
+    Reals first = load(m), second = load(v), p = load(weight->value);
+    for (std::size_t j = 0; j < g.values.size(); ++j)
+      reference::adamw(options, g.values[j], first.values[j], second.values[j], p.values[j]);
+    store(first, m);
+    store(second, v);
+    store(p, weight->value);
+    fill(ctx, 0, grad);
+  }
 }
 
 }  // namespace switchyard

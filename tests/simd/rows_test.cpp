@@ -208,10 +208,13 @@ TEST_CASE("AdamW, three steps") {
       for (const float value : p.values()) want_p.push_back(value);
       for (options.step = 1; options.step <= 3; ++options.step) {
         Matrix grad = random_matrix(1, n, static_cast<std::uint64_t>(options.step) + 10);
+        const std::vector<float> given = grad.values();
         adamw(n, options, grad.data(), m.data(), v.data(), p.data());
+        REQUIRE(grad.values() == std::vector<float>(size, 0));
+        REQUIRE(grad.intact());
         const double b1 = options.beta1, b2 = options.beta2, t = double(options.step);
         for (std::size_t i = 0; i < size; ++i) {
-          const double g = 0.5 * grad.values()[i];
+          const double g = 0.5 * given[i];
           want_m[i] = b1 * want_m[i] + (1 - b1) * g;
           want_v[i] = b2 * want_v[i] + (1 - b2) * g * g;
           const double m_hat = want_m[i] / (1 - std::pow(b1, t));

@@ -147,6 +147,33 @@ TEST_CASE("the arenas a batch needs are measured beforehand, and no step is chan
   CHECK(measured.read(measured.values.flat()) == plain.read(plain.values.flat()));
 }
 
+TEST_CASE("a trainer that takes over in the middle goes on to the same bits") {
+  const bool bf16 = GENERATE(false, true);
+  CAPTURE(bf16);
+  const ModelConfig config = tiny_config({true, false}, {true});
+  const ContextOptions computes{2, false, bf16 ? DType::bf16 : DType::f32};
+  TinyModel whole(config, computes), broken(config, computes);
+  Trainer a(*whole.ctx, whole.model, whole.values, constant_rate(0.01));
+  Trainer b(*broken.ctx, broken.model, broken.values, constant_rate(0.01));
+  const auto batch = [&](std::uint64_t step) { return random_batch(config, {6, 5}, {4, 7}, step); };
+  for (std::uint64_t step = 1; step <= 3; ++step) a.step({batch(step)});
+  const auto take_over = [&](View from, View to) {
+    const std::vector<float> host = whole.read(from);
+    upload(*broken.ctx, host.data(), to.size(), to);
+  };
+  take_over(whole.values.flat(), broken.values.flat());
+  take_over(a.optimizer().m.flat(), b.optimizer().m.flat());
+  take_over(a.optimizer().v.flat(), b.optimizer().v.flat());
+  b.counters() = a.counters();
+  b.prepare();
+  b.measure_arenas(batch(9));
+  for (std::uint64_t step = 4; step <= 6; ++step) {
+    a.step({batch(step)});
+    b.step({batch(step)});
+  }
+  CHECK(whole.read(whole.values.flat()) == broken.read(broken.values.flat()));
+}
+
 TEST_CASE("accumulated batches are one large batch, whatever their sizes") {
   const ModelConfig config = dense_config();
   const HostBatch large = random_batch(config, {3, 5, 2, 6}, {4, 2, 7, 1}, 1);

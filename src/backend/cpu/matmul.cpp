@@ -69,7 +69,7 @@ void packed_linear(Context& ctx, const View& x, const float* packed, const View&
 }
 
 bool computes_in_bf16(const Context& ctx, const Weight& w) {
-  return ctx.compute_type == DType::bf16 && w.packed && w.packed->bf16.bytes() > 0;
+  return ctx.compute_type == DType::bf16 && has_bf16_form(w);
 }
 
 // y (=|+=) x [rows, k] . b, b [k, n] packed; tiles of rows for the threads.
@@ -123,19 +123,8 @@ void pack_bf16(Context& ctx, Weight& weight) {
     weight.packed->bf16_transposed = Tensor(ctx, 1, elements(w.cols, w.rows), DType::bf16);
     weight.packed->bf16 = Tensor(ctx, 1, elements(w.rows, w.cols), DType::bf16);
   }
-  const std::int64_t out_panels = simd::packed_bf16_panels(w.rows);
-  const std::int64_t in_panels = simd::packed_bf16_panels(w.cols);
-  const std::int64_t out_size = simd::packed_bf16_panel_size(w.cols);
-  const std::int64_t in_size = simd::packed_bf16_panel_size(w.rows);
-  Bf16* const transposed = bf16(weight.packed->bf16_transposed.view());
-  Bf16* const plain = bf16(weight.packed->bf16.view());
-  parallel_for(ctx.threads, 0, out_panels + in_panels, 1, [&](std::int64_t i, std::int64_t) {
-    const std::int64_t p = i - out_panels;
-    if (p < 0)
-      simd::pack_bf16_transposed(w.cols, w.rows, f32(w), i, transposed + i * out_size);
-    else
-      simd::pack_bf16(w.rows, w.cols, f32(w), p, plain + p * in_size);
-  });
+  parallel_for(ctx.threads, 0, simd::packed_bf16_panels(w.rows), 1,
+               [&](std::int64_t panel, std::int64_t) { pack_bf16_rows(weight, panel); });
 }
 
 }  // namespace
@@ -168,6 +157,22 @@ bool gemm_tn(const View& dy, const View& x, float beta, const View& dw) {
 
 void check_gemm(bool ok) {
   check(ok, ErrorKind::kRuntime, "oneDNN: a matrix product failed: out of memory");
+}
+
+bool has_bf16_form(const Weight& w) { return w.packed && w.packed->bf16.bytes() > 0; }
+
+// A panel of the transposed matrix, and a stretch of rows of every panel of the plain one.
+void pack_bf16_rows(const Weight& weight, std::int64_t panel) {
+  const View& w = weight.value;
+  Bf16* const transposed = bf16(weight.packed->bf16_transposed.view());
+  simd::pack_bf16_transposed(w.cols, w.rows, f32(w), panel,
+                             transposed + panel * simd::packed_bf16_panel_size(w.cols));
+  const std::int64_t first = panel * simd::kBf16PanelCols;
+  const std::int64_t rows = std::min(simd::kBf16PanelCols, w.rows - first);
+  Bf16* const plain = bf16(weight.packed->bf16.view()) + first * simd::kBf16PanelCols;
+  for (std::int64_t p = 0; p < simd::packed_bf16_panels(w.cols); ++p)
+    simd::pack_bf16(rows, w.cols, from(f32(w), first), p,
+                    plain + p * simd::packed_bf16_panel_size(w.rows));
 }
 
 std::int64_t packing_floats(const Weight& w) {

@@ -50,6 +50,11 @@ class OneThreadEach {
 [[nodiscard]] bool gemm_tn(const View& dy, const View& x, float beta, const View& dw);
 void check_gemm(bool ok);
 
+// Whether a weight is packed for products in bfloat16.
+bool has_bf16_form(const Weight& w);
+// Rounds and packs the rows [64 * panel, 64 * (panel + 1)) of its value, into both matrices.
+void pack_bf16_rows(const Weight& w, std::int64_t panel);
+
 // y = x . w^T by one thread, the row-invariant way. `scratch` of packing_floats(w) is used where
 // the weight is not packed.
 void row_invariant_linear(const View& x, const Weight& w, const View& y, float* scratch);

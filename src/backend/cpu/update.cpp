@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// The optimizer's passes over flat ranges of parameters.
+// The optimizer's two passes over memory: the gradient's norm, and the update.
 #include "simd/update.h"
 
+#include "simd/pack_bf16.h"
 #include "simd/reduce.h"
+#include "src/backend/cpu/matmul.h"
 #include "src/backend/cpu/views.h"
 
 namespace switchyard {
@@ -12,6 +14,16 @@ using cpu::f32;
 namespace {
 
 constexpr std::int64_t kBlock = std::int64_t{1} << 16;
+
+// Elements [first, last) of a parameter. Of one with a packed form: rows that fill whole panels, so
+// that they are packed by the thread that has just updated them.
+struct Piece {
+  std::int64_t param, first, last;
+};
+
+std::int64_t piece_size(const Weight& weight) {
+  return cpu::has_bf16_form(weight) ? simd::kBf16PanelCols * weight.value.cols : kBlock;
+}
 
 }  // namespace
 
@@ -28,13 +40,29 @@ void sum_of_squares(Context& ctx, View x, View out) {
   *f32(out).data = static_cast<float>(sum);
 }
 
-void adamw(Context& ctx, const AdamW& options, View grad, View m, View v, View param) {
+void adamw(Context& ctx, const AdamW& options, const AdamWParam* params, std::int64_t count) {
   const simd::AdamW kernel{options.lr,           options.beta1, options.beta2,     options.eps,
                            options.weight_decay, options.step,  options.grad_scale};
-  assert(grad.contiguous() && m.contiguous() && v.contiguous() && param.contiguous());
-  parallel_for(ctx.threads, 0, param.size(), kBlock, [&](std::int64_t first, std::int64_t last) {
+  std::int64_t pieces = 0;
+  for (std::int64_t i = 0; i < count; ++i) {
+    const std::int64_t size = piece_size(*params[i].weight);
+    pieces += (params[i].grad.size() + size - 1) / size;
+  }
+  const ArenaScope scope(ctx.scratch);
+  auto* const all = cpu::scratch_array<Piece>(ctx, pieces);
+  Piece* next = all;
+  for (std::int64_t i = 0; i < count; ++i) {
+    const std::int64_t end = params[i].grad.size(), size = piece_size(*params[i].weight);
+    for (std::int64_t first = 0; first < end; first += size)
+      *next++ = {i, first, std::min(end, first + size)};
+  }
+  parallel_tasks(ctx.threads, pieces, [&](std::int64_t task) {
+    const auto [index, first, last] = all[task];
+    const auto& [weight, grad, m, v] = params[index];
+    assert(grad.contiguous() && m.contiguous() && v.contiguous() && weight->value.contiguous());
     simd::adamw(last - first, kernel, f32(grad).data + first, f32(m).data + first,
-                f32(v).data + first, f32(param).data + first);
+                f32(v).data + first, f32(weight->value).data + first);
+    if (cpu::has_bf16_form(*weight)) cpu::pack_bf16_rows(*weight, first / piece_size(*weight));
   });
 }
 
