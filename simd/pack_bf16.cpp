@@ -15,7 +15,14 @@ namespace HWY_NAMESPACE {
 // A row of pairs: 64 columns of two rows of b, as 32-bit values.
 constexpr std::int64_t kPairs = kBf16PanelCols;
 
-void pack_bf16(std::int64_t k, std::int64_t n, In b, std::int64_t panel, Bf16* packed) {
+// Elements as bfloat16, in the upper halves.
+HWY_INLINE VU upper_halves(V v, const float*) {
+  return hn::ShiftLeft<16>(hn::PromoteTo(u32, narrow(v)));
+}
+HWY_INLINE VU upper_halves(V v, const Bf16*) { return hn::BitCast(u32, v); }
+
+template <class T>
+void pack_typed(std::int64_t k, std::int64_t n, Rows<T> b, std::int64_t panel, Bf16* packed) {
   const std::int64_t first = panel * kBf16PanelCols;
   const std::int64_t cols = std::min(kBf16PanelCols, n - first);
   const std::int64_t pair_rows = packed_bf16_panel_size(k) / (2 * kBf16PanelCols);
@@ -24,15 +31,19 @@ void pack_bf16(std::int64_t k, std::int64_t n, In b, std::int64_t panel, Bf16* p
     const std::int64_t row = 2 * pair;
     if (row >= k || cols < kBf16PanelCols) std::fill_n(to, kPairs, 0u);
     if (row >= k) continue;
-    const float* low = b[row] + first;
-    const float* high = row + 1 < k ? b[row + 1] + first : nullptr;
+    const T* low = b[row] + first;
+    const T* high = row + 1 < k ? b[row + 1] + first : nullptr;
     each_vector(cols, [&](std::size_t i, auto chunk) HWY_ATTR {
-      const VU low_bits = hn::PromoteTo(u32, narrow(chunk.load(low + i)));
-      const VU high_bits = high ? hn::PromoteTo(u32, narrow(chunk.load(high + i))) : hn::Zero(u32);
-      const VU both = hn::Or(low_bits, hn::ShiftLeft<16>(high_bits));
+      const VU low_bits = hn::ShiftRight<16>(upper_halves(chunk.load(low + i), low));
+      const VU high_bits = high ? upper_halves(chunk.load(high + i), high) : hn::Zero(u32);
+      const VU both = hn::Or(low_bits, high_bits);
       chunk.store(hn::BitCast(f32, both), reinterpret_cast<float*>(to) + i);
     });
   }
+}
+
+void pack_bf16(std::int64_t k, std::int64_t n, AnyIn b, std::int64_t panel, Bf16* packed) {
+  with_rows(b, [&](auto rows) { pack_typed(k, n, rows, panel, packed); });
 }
 
 // to [4][to_stride] = from [4][from_stride]^T, 32-bit values.
@@ -82,6 +93,50 @@ void pack_bf16_transposed(std::int64_t k, std::int64_t n, In w, std::int64_t pan
   }
 }
 
+// y [8][y.stride] = x [8][x.stride]^T: three rounds of interleaving, by 2, 4 and 8 elements.
+HWY_INLINE void transpose_8x8(Rows<const Bf16> x, Rows<Bf16> y) {
+#if HWY_TARGET == HWY_SCALAR
+  for (std::int64_t r = 0; r < 8; ++r)
+    for (std::int64_t c = 0; c < 8; ++c) y[c][r] = x[r][c];
+#else
+  const hn::FixedTag<std::uint16_t, 8> eight;
+  const hn::FixedTag<std::uint32_t, 4> four;
+  const hn::FixedTag<std::uint64_t, 2> two;
+  const auto load = [&](std::int64_t row) HWY_ATTR { return hn::LoadU(eight, &x[row]->bits); };
+  const auto low = [](auto d, auto a, auto b) HWY_ATTR {
+    return hn::InterleaveLower(d, hn::BitCast(d, a), hn::BitCast(d, b));
+  };
+  const auto high = [](auto d, auto a, auto b) HWY_ATTR {
+    return hn::InterleaveUpper(d, hn::BitCast(d, a), hn::BitCast(d, b));
+  };
+  const auto x0 = load(0), x1 = load(1), x2 = load(2), x3 = load(3);
+  const auto x4 = load(4), x5 = load(5), x6 = load(6), x7 = load(7);
+  // Pairs of rows, of columns 0-3 and 4-7.
+  const auto a01 = low(eight, x0, x1), b01 = high(eight, x0, x1);
+  const auto a23 = low(eight, x2, x3), b23 = high(eight, x2, x3);
+  const auto a45 = low(eight, x4, x5), b45 = high(eight, x4, x5);
+  const auto a67 = low(eight, x6, x7), b67 = high(eight, x6, x7);
+  // Four rows each, two columns in a vector; then all eight rows of each column.
+  const auto store = [&](std::int64_t col, auto top, auto bottom) HWY_ATTR {
+    hn::StoreU(hn::BitCast(eight, low(two, top, bottom)), eight, &y[col]->bits);
+    hn::StoreU(hn::BitCast(eight, high(two, top, bottom)), eight, &y[col + 1]->bits);
+  };
+  store(0, low(four, a01, a23), low(four, a45, a67));
+  store(2, high(four, a01, a23), high(four, a45, a67));
+  store(4, low(four, b01, b23), low(four, b45, b67));
+  store(6, high(four, b01, b23), high(four, b45, b67));
+#endif
+}
+
+void transpose_bf16(std::int64_t rows, std::int64_t cols, Rows<const Bf16> x, Rows<Bf16> y) {
+  const std::int64_t whole_rows = rows / 8 * 8, whole_cols = cols / 8 * 8;
+  for (std::int64_t c = 0; c < whole_cols; c += 8)
+    for (std::int64_t r = 0; r < whole_rows; r += 8)
+      transpose_8x8({x[r] + c, x.stride}, {y[c] + r, y.stride});
+  for (std::int64_t c = 0; c < cols; ++c)
+    for (std::int64_t r = c < whole_cols ? whole_rows : 0; r < rows; ++r) y[c][r] = x[r][c];
+}
+
 }  // namespace HWY_NAMESPACE
 }  // namespace switchyard::simd
 HWY_AFTER_NAMESPACE();
@@ -91,13 +146,18 @@ namespace switchyard::simd {
 
 HWY_EXPORT(pack_bf16);
 HWY_EXPORT(pack_bf16_transposed);
+HWY_EXPORT(transpose_bf16);
 
-void pack_bf16(std::int64_t k, std::int64_t n, In b, std::int64_t panel, Bf16* packed) {
+void pack_bf16(std::int64_t k, std::int64_t n, AnyIn b, std::int64_t panel, Bf16* packed) {
   HWY_DYNAMIC_DISPATCH(pack_bf16)(k, n, b, panel, packed);
 }
 
 void pack_bf16_transposed(std::int64_t k, std::int64_t n, In w, std::int64_t panel, Bf16* packed) {
   HWY_DYNAMIC_DISPATCH(pack_bf16_transposed)(k, n, w, panel, packed);
+}
+
+void transpose_bf16(std::int64_t rows, std::int64_t cols, Rows<const Bf16> x, Rows<Bf16> y) {
+  HWY_DYNAMIC_DISPATCH(transpose_bf16)(rows, cols, x, y);
 }
 
 }  // namespace switchyard::simd

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// The right-hand matrix of a bfloat16 product in the order that the processors' dot-product
-// instructions want: panels of 64 columns, in a panel two rows interleaved, column by column. It is
-// oneDNN's layout BA16a64b2a, so that weights are rounded and packed in one pass, without oneDNN.
+// What bfloat16 products read. The right-hand matrix goes in the order that the processors'
+// dot-product instructions want: panels of 64 columns, in a panel two rows interleaved, column by
+// column. It is oneDNN's layout BA16a64b2a, so that weights are rounded and packed in one pass,
+// without oneDNN.
 #pragma once
 
 #include "simd/rows_view.h"
@@ -23,9 +24,12 @@ constexpr std::int64_t packed_bf16_index(std::int64_t k, std::int64_t n) {
   return k / 2 * (2 * kBf16PanelCols) + n % kBf16PanelCols * 2 + k % 2;
 }
 
-// Panel `panel` of b [k, n].
-void pack_bf16(std::int64_t k, std::int64_t n, In b, std::int64_t panel, Bf16* packed);
+// Panel `panel` of b [k, n], f32 or bf16.
+void pack_bf16(std::int64_t k, std::int64_t n, AnyIn b, std::int64_t panel, Bf16* packed);
 // Panel `panel` of b = w^T, w [n, k].
 void pack_bf16_transposed(std::int64_t k, std::int64_t n, In w, std::int64_t panel, Bf16* packed);
+
+// y [cols, rows] = x [rows, cols]^T: the left-hand side of a sum over rows.
+void transpose_bf16(std::int64_t rows, std::int64_t cols, Rows<const Bf16> x, Rows<Bf16> y);
 
 }  // namespace switchyard::simd

@@ -47,6 +47,7 @@ struct AnyIn {
 
   AnyIn() = default;
   AnyIn(In x) : data(x.data), stride(x.stride) {}
+  AnyIn(Rows<const Bf16> x) : data(x.data), stride(x.stride), dtype(DType::bf16) {}
   AnyIn(Out x) : data(x.data), stride(x.stride) {}
   AnyIn(AnyOut x) : data(x.data), stride(x.stride), dtype(x.dtype) {}
   explicit operator bool() const { return data != nullptr; }

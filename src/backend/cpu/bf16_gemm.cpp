@@ -8,6 +8,7 @@
 #include <string>
 
 #include "simd/pack_bf16.h"
+#include "src/backend/cpu/views.h"
 #include "src/core/error.h"
 #include "src/core/memory.h"
 
@@ -49,9 +50,9 @@ struct Bf16Product::OneSize {
     const bool rows = shape.kind == kRows;
     const auto out = shape.out == DType::bf16 ? bf16 : f32;
     const memory::desc a(rows ? memory::dims{size, shape.k} : memory::dims{shape.n, size}, bf16,
-                         rows ? tag::ab : tag::ba);
+                         tag::ab);
     const memory::desc b(rows ? memory::dims{shape.k, shape.n} : memory::dims{size, shape.k}, bf16,
-                         rows ? tag::BA16a64b2a : tag::ab);
+                         tag::BA16a64b2a);
     const memory::desc c(rows ? memory::dims{size, shape.n} : memory::dims{shape.n, shape.k}, out,
                          tag::ab);
     dnnl::primitive_attr attr;
@@ -129,31 +130,56 @@ bool Bf16Product::run(int thread, std::int64_t size, const Bf16* a, const Bf16* 
 }
 
 void Bf16Product::run_plain(std::int64_t size, const Bf16* a, const Bf16* b, void* c) const {
-  const std::int64_t n = shape_.n, k = shape_.k;
+  const bool by_rows = shape_.kind == kRows;
+  const std::int64_t rows = by_rows ? size : shape_.n, cols = by_rows ? shape_.n : shape_.k;
+  const std::int64_t depth = by_rows ? shape_.k : size;
   const auto value = [](Bf16 x) { return bf16_to_f32(x.bits); };
-  auto* out = static_cast<float*>(c);
-  if (shape_.kind == kTokens) {
-    for (std::int64_t i = 0; i < n; ++i)
-      for (std::int64_t t = 0; t < size; ++t)
-        for (std::int64_t j = 0; j < k; ++j)
-          out[i * k + j] += value(a[t * n + i]) * value(b[t * k + j]);
-    return;
-  }
-  const std::int64_t panel = simd::packed_bf16_panel_size(k);
-  for (std::int64_t i = 0; i < size; ++i) {
-    for (std::int64_t j = 0; j < n; ++j) {
+  const std::int64_t panel = simd::packed_bf16_panel_size(depth);
+  for (std::int64_t i = 0; i < rows; ++i) {
+    for (std::int64_t j = 0; j < cols; ++j) {
       const Bf16* column = b + j / simd::kBf16PanelCols * panel;
       float sum = 0;
-      for (std::int64_t l = 0; l < k; ++l)
-        sum += value(a[i * k + l]) * value(column[simd::packed_bf16_index(l, j)]);
+      for (std::int64_t l = 0; l < depth; ++l)
+        sum += value(a[i * depth + l]) * value(column[simd::packed_bf16_index(l, j)]);
       if (shape_.out == DType::bf16) {
-        Bf16& to = static_cast<Bf16*>(c)[i * n + j];
+        Bf16& to = static_cast<Bf16*>(c)[i * cols + j];
         to = {f32_to_bf16(shape_.add ? value(to) + sum : sum)};
       } else {
-        out[i * n + j] = shape_.add ? out[i * n + j] + sum : sum;
+        float& to = static_cast<float*>(c)[i * cols + j];
+        to = shape_.add ? to + sum : sum;
       }
     }
   }
+}
+
+std::int64_t token_operands(std::int64_t tokens, std::int64_t n, std::int64_t k) {
+  const std::int64_t most = std::min(tokens, kMostTokens);
+  return most * n + simd::packed_bf16_panels(k) * simd::packed_bf16_panel_size(most);
+}
+
+bool add_token_products(const Bf16Product& product, int thread, int threads, std::int64_t tokens,
+                        const View& dy, const View& x, const View& dw, Bf16* scratch) {
+  constexpr std::int64_t kColumns = 64;  // of dy in one piece of work
+  const std::int64_t n = dy.cols, k = x.cols;
+  const std::int64_t stripes = (n + kColumns - 1) / kColumns, panels = simd::packed_bf16_panels(k);
+  bool ok = true;
+  for (std::int64_t first = 0; first < tokens && ok; first += product.max_size()) {
+    const std::int64_t size = std::min(product.max_size(), tokens - first);
+    const simd::Rows<const Bf16> dy_rows{bf16(dy) + first * n, n}, x_rows{bf16(x) + first * k, k};
+    Bf16* const transposed = scratch;
+    Bf16* const packed = scratch + size * n;
+    parallel_for(threads, 0, stripes + panels, 1, [&](std::int64_t i, std::int64_t) {
+      const std::int64_t panel = i - stripes, col = i * kColumns;
+      if (panel >= 0)
+        simd::pack_bf16(size, k, x_rows, panel,
+                        packed + panel * simd::packed_bf16_panel_size(size));
+      else
+        simd::transpose_bf16(size, std::min(kColumns, n - col), {dy_rows.data + col, n},
+                             {transposed + col * size, size});
+    });
+    ok = product.run(thread, size, transposed, packed, dw.data);
+  }
+  return ok;
 }
 
 const Bf16Product& Bf16Products::get(const Context& ctx, const Bf16Product::Shape& shape) {

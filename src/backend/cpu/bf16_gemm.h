@@ -3,9 +3,11 @@
 // instructions for them (AVX512_BF16, AMX).
 //
 // oneDNN 2.6 compiles a matmul primitive for each shape, takes only matrices without gaps between
-// their rows, and is fastest on a right-hand side in the order of simd/pack_bf16.h. Ragged batches
-// have another number of tokens each step, so what varies is cut into pieces of few sizes, all of
-// them multiples of kBf16Rounding and all compiled when the first is wanted:
+// their rows, and is fastest on a right-hand side in the order of simd/pack_bf16.h and a left-hand
+// side that is not transposed: where tokens are summed over, both are brought in order first, a
+// pass over memory that grows with their rows while the product grows with rows times columns.
+// Ragged batches have another number of tokens each step, so what varies is cut into pieces of few
+// sizes, all of them multiples of kBf16Rounding and all compiled when the first is wanted:
 // - rows of x: tiles of at most 64 rows, or 256 where the weight does not fit into a core's cache;
 // - in a weight's gradient, where tokens are summed over: pieces of at most 1,024 tokens.
 // Matrices that are multiplied are therefore read, and results written, up to a multiple of
@@ -38,7 +40,7 @@ class Bf16Product {
  public:
   enum Kind {
     kRows,    // c [size, n] = a [size, k] . b, b [k, n] packed
-    kTokens,  // c [n, k] += a [size, n]^T . b [size, k], both plain; f32
+    kTokens,  // c [n, k] += a [n, size] . b, b [size, k] packed; f32: see add_token_products()
   };
   struct Shape {
     Kind kind;
@@ -65,6 +67,14 @@ class Bf16Product {
   std::int64_t max_size_;
   std::vector<std::unique_ptr<OneSize>> sizes_;
 };
+
+// dw [n, k] += dy [tokens, n]^T . x [tokens, k] by a product of kTokens: by `threads` threads where
+// it takes the whole machine, else by the caller, which is number `thread`. tokens is a multiple of
+// kBf16Rounding. Uses token_operands(tokens, n, k) elements of `scratch`.
+[[nodiscard]] bool add_token_products(const Bf16Product& product, int thread, int threads,
+                                      std::int64_t tokens, const View& dy, const View& x,
+                                      const View& dw, Bf16* scratch);
+std::int64_t token_operands(std::int64_t tokens, std::int64_t n, std::int64_t k);
 
 // The products that a context has made so far. A shape that is there already may be asked for by
 // several threads at a time.

@@ -60,10 +60,12 @@ simd::Dropout dropout_of_slots(const ExpertCall& call, const Routing& routing, s
 // are made before the loop begins.
 class Products {
  public:
-  Products(Context& ctx, const ExpertCall& call) : ctx_(ctx), scratch_(ctx, packing(ctx, call)) {
+  Products(Context& ctx, const ExpertCall& call, std::int64_t slots)
+      : ctx_(ctx), scratch_(ctx, scratch_floats(ctx, call, slots)) {
     if (ctx.compute_type != DType::bf16) return;
     const View& wi = call.weights[0].wi->value;  // [d_ff, d_model]
     for (const bool add : {false, true}) {
+      if (add && !call.weights[0].wi_1) continue;  // only the two of a gated one add up
       rows_product(wi.rows, wi.cols, add);
       rows_product(wi.cols, wi.rows, add);
     }
@@ -95,12 +97,9 @@ class Products {
   void weight_gradient(const View& dy, const View& x, const View& dw, bool whole_machine = false) {
     if (ctx_.compute_type != DType::bf16) return note(cpu::gemm_tn(dy, x, 1, dw));
     const cpu::Bf16Product& product = tokens_product(dw.rows, dw.cols, whole_machine);
-    for (std::int64_t first = 0; first < x.rows; first += product.max_size()) {
-      const std::int64_t size = std::min(product.max_size(), x.rows - first);
-      note(product.run(whole_machine ? 0 : omp_get_thread_num(), size,
-                       cpu::bf16(dy.slice_rows(first, size)), cpu::bf16(x.slice_rows(first, size)),
-                       dw.data));
-    }
+    note(cpu::add_token_products(product, whole_machine ? 0 : omp_get_thread_num(),
+                                 whole_machine ? ctx_.threads : 1, x.rows, dy, x, dw,
+                                 reinterpret_cast<Bf16*>(scratch_.mine())));
   }
   void check() const { cpu::check_gemm(ok_); }
 
@@ -108,8 +107,16 @@ class Products {
   std::int64_t row_block = 128;
 
  private:
-  static std::int64_t packing(const Context& ctx, const ExpertCall& call) {
+  // Of each thread: weights that are not packed, or the operands of a weight's gradient.
+  static std::int64_t scratch_floats(const Context& ctx, const ExpertCall& call,
+                                     std::int64_t slots) {
     std::int64_t floats = 0;
+    const View& wi = call.weights[0].wi->value;
+    if (ctx.compute_type == DType::bf16)
+      floats = std::max(cpu::token_operands(slots, wi.rows, wi.cols),
+                        cpu::token_operands(slots, wi.cols, wi.rows)) /
+                   2 +
+               1;
     for (std::int64_t e = 0; ctx.row_invariant && e < call.count; ++e)
       floats = std::max({floats, cpu::packing_floats(*call.weights[e].wi),
                          cpu::packing_floats(*call.weights[e].wo)});
@@ -151,7 +158,7 @@ std::int64_t slot_rounding(const Context& ctx) {
 void experts(Context& ctx, const ExpertCall& call, const Routing& routing, View x, FfnSaved& saved,
              View y) {
   ArenaScope scope(ctx.scratch);
-  Products products(ctx, call);
+  Products products(ctx, call, x.rows);
   const Tasks tasks = row_tasks(ctx, call, routing, products.row_block);
   {
     const cpu::OneThreadEach one_thread_each;
@@ -178,7 +185,7 @@ void experts(Context& ctx, const ExpertCall& call, const Routing& routing, View 
 void experts_backward(Context& ctx, const ExpertCall& call, const Routing& routing, View x,
                       const FfnSaved& saved, View dy, View dx, const FfnGrads* grads) {
   ArenaScope scope(ctx.scratch);
-  Products products(ctx, call);
+  Products products(ctx, call, x.rows);
   const Tasks tasks = row_tasks(ctx, call, routing, products.row_block);
   const View grad_hidden = ctx.scratch.make(x.rows, saved.hidden.cols, x.dtype);
   const View grad_gate = saved.gate ? ctx.scratch.make(x.rows, saved.gate.cols, x.dtype) : View{};

@@ -98,11 +98,10 @@ void bf16_tokens_product(Context& ctx, const View& dy, const View& x, const View
   simd::fill(tokens - dy.rows, dy.cols, 0, from(any(dy), dy.rows));
   const Bf16Product& product = ctx.device->bf16_products.get(
       ctx, {Bf16Product::kTokens, dy.cols, x.cols, DType::f32, true, true});
+  ArenaScope scope(ctx.scratch);
+  auto* scratch = scratch_array<Bf16>(ctx, token_operands(tokens, dy.cols, x.cols));
   omp_set_num_threads(ctx.threads);
-  for (std::int64_t first = 0; first < tokens; first += product.max_size()) {
-    const std::int64_t size = std::min(product.max_size(), tokens - first);
-    check_gemm(product.run(0, size, bf16(dy) + first * dy.cols, bf16(x) + first * x.cols, dw.data));
-  }
+  check_gemm(add_token_products(product, 0, ctx.threads, tokens, dy, x, dw, scratch));
 }
 
 // A matrix as f32: itself, or a copy in scratch.
