@@ -3,7 +3,6 @@
 // --force-length every line gets exactly that many target tokens (eos suppressed), so that random
 // weights and other programs can be compared.
 #include <algorithm>
-#include <nlohmann/json.hpp>
 
 #include "bench/gemm_rate.h"
 #include "bench/harness.h"
@@ -133,12 +132,7 @@ int run(int argc, char** argv) {
                                    {"gemm_gflops", rate},
                                    {"latency_ms", latency_ms},  // of a batch, mean
                                    {"peak_bytes", peak}};
-  if (o.json) {
-    write_stdout(result.dump() + "\n");
-  } else {
-    for (const auto& [name, value] : result.items())
-      write_stdout(name + ": " + value.dump() + "\n");
-  }
+  print_result(result, o.json);
   return 0;
 }
 

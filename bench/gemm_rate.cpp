@@ -159,6 +159,13 @@ Matmuls with_backward(const Matmuls& forward) {
   return list;
 }
 
+Matmuls training_matmuls(const ModelConfig& config, std::int64_t source_tokens,
+                         std::int64_t target_tokens) {
+  return with_backward(encoder_matmuls(config, source_tokens) +
+                       cross_key_matmuls(config, source_tokens) +
+                       decoder_matmuls(config, target_tokens));
+}
+
 double gemm_gflops(const Matmuls& matmuls, DType dtype, int workers, int threads, double seconds) {
   const auto type = dtype == DType::bf16 ? memory::data_type::bf16 : memory::data_type::f32;
   const Matmuls shapes = merged(matmuls);

@@ -33,6 +33,9 @@ Matmuls cross_key_matmuls(const ModelConfig& config, std::int64_t source_tokens)
 // For every y = x . w^T also dx = dy . w and dw = dy^T . x.
 Matmuls with_backward(const Matmuls& forward);
 Matmuls operator+(Matmuls a, const Matmuls& b);
+// A training step's, of a batch with these tokens.
+Matmuls training_matmuls(const ModelConfig& config, std::int64_t source_tokens,
+                         std::int64_t target_tokens);
 
 // GFLOP/s of oneDNN with the mix of `matmuls`: total FLOPs over the sum of each shape's time in a
 // loop of its own, with the fastest of three weight layouts (packed, [k, n], [n, k]). `workers`

@@ -1,13 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the benches share: a clock, the median of samples, the process's peak memory.
+// What the benches share: a clock, the quantiles of samples, the process's peak memory, and how a
+// result is printed.
 #pragma once
 
-#include <sys/resource.h>
-
-#include <algorithm>
-#include <cassert>
 #include <chrono>
 #include <cstdint>
+#include <nlohmann/json.hpp>
 #include <vector>
 
 namespace switchyard::bench {
@@ -23,17 +21,43 @@ class Stopwatch {
 };
 
 // The q-quantile (0.5: the median) of samples, at least one.
-inline double quantile(std::vector<double> samples, double q) {
-  assert(!samples.empty());
-  std::sort(samples.begin(), samples.end());
-  return samples[static_cast<std::size_t>(q * static_cast<double>(samples.size() - 1) + 0.5)];
+double quantile(std::vector<double> samples, double q);
+
+// The median time of a call of f, in seconds: one call to warm up, then calls for about `seconds`,
+// at least one. Short calls are timed many at a time.
+template <class F>
+double median_seconds(double seconds, F&& f) {
+  constexpr double kShortest = 20e-6;  // beside which the clock's own time is nothing
+  const Stopwatch warm_up;
+  f();
+  const double once = warm_up.seconds();
+  const auto calls = once < kShortest ? static_cast<int>(kShortest / (once + 1e-9)) + 1 : 1;
+  std::vector<double> samples;
+  for (const Stopwatch all; samples.empty() || all.seconds() < seconds;) {
+    const Stopwatch watch;
+    for (int i = 0; i < calls; ++i) f();
+    samples.push_back(watch.seconds() / calls);
+  }
+  return quantile(std::move(samples), 0.5);
 }
 
 // The most memory the process ever had resident.
-inline std::int64_t peak_bytes() {
-  rusage usage{};
-  getrusage(RUSAGE_SELF, &usage);
-  return std::int64_t{usage.ru_maxrss} * 1024;  // Linux counts in KiB
-}
+std::int64_t peak_bytes();
+
+// "name: value" lines, or as the last line of stdout one JSON object.
+void print_result(const nlohmann::ordered_json& result, bool json);
+
+// A bench of many cases: prints each as a line when it is added, under the names of its values; or
+// at the end all as one JSON object, `about` with the cases in "rows".
+class Table {
+ public:
+  Table(nlohmann::ordered_json about, bool json);
+  void add(const nlohmann::ordered_json& row);
+  void finish();
+
+ private:
+  nlohmann::ordered_json result_;
+  bool json_;
+};
 
 }  // namespace switchyard::bench

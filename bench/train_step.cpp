@@ -3,7 +3,6 @@
 // pools of 20 batches and cut at 50 tokens; dropout off; optimizer included; three steps of warm-up
 // not timed. Tokens are source and target with their ends.
 #include <algorithm>
-#include <nlohmann/json.hpp>
 
 #include "bench/gemm_rate.h"
 #include "bench/harness.h"
@@ -21,13 +20,18 @@ using namespace switchyard;
 using namespace switchyard::bench;
 
 constexpr int kWarmUpSteps = 3;
-constexpr double kRateSeconds = 3;  // spent on oneDNN's own rate
+constexpr double kRateSeconds = 3;  // spent on oneDNN's own rate, or --seconds where fewer
 
-Matmuls step_matmuls(const ModelConfig& config, std::int64_t source_tokens,
-                     std::int64_t target_tokens) {
-  return with_backward(encoder_matmuls(config, source_tokens) +
-                       cross_key_matmuls(config, source_tokens) +
-                       decoder_matmuls(config, target_tokens));
+// Means of a step, so that they add up; `other` is what lies between the phases.
+nlohmann::ordered_json phase_ms(const PhaseSeconds& total, double seconds, std::size_t steps) {
+  nlohmann::ordered_json result;
+  const double to_ms = 1e3 / static_cast<double>(steps);
+  for (std::size_t i = 0; i < total.size(); ++i) {
+    result[kPhaseNames[i]] = total[i] * to_ms;
+    seconds -= total[i];
+  }
+  result["other"] = seconds * to_ms;
+  return result;
 }
 
 int run(int argc, char** argv) {
@@ -78,6 +82,7 @@ int run(int argc, char** argv) {
   std::vector<double> step_ms;
   double total_seconds = 0, total_flops = 0;
   std::int64_t source_tokens = 0, target_tokens = 0;
+  PhaseSeconds phases{};
   StepResult last;
   for (int step = 0; step < kWarmUpSteps || total_seconds < seconds; ++step) {
     std::vector<HostBatch> batches;
@@ -88,17 +93,18 @@ int run(int argc, char** argv) {
     if (step < kWarmUpSteps) continue;
     step_ms.push_back(watch.seconds() * 1e3);
     total_seconds += step_ms.back() / 1e3;
-    total_flops += flops(step_matmuls(o.config, last.source_tokens, last.loss.target_tokens));
+    total_flops += flops(training_matmuls(o.config, last.source_tokens, last.loss.target_tokens));
     source_tokens += last.source_tokens;
     target_tokens += last.loss.target_tokens;
+    for (std::size_t i = 0; i < phases.size(); ++i) phases[i] += last.loss.seconds[i];
   }
   const std::int64_t peak = peak_bytes();
 
   // The rate at the shapes of a mean batch.
   const auto batches = static_cast<std::int64_t>(step_ms.size()) * o.optimizer_delay;
   const double rate =
-      gemm_gflops(step_matmuls(o.config, source_tokens / batches, target_tokens / batches),
-                  o.compute_type, 1, options.threads(), kRateSeconds);
+      gemm_gflops(training_matmuls(o.config, source_tokens / batches, target_tokens / batches),
+                  o.compute_type, 1, options.threads(), std::min(kRateSeconds, seconds));
   const double tokens = static_cast<double>(source_tokens + target_tokens);
   nlohmann::ordered_json result = {
       {"bench", "train_step"},
@@ -117,14 +123,9 @@ int run(int argc, char** argv) {
       {"step_ms", quantile(step_ms, 0.5)},
       {"step_ms_p10", quantile(step_ms, 0.1)},
       {"step_ms_p90", quantile(step_ms, 0.9)},
+      {"phase_ms", phase_ms(phases, total_seconds, step_ms.size())},
       {"peak_bytes", peak}};
-  if (json) {
-    write_stdout(result.dump() + "\n");
-  } else {
-    for (const auto& [name, value] : result.items())
-      write_stdout(name + ": " + value.dump() + "\n");
-  }
-  flush_stdout();
+  print_result(result, json);
   return 0;
 }
 

@@ -32,6 +32,8 @@ void read_routers(Context& ctx, const Stack& stack, const Stack::Saved& s, LossR
 
 LossResult compute_loss(Context& ctx, const Model& model, const HostBatch& host, const Pass& pass,
                         const LossOptions& options, const ParamBuffer* grads) {
+  PhaseClock clock;
+  LossResult result;
   const ArenaScope saved(ctx.saved);
   const ArenaScope scratch(ctx.scratch);
   const Batch batch = upload_batch(ctx, ctx.saved, host, model.config());
@@ -43,17 +45,20 @@ LossResult compute_loss(Context& ctx, const Model& model, const HostBatch& host,
   const View memory =
       model.encoder.forward(ctx, kept, model.embedding(model.encoder), batch.source_ids,
                             batch.source, {}, nullptr, encoder_saved);
+  clock.end(Phase::encoder_forward, result.seconds);
   const View states =
       model.decoder.forward(ctx, kept, model.embedding(model.decoder), batch.target_ids,
                             batch.target, memory, &batch.source, decoder_saved);
   const View h = ctx.saved.make(states.rows, states.cols, states.dtype);
   scale(ctx, model.head_scale(), states, h);
+  clock.end(Phase::decoder_forward, result.seconds);
 
   const View sums = ctx.scratch.make_row(2);
   fill(ctx, 0, sums);
   const View dh = grads ? ctx.scratch.make(h.rows, h.cols) : View{};
   linear_cross_entropy(ctx, h, model.head().weight, batch.labels, options.label_smoothing, sums,
                        options.ce_scale, dh, grads ? (*grads)[model.head()] : View{});
+  clock.end(Phase::loss, result.seconds);
   if (grads) {
     const RouterLossCoefs coefs{options.router_scale * options.router_aux_loss_coef,
                                 options.router_scale * options.router_z_loss_coef};
@@ -62,11 +67,12 @@ LossResult compute_loss(Context& ctx, const Model& model, const HostBatch& host,
     fill(ctx, 0, dmemory);
     model.decoder.backward(ctx, kept, model.embedding(model.decoder), dh, batch.target_ids,
                            batch.target, dmemory, &batch.source, decoder_saved, coefs, *grads);
+    clock.end(Phase::decoder_backward, result.seconds);
     model.encoder.backward(ctx, kept, model.embedding(model.encoder), dmemory, batch.source_ids,
                            batch.source, {}, nullptr, encoder_saved, coefs, *grads);
+    clock.end(Phase::encoder_backward, result.seconds);
   }
 
-  LossResult result;
   float host_sums[2];
   download(ctx, sums, host_sums, 2);
   result.loss_sum = double{host_sums[0]};

@@ -9,6 +9,7 @@
 
 #include "src/nn/batch.h"
 #include "src/nn/model.h"
+#include "src/nn/phase.h"
 
 namespace switchyard {
 
@@ -31,6 +32,7 @@ struct LossResult {
   std::vector<float> router_aux_loss, router_z_loss;
   std::vector<std::vector<std::int32_t>> expert_count;  // tokens that chose each expert
   std::vector<std::int64_t> dropped;                    // tokens over capacity
+  PhaseSeconds seconds{};
 };
 
 // Uses and gives back ctx.saved and ctx.scratch. With `grads` the gradient is added to it.

@@ -34,6 +34,7 @@ void add_to(LossResult& sum, const LossResult& x, float router_scale) {
     add_to(sum.expert_count[layer], x.expert_count[layer]);
   }
   add_to(sum.dropped, x.dropped);
+  for (std::size_t i = 0; i < x.seconds.size(); ++i) sum.seconds[i] += x.seconds[i];
 }
 
 // Activations whose squares overflow become zeros in the next norm: then all is finite, and dead.
@@ -69,7 +70,9 @@ void Trainer::reset_average() {
 
 StepResult Trainer::step(const std::vector<HostBatch>& batches) {
   StepResult result = forward_backward(ctx_, batches);
+  PhaseClock clock;
   result.grad_norm = global_norm(ctx_, grads_.flat());
+  clock.end(Phase::norm, result.loss.seconds);
   result.rate = learning_rate(options_.schedule, counters_.update + 1);
   result.skipped = !is_usable(result);
   if (result.skipped) {
@@ -81,6 +84,7 @@ StepResult Trainer::step(const std::vector<HostBatch>& batches) {
   adamw_.step(ctx_, options_.adamw, counters_.update, result.rate,
               clip_scale(result.grad_norm, options_.clip_norm));
   update_average();
+  clock.end(Phase::update, result.loss.seconds);
   return result;
 }
 

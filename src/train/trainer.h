@@ -33,7 +33,8 @@ struct TrainerCounters {
 };
 
 struct StepResult {
-  LossResult loss;  // summed over the step's batches; router losses are their mean
+  // Summed over the step's batches; router losses are their mean. Its seconds are of all phases.
+  LossResult loss;
   std::int64_t source_tokens = 0;
   std::int64_t sentences = 0;
   double rate = 0;

@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A bench from the outside, with settings that take seconds: its last line is JSON, with figures.
+usage: bench_test.py BENCH PROGRAM
+"""
+import json
+import math
+import os
+import subprocess
+import sys
+import tempfile
+
+BENCH, PROGRAM = sys.argv[1], os.path.abspath(sys.argv[2])
+
+
+def run(*args):
+    done = subprocess.run([PROGRAM, *args], text=True, capture_output=True)
+    if done.returncode != 0:
+        sys.exit(f'exit {done.returncode}: {args}\n{done.stdout}{done.stderr}')
+    result = json.loads(done.stdout.splitlines()[-1])
+    if result['bench'] != BENCH:
+        sys.exit(f'bench is {result["bench"]}')
+    return result
+
+
+def check_positive(result, *names):
+    for name in names:
+        if not (math.isfinite(result[name]) and result[name] > 0):
+            sys.exit(f'{name} is {result[name]}: {result}')
+
+
+def train_step():
+    with tempfile.TemporaryDirectory() as folder:
+        text = os.path.join(folder, 'text')
+        with open(text, 'w') as file:
+            for i in range(60):
+                print('ein Mann sieht', i % 7, 'Hunde beim', i // 7, 'Haus', file=file)
+        result = run('--train-sets', text, text, '--preset', 'tiny', '--vocab-size', '60',
+                     '--seconds', '0.2', '--threads', '1', '--json')
+    check_positive(result, 'tokens_per_s', 'mfu', 'gemm_gflops', 'step_ms', 'peak_bytes')
+    phases = result['phase_ms']
+    check_positive(phases, 'encoder_forward', 'decoder_forward', 'loss', 'decoder_backward',
+                   'encoder_backward', 'norm', 'update', 'other')
+    if phases['other'] > 0.5 * sum(phases.values()):
+        sys.exit(f'most of a step is in no phase: {result}')
+
+
+{'train_step': train_step}[BENCH]()
