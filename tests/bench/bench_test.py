@@ -44,4 +44,17 @@ def train_step():
         sys.exit(f'most of a step is in no phase: {result}')
 
 
-{'train_step': train_step}[BENCH]()
+def compare():
+    ours = 'echo \'{"tokens_per_s": 200, "peak_bytes": 1000000}\''
+    peer = 'echo starting; echo "peer batch=1: 1,600 tok/s, 0.3 it/s, peak 2 MB"'
+    result = run(ours, peer, '--rounds', '2', '--pause', '0')
+    if result['ratio']['tokens_per_s'] != {'median': 0.125, 'p20': 0.125, 'p80': 0.125}:
+        sys.exit(f'ratio of 200 to 1,600: {result}')
+    check_positive(run('echo 5 target tok/s', ours, '--rounds', '1', '--pause', '0')['runs'][0][0],
+                   'tokens_per_s', 'peak_bytes')
+    for bad in ('echo no figure', 'exit 3'):
+        if subprocess.run([PROGRAM, ours, bad, '--pause', '0'], capture_output=True).returncode == 0:
+            sys.exit(f'{bad}: no error')
+
+
+{'train_step': train_step, 'compare': compare}[BENCH]()
