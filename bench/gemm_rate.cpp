@@ -57,19 +57,6 @@ class OneMatmul {
   std::unordered_map<int, memory> arguments_;
 };
 
-// Seconds one execution takes, over about `seconds` of them.
-double time_one(const OneMatmul& matmul, const dnnl::stream& stream, double seconds) {
-  matmul.run(stream);
-  std::int64_t runs = 0;
-  for (std::int64_t batch = 1;; batch *= 2) {
-    const Stopwatch watch;
-    for (std::int64_t i = 0; i < batch; ++i) matmul.run(stream);
-    runs = batch;
-    const double took = watch.seconds();
-    if (took >= seconds / 2) return took / static_cast<double>(runs);
-  }
-}
-
 // GFLOP/s of one worker.
 double worker_gflops(const Matmuls& matmuls, memory::data_type type, int threads, double seconds) {
   omp_set_num_threads(threads);  // of this thread alone
@@ -81,8 +68,10 @@ double worker_gflops(const Matmuls& matmuls, memory::data_type type, int threads
   double time = 0;
   for (const Matmul& matmul : matmuls) {
     double best = 1e30;
-    for (const auto layout : layouts)
-      best = std::min(best, time_one(OneMatmul(engine, matmul, type, layout), stream, share));
+    for (const auto layout : layouts) {
+      const OneMatmul one(engine, matmul, type, layout);
+      best = std::min(best, median_seconds(share, [&] { one.run(stream); }));
+    }
     time += best * matmul.count;
   }
   return flops(matmuls) / time * 1e-9;

@@ -37,10 +37,10 @@ Matmuls operator+(Matmuls a, const Matmuls& b);
 Matmuls training_matmuls(const ModelConfig& config, std::int64_t source_tokens,
                          std::int64_t target_tokens);
 
-// GFLOP/s of oneDNN with the mix of `matmuls`: total FLOPs over the sum of each shape's time in a
-// loop of its own, with the fastest of three weight layouts (packed, [k, n], [n, k]). `workers`
-// threads at once, each with `threads` inside oneDNN: their sum. f32 or bf16 (bf16 in and out,
-// where oneDNN has it: else Error(kUsage)). Takes about `seconds`.
+// GFLOP/s of oneDNN with the mix of `matmuls`: total FLOPs over the sum of each shape's median
+// time in a loop of its own, with the fastest of three weight layouts (packed, [k, n], [n, k]).
+// `workers` threads at once, each with `threads` inside oneDNN: their sum. f32 or bf16 (bf16 in and
+// out, where oneDNN has it: else Error(kUsage)). Takes about `seconds`.
 double gemm_gflops(const Matmuls& matmuls, DType dtype, int workers, int threads, double seconds);
 
 }  // namespace switchyard::bench

@@ -32,13 +32,6 @@ std::string cell(const Json& value) {
   return text.str();
 }
 
-// The first column holds names and is as wide as the longest of them needs to be.
-std::string aligned(const std::string& text, const std::string& name, bool first) {
-  const std::size_t width = first ? 28 : std::max(kWidth, name.size() + 2);
-  const std::string space(text.size() < width ? width - text.size() : 1, ' ');
-  return first ? text + space : space + text;
-}
-
 }  // namespace
 
 double quantile(std::vector<double> samples, double q) {
@@ -63,21 +56,28 @@ void print_result(const Json& result, bool json) {
   flush_stdout();
 }
 
-Table::Table(Json about, bool json) : result_(std::move(about)), json_(json) {
+Table::Table(Json about, bool json, std::size_t name_width)
+    : result_(std::move(about)), json_(json), name_width_(name_width) {
   if (!json) print_result(result_, false);
   result_["rows"] = Json::array();
 }
 
 void Table::add(const Json& row) {
-  Json& rows = result_["rows"];
-  rows.push_back(row);
+  result_["rows"].push_back(row);
   if (json_) return;
   std::string names, values;
   for (const auto& [name, value] : row.items()) {
-    names += aligned(name, name, names.empty());
-    values += aligned(cell(value), name, values.empty());
+    const std::string shown = cell(value);
+    if (values.empty()) {
+      names = name + std::string(name_width_ - std::min(name_width_, name.size()), ' ');
+      values = shown + std::string(name_width_ - std::min(name_width_, shown.size()), ' ');
+      continue;
+    }
+    const std::size_t width = std::max({kWidth, name.size() + 2, shown.size() + 1});
+    names += std::string(width - name.size(), ' ') + name;
+    values += std::string(width - shown.size(), ' ') + shown;
   }
-  if (rows.size() == 1) write_stdout("\n" + names + "\n");
+  if (result_["rows"].size() == 1) write_stdout("\n" + names + "\n");
   write_stdout(values + "\n");
   flush_stdout();
 }

@@ -51,13 +51,15 @@ void print_result(const nlohmann::ordered_json& result, bool json);
 // at the end all as one JSON object, `about` with the cases in "rows".
 class Table {
  public:
-  Table(nlohmann::ordered_json about, bool json);
+  // Names in the first column are up to `name_width` long.
+  Table(nlohmann::ordered_json about, bool json, std::size_t name_width = 12);
   void add(const nlohmann::ordered_json& row);
   void finish();
 
  private:
   nlohmann::ordered_json result_;
   bool json_;
+  std::size_t name_width_;
 };
 
 }  // namespace switchyard::bench

@@ -57,4 +57,13 @@ def compare():
             sys.exit(f'{bad}: no error')
 
 
-{'train_step': train_step, 'compare': compare}[BENCH]()
+def moe_layer():
+    result = run('--tokens', '1', '40', '--num-experts', '1', '8', '--d-model', '32', '--d-ff', '48',
+                 '--compute-type', 'float32', '--seconds', '0.01', '--threads', '1', '--json')
+    if len(result['rows']) != 2 * 2 * 3:
+        sys.exit(f'rows: {result}')
+    for row in result['rows']:
+        check_positive(row, 'ms', 'tokens_per_s', 'gflops', 'of_onednn', 'dense_ms', 'tax')
+
+
+{'train_step': train_step, 'compare': compare, 'moe_layer': moe_layer}[BENCH]()
