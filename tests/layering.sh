@@ -24,7 +24,8 @@ everywhere=(src simd tools tests bench)
 rule 'oneDNN is seen in src/backend/cpu alone' \
   '#include [<"](oneapi/)?dnnl|dnnl::|dnnl_[a-z]+\(' 'src/backend/cpu/|bench/gemm_rate' \
   "${everywhere[@]}"
-rule 'Highway is seen in simd alone' '#include [<"]hwy/' 'simd/|tests/simd/' "${everywhere[@]}"
+rule 'Highway is seen in simd and bench/roofline alone' '#include [<"]hwy/' \
+  'simd/|tests/simd/|bench/roofline' "${everywhere[@]}"
 rule 'OpenMP is seen in src/core/parallel.h, src/backend/cpu and bench/gemm_rate alone' \
   '#pragma omp|_Pragma\("omp|#include <omp\.h>' 'src/core/parallel\.h|src/backend/cpu/|bench/gemm_rate' \
   "${everywhere[@]}"

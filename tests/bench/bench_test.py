@@ -66,4 +66,14 @@ def moe_layer():
         check_positive(row, 'ms', 'tokens_per_s', 'gflops', 'of_onednn', 'dense_ms', 'tax')
 
 
-{'train_step': train_step, 'compare': compare, 'moe_layer': moe_layer}[BENCH]()
+def kernels():
+    result = run('--rows', '16', '--d-model', '32', '--vocab', '40', '--length', '6',
+                 '--seconds', '0.001', '--json')
+    names = {row['kernel'] for row in result['rows']}
+    if len(result['rows']) % len(names) != 0 or 'adamw' not in names:
+        sys.exit(f'not every kernel on every instruction set: {result}')
+    for row in result['rows']:
+        check_positive(row, 'us', 'rate', 'limit', 'of_limit')
+
+
+{'train_step': train_step, 'compare': compare, 'moe_layer': moe_layer, 'kernels': kernels}[BENCH]()
