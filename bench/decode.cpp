@@ -62,7 +62,7 @@ int run(int argc, char** argv) {
   SearchOptions& search = o.translator.search;
   Options options({.name = "decode",
                    .usage = "--model DIR --input FILE [options]",
-                   .about = "Measures translation speed."});
+                   .about = "Measures translation speed"});
   options.group("Bench");
   options.path("model", o.model, "DIR", "model folder");
   options.path("input", o.input, "FILE", "source text, one sentence a line");

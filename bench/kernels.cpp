@@ -32,7 +32,7 @@ int run(int argc, char** argv) {
   bool json = false;
   Options options({.name = "kernels",
                    .usage = "[options]",
-                   .about = "Measures the kernels on one thread, by instruction set."});
+                   .about = "Measures the kernels on one thread, by instruction set"});
   options.group("Bench");
   options.text("only", only, "TEXT", "kernels whose name has this in it");
   options.text("target", target_wanted, "NAME", "one instruction set, as the table names it");

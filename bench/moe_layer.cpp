@@ -150,7 +150,7 @@ int run(int argc, char** argv) {
   if (!computes_natively(DType::bf16)) o.compute_types = {"float32"};
   Options options({.name = "moe_layer",
                    .usage = "[options]",
-                   .about = "Measures one Switch layer, forward and backward."});
+                   .about = "Measures one Switch layer, forward and backward"});
   options.group("Bench");
   options.numbers("tokens", o.tokens, 1, 1 << 20, "tokens of the batch");
   options.numbers("num-experts", o.num_experts, 1, 1 << 16, "experts of the layer");

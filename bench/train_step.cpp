@@ -42,7 +42,7 @@ int run(int argc, char** argv) {
   bool json = false;
   Options options({.name = "train_step",
                    .usage = "--train-sets SRC TGT [options]",
-                   .about = "Measures training speed."});
+                   .about = "Measures training speed"});
   add_train_options(options, o, texts);
   options.group("Bench");
   options.number("seconds", seconds, 0.1, 1e6, "time to measure for");

@@ -76,4 +76,18 @@ def kernels():
         check_positive(row, 'us', 'rate', 'limit', 'of_limit')
 
 
-{'train_step': train_step, 'compare': compare, 'moe_layer': moe_layer, 'kernels': kernels}[BENCH]()
+def growth():
+    result = run('--sweep', 'batch', 'd-model', '--batch', '8', '2', '--d-model', '32', '64',
+                 '--seconds', '0.01', '--threads', '1', '--json')
+    rows = result['rows']
+    if [(row['sweep'], row['value']) for row in rows] != [
+            ('batch', 8), ('batch', 2), ('d-model', 32), ('d-model', 64)]:
+        sys.exit(f'rows: {result}')
+    for row in rows:
+        check_positive(row, 'step_ms', 'ends_ms', 'tokens_per_s', 'law', 'law_from_bytes', 'of_law')
+    if abs(rows[0]['of_law'] - 1) > 0.01:
+        sys.exit(f'the law does not start from the first point: {result}')
+
+
+{'train_step': train_step, 'compare': compare, 'moe_layer': moe_layer, 'kernels': kernels,
+ 'growth': growth}[BENCH]()
