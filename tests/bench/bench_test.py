@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """A bench from the outside, with settings that take seconds: its last line is JSON, with figures.
-usage: bench_test.py BENCH PROGRAM
+usage: bench_test.py BENCH PROGRAM [MAKE_MODEL]
 """
 import json
 import math
@@ -42,6 +42,19 @@ def train_step():
                    'encoder_backward', 'norm', 'update', 'other')
     if phases['other'] > 0.5 * sum(phases.values()):
         sys.exit(f'most of a step is in no phase: {result}')
+
+
+def decode():
+    with tempfile.TemporaryDirectory() as folder:
+        text, model = os.path.join(folder, 'text'), os.path.join(folder, 'model')
+        with open(text, 'w') as file:
+            file.write('abc de fgh.\n' * 5)
+        subprocess.run([sys.argv[3], model], check=True, capture_output=True)
+        result = run('--model', model, '--input', text, '--batch', '2', '--force-length', '7',
+                     '--threads', '1', '--json')
+    if result['target_tokens'] != 5 * 7:
+        sys.exit(f'5 lines of 7 tokens: {result}')
+    check_positive(result, 'source_tokens', 'tokens_per_s', 'peak_bytes')
 
 
 def compare():
@@ -89,5 +102,5 @@ def growth():
         sys.exit(f'the law does not start from the first point: {result}')
 
 
-{'train_step': train_step, 'compare': compare, 'moe_layer': moe_layer, 'kernels': kernels,
- 'growth': growth}[BENCH]()
+{'train_step': train_step, 'decode': decode, 'compare': compare, 'moe_layer': moe_layer,
+ 'kernels': kernels, 'growth': growth}[BENCH]()
