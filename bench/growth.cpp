@@ -105,7 +105,7 @@ Measured measure(const Point& p, DType type, double seconds) {
     const PhaseSeconds phase = trainer.step({batch}).loss.seconds;
     steps.push_back(watch.seconds());
     ends.push_back(0);
-    for (const Phase end : {Phase::prepare, Phase::norm, Phase::update})
+    for (const Phase end : {Phase::norm, Phase::update})
       ends.back() += phase[static_cast<std::size_t>(end)];
   }
   result.seconds = quantile(steps, 0.5);
@@ -119,9 +119,9 @@ struct Cost {
   double total() const { return flops + bytes; }
 };
 
-// At `x`, from a measurement `first` at another point. The ends touch 36 bytes a parameter: clear
-// 4, norm 4, AdamW 28. The pass touches 16, at the same speed: its weights are read forward and for
-// dx, gradients read and written.
+// At `x`, from a measurement `first` at another point. The ends touch 36 bytes a parameter: norm 4,
+// AdamW 28, clearing the gradient 4. The pass touches 16, at the same speed: its weights are read
+// forward and for dx, gradients read and written.
 Cost law(const Measured& first, const Measured& x) {
   constexpr double kEndsBytes = 36, kPassBytes = 16;
   const double in_pass = first.ends_seconds * kPassBytes / kEndsBytes;

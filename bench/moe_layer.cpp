@@ -4,7 +4,7 @@
 // the same active size. Its products include the router's; `of_onednn` is their rate over oneDNN's
 // own with the same shapes, of which each expert in use has its own. Where experts have few tokens
 // each, the tax is the bytes of their weights and gradients. Packing weights for bfloat16 is not
-// timed: train_step has it under `prepare`.
+// timed: train_step has it under `update`.
 #include <algorithm>
 #include <string>
 #include <vector>
