@@ -33,7 +33,7 @@ View Attention::forward(Context& ctx, const Pass& pass, View x, const Ragged& qu
   s.context = ctx.saved.make(x.rows, num_heads * d_kv, ctx.compute_type);
   s.logsumexp = ctx.saved.make(x.rows, num_heads);
   attention(ctx, s.call, queries, keys, s.q, s.k, s.v, s.context, s.logsumexp);
-  return o.forward(ctx, ctx.saved, s.context);
+  return o.forward(ctx, ctx.scratch, s.context);
 }
 
 void Attention::backward(Context& ctx, View dy, const Ragged& queries, const Ragged& keys,

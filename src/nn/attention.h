@@ -31,7 +31,7 @@ struct Attention {
   Attention(const std::string& prefix, const ModelConfig& config, bool causal, std::uint64_t site);
 
   // x [query tokens, d_model], memory [key tokens, d_model] (self-attention: x itself); `position`
-  // null for cross-attention. -> [query tokens, d_model] in ctx.saved.
+  // null for cross-attention. -> [query tokens, d_model] in ctx.scratch.
   View forward(Context& ctx, const Pass& pass, View x, const Ragged& queries, View memory,
                const Ragged& keys, const RelativeBias::Expanded* position, Saved& s) const;
   // dx = the gradient by x, then dmemory += the gradient by memory (self-attention: the same view);

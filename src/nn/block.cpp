@@ -46,21 +46,25 @@ Block::Block(const std::string& prefix, const ModelConfig& c, bool decoder, bool
 
 View Block::forward(Context& ctx, const Pass& pass, View x, const Ragged& tokens, View memory,
                     const Ragged* keys, const RelativeBias::Expanded& position, Saved& s) const {
+  // What a sublayer adds is needed until it is added: nothing in backward reads it.
   {
-    const SublayerScope scope(ctx, pass);
+    const SublayerScope saved(ctx, pass);
+    const ArenaScope scratch(ctx.scratch);
     const View h = self_norm.forward(ctx, x, s.self_norm);
     const View y =
         self_attention.forward(ctx, pass, h, tokens, h, tokens, &position, s.self_attention);
     x = add_residual(ctx, pass, x, y, tokens.tags, site + kSelfOutput);
   }
   if (cross_attention) {
-    const SublayerScope scope(ctx, pass);
+    const SublayerScope saved(ctx, pass);
+    const ArenaScope scratch(ctx.scratch);
     const View h = cross_norm->forward(ctx, x, s.cross_norm);
     const View y =
         cross_attention->forward(ctx, pass, h, tokens, memory, *keys, nullptr, s.cross_attention);
     x = add_residual(ctx, pass, x, y, tokens.tags, site + kCrossOutput);
   }
-  const SublayerScope scope(ctx, pass);
+  const SublayerScope saved(ctx, pass);
+  const ArenaScope scratch(ctx.scratch);
   const View h = ffn_norm.forward(ctx, x, s.ffn_norm);
   const View y = dense ? dense->forward(ctx, pass, h, tokens.tags, s.dense)
                        : sparse->forward(ctx, pass, h, tokens, s.sparse);
@@ -96,7 +100,7 @@ void Block::backward(Context& ctx, const Pass& pass, View dx, const Ragged& toke
 void Block::step(Context& ctx, View x, const KvCache& cache, std::int64_t index,
                  const RelativeBias::Expanded& position, const CrossKeys& cross,
                  View cross_first_key, View cross_key_count) const {
-  const ArenaScope scope(ctx.saved);
+  const ArenaScope saved(ctx.saved), scratch(ctx.scratch);
   Saved s;
   add(ctx,
       self_attention.step_self(ctx, self_norm.forward(ctx, x, s.self_norm), cache, index, position),

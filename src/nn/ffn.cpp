@@ -21,7 +21,7 @@ View Ffn::forward(Context& ctx, const Pass& pass, View x, View tags, Saved& s) c
   if (wi_1) s.ffn.gate = wi_1->forward(ctx, ctx.saved, x);
   s.ffn.activated = ctx.saved.make(x.rows, wi.weight.rows, x.dtype);
   activation(ctx, act, s.ffn.hidden, s.ffn.gate, s.drop, tags, s.ffn.activated);
-  return wo.forward(ctx, ctx.saved, s.ffn.activated);
+  return wo.forward(ctx, ctx.scratch, s.ffn.activated);
 }
 
 void Ffn::backward(Context& ctx, View dy, View tags, const Saved& s, View dx,

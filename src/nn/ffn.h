@@ -29,7 +29,7 @@ struct Ffn {
   // wo_hf_std: Hugging Face starts an expert's wo otherwise than a dense one's.
   Ffn(const std::string& prefix, const ModelConfig& config, float wo_hf_std, std::uint64_t site);
 
-  // x [tokens, d_model] -> the same shape in ctx.saved.
+  // x [tokens, d_model] -> the same shape in ctx.scratch.
   View forward(Context& ctx, const Pass& pass, View x, View tags, Saved& s) const;
   // dx = the gradient by x.
   void backward(Context& ctx, View dy, View tags, const Saved& s, View dx,

@@ -57,19 +57,18 @@ SwitchLayer::SwitchLayer(const std::string& prefix, const ModelConfig& c, std::u
 
 View SwitchLayer::forward(Context& ctx, const Pass& pass, View x, const Ragged& tokens,
                           Saved& s) const {
+  const View y = ctx.scratch.make(x.rows, x.cols, x.dtype);
+  const ArenaScope scope(ctx.scratch);
   s.x = x;
-  route_tokens(ctx, pass, x, tokens, s);
-  const std::int64_t slots = s.routing.token_of_slot.rows;
-  s.expert_in = ctx.saved.make(slots, x.cols, x.dtype);
-  gather_rows(ctx, x, s.routing.token_of_slot, s.expert_in);
+  route_tokens(ctx, pass, tokens, s);
+  const View expert_in = expert_input(ctx, s);
+  const std::int64_t slots = expert_in.rows;
   s.ffn.hidden = ctx.saved.make(slots, expert_dim, x.dtype);
   if (experts[0].wi_1) s.ffn.gate = ctx.saved.make(slots, expert_dim, x.dtype);
   s.ffn.activated = ctx.saved.make(slots, expert_dim, x.dtype);
   s.drop = pass.dropout(site);
   s.expert_out = ctx.saved.make(slots, x.cols, x.dtype);
-  switchyard::experts(ctx, expert_call(s, tokens.tags), s.routing, s.expert_in, s.ffn,
-                      s.expert_out);
-  const View y = ctx.saved.make(x.rows, x.cols, x.dtype);
+  switchyard::experts(ctx, expert_call(s, tokens.tags), s.routing, expert_in, s.ffn, s.expert_out);
   combine_rows(ctx, s.expert_out, s.routing, y);
   return y;
 }
@@ -81,10 +80,11 @@ void SwitchLayer::backward(Context& ctx, View dy, View tags, const Saved& s, Rou
   const View grad_combine_weight = ctx.scratch.make(dy.rows, 1);
   combine_rows_backward(ctx, dy, s.expert_out, s.routing, grad_out, grad_combine_weight);
 
-  const View grad_in = ctx.scratch.make(s.expert_in.rows, dy.cols, dy.dtype);
+  const View expert_in = expert_input(ctx, s);
+  const View grad_in = ctx.scratch.make(expert_in.rows, dy.cols, dy.dtype);
   std::vector<FfnGrads> expert_grads;
   for (const Ffn& expert : experts) expert_grads.push_back(expert.grads_of(grads));
-  experts_backward(ctx, expert_call(s, tags), s.routing, s.expert_in, s.ffn, grad_out, grad_in,
+  experts_backward(ctx, expert_call(s, tags), s.routing, expert_in, s.ffn, grad_out, grad_in,
                    expert_grads.data());
 
   route_tokens_backward(ctx, grad_combine_weight, tags, s, coefs, dx, grads);
@@ -93,19 +93,15 @@ void SwitchLayer::backward(Context& ctx, View dy, View tags, const Saved& s, Rou
 
 // Router logits from x, or in training from a jittered copy of it that the experts never see. f32
 // whatever else is (the paper, 2.4: selective precision).
-void SwitchLayer::route_tokens(Context& ctx, const Pass& pass, View x, const Ragged& tokens,
+void SwitchLayer::route_tokens(Context& ctx, const Pass& pass, const Ragged& tokens,
                                Saved& s) const {
+  const View& x = s.x;
   s.jitter_noise = pass.training ? pass.jitter_noise : 0;
   s.jitter_stream = stream_key(pass.seed, pass.step, site + kJitterSite);
-  s.router_in = x;
-  if (s.jitter_noise > 0) {
-    s.router_in = ctx.saved.make(x.rows, x.cols);
-    jitter(ctx, s.jitter_noise, s.jitter_stream, tokens.tags, x, s.router_in);
-  }
   const auto num_experts = static_cast<std::int64_t>(experts.size());
   const std::int64_t slots = x.rows + num_experts * (slot_rounding(ctx) - 1);
   s.routing = make_routing(ctx.saved, x.rows, slots, num_experts);
-  linear(ctx, s.router_in, router.weight.weight, s.routing.logits);
+  linear(ctx, router_input(ctx, tokens.tags, s), router.weight.weight, s.routing.logits);
   if (bias) add_bias(ctx, bias->weight.value, s.routing.logits);
   route(ctx, capacity_of(pass.capacity, x.rows, num_experts), tokens, s.routing);
 }
@@ -116,8 +112,21 @@ void SwitchLayer::route_tokens_backward(Context& ctx, View grad_combine_weight, 
   const View grad_logits = ctx.scratch.make(dx.rows, s.routing.logits.cols);
   router_backward(ctx, s.routing, grad_combine_weight, coefs.aux, coefs.z, grad_logits);
   if (bias) bias_backward(ctx, grad_logits, grads[*bias]);
-  router.backward(ctx, s.router_in, grad_logits, dx, false, grads);
+  router.backward(ctx, router_input(ctx, tags, s), grad_logits, dx, false, grads);
   if (s.jitter_noise > 0) jitter(ctx, s.jitter_noise, s.jitter_stream, tags, dx, dx);
+}
+
+View SwitchLayer::router_input(Context& ctx, View tags, const Saved& s) const {
+  if (s.jitter_noise == 0) return s.x;
+  const View jittered = ctx.scratch.make(s.x.rows, s.x.cols);
+  jitter(ctx, s.jitter_noise, s.jitter_stream, tags, s.x, jittered);
+  return jittered;
+}
+
+View SwitchLayer::expert_input(Context& ctx, const Saved& s) const {
+  const View sorted = ctx.scratch.make(s.routing.token_of_slot.rows, s.x.cols, s.x.dtype);
+  gather_rows(ctx, s.x, s.routing.token_of_slot, sorted);
+  return sorted;
 }
 
 ExpertCall SwitchLayer::expert_call(const Saved& s, View tags) const {

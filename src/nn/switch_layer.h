@@ -27,10 +27,9 @@ struct SwitchLayer {
   std::uint64_t site = 0;
 
   struct Saved {
-    View x;          // [tokens, d_model]
-    View router_in;  // x, or its jittered copy
+    View x;  // [tokens, d_model]
     Routing routing;
-    View expert_in, expert_out;  // [slots, d_model], rows sorted by expert
+    View expert_out;  // [slots, d_model], rows sorted by expert
     FfnSaved ffn;
     Dropout drop;
     float jitter_noise = 0;
@@ -41,7 +40,7 @@ struct SwitchLayer {
   SwitchLayer(SwitchLayer&&) = default;  // a copy's weights_ would point into the original
   SwitchLayer& operator=(SwitchLayer&&) = default;
 
-  // x [tokens, d_model] -> the same shape in ctx.saved; a dropped token's row is zero.
+  // x [tokens, d_model] -> the same shape in ctx.scratch; a dropped token's row is zero.
   View forward(Context& ctx, const Pass& pass, View x, const Ragged& tokens, Saved& s) const;
   // dx = the gradient by x, of the output and of coefs' router losses.
   void backward(Context& ctx, View dy, View tags, const Saved& s, RouterLossCoefs coefs, View dx,
@@ -55,9 +54,13 @@ struct SwitchLayer {
   }
 
  private:
-  void route_tokens(Context& ctx, const Pass& pass, View x, const Ragged& tokens, Saved& s) const;
+  void route_tokens(Context& ctx, const Pass& pass, const Ragged& tokens, Saved& s) const;
   void route_tokens_backward(Context& ctx, View grad_combine_weight, View tags, const Saved& s,
                              RouterLossCoefs coefs, View dx, const ParamBuffer& grads) const;
+  // What is as quickly made again as kept, in ctx.scratch: the router's input [tokens, d_model], x
+  // or in training its jittered copy; and x sorted by expert, [slots, d_model].
+  View router_input(Context& ctx, View tags, const Saved& s) const;
+  View expert_input(Context& ctx, const Saved& s) const;
   ExpertCall expert_call(const Saved& s, View tags) const;
 
   std::vector<FfnWeights> weights_;  // of experts, as the grouped call takes them
