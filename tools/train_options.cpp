@@ -70,6 +70,8 @@ void add_model(Options& options, TrainingOptions& o, TrainTexts& texts) {
 void add_optimizer(Options& options, TrainingOptions& o, TrainTexts& texts) {
   TrainerOptions& t = o.trainer;
   options.group("Optimizer");
+  options.choice("optimizer", texts.optimizer, {"adamw", "adafactor"},
+                 "adafactor: without momentum, its memory a row and a column of each matrix");
   options.numbers("optimizer-params", texts.adamw, 0.0f, 1.0f,
                   "of AdamW: beta1 beta2 epsilon, and weight decay where it is not 0", {3, 4});
   options.number("learn-rate,l", t.schedule.peak, 0.0, 1e6, "highest learning rate");
@@ -154,6 +156,7 @@ void apply_train_options(Options& options, TrainingOptions& o, const TrainTexts&
   o.compute_type = compute_type_from_name(texts.compute_type);
   o.config.scale_decoder_outputs = o.config.tie_word_embeddings;
   TrainerOptions& t = o.trainer;
+  t.optimizer = optimizer_from_name(texts.optimizer);
   t.adamw = {texts.adamw[0], texts.adamw[1], texts.adamw[2],
              texts.adamw.size() > 3 ? texts.adamw[3] : 0.0f};
   check(t.adamw.beta1 < 1 && t.adamw.beta2 < 1 && t.adamw.eps > 0, ErrorKind::kUsage,

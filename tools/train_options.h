@@ -16,6 +16,7 @@ struct TrainTexts {
   std::string warmup = "4000u", decay_start, schedule = "inv-sqrt";
   std::string after = "20e", disp_freq = "100u", valid_freq = "1000u", save_freq;
   std::string compat = "none", init = "paper", compute_type = "auto";
+  std::string optimizer = "adamw";
   std::vector<float> adamw = {0.9f, 0.98f, 1e-9f};
   bool no_reload = false;
 };

@@ -47,11 +47,13 @@ CheckpointKeeper::CheckpointKeeper(Context& ctx, const TrainingDirectory& direct
       keep_last_(keep_last) {}
 
 // What a checkpoint holds beside the model's values.
-std::vector<StateBuffer> CheckpointKeeper::state_buffers() {
-  std::vector<StateBuffer> buffers = {{"m", &trainer_.optimizer().m},
-                                      {"v", &trainer_.optimizer().v}};
-  if (trainer_.has_average()) buffers.push_back({"params", &trainer_.params()});
-  return buffers;
+std::vector<StateTensor> CheckpointKeeper::trainer_state() const {
+  std::vector<StateTensor> state = trainer_.optimizer().state();
+  if (trainer_.has_average())
+    model_.each_param([&](const Param& param) {
+      state.push_back({"params", &param, trainer_.params()[param]});
+    });
+  return state;
 }
 
 void CheckpointKeeper::load(TrainingState& state) {
@@ -62,7 +64,7 @@ void CheckpointKeeper::load(TrainingState& state) {
   const TrainingState saved =
       with_context(newest.string(), [&] { return state_from_json(read_trainer_state(newest)); });
   check_same(directory_, saved, state);
-  load_checkpoint(ctx_, newest, model_, trainer_.averaged(), state_buffers());
+  load_checkpoint(ctx_, newest, model_, trainer_.averaged(), trainer_state());
   trainer_.prepare();
   state = saved;
   trainer_.counters() = state.counters;
@@ -84,7 +86,7 @@ void CheckpointKeeper::write(TrainingState& state, MetricsFile& metrics) {
   state.metrics_bytes = metrics.sync();
   const GenerationConfig generation;
   const CheckpointParts parts{
-      model_, trainer_.averaged(), generation, state_buffers(),
+      model_, trainer_.averaged(), generation, trainer_state(),
       [&](const fs::path& to) { write_file_durably(to / "spiece.model", tokenizer_.bytes()); }};
   save_checkpoint(ctx_, directory_.checkpoint(state.counters.update), parts,
                   state_to_json(state, best_metric_));

@@ -39,7 +39,7 @@ class CheckpointKeeper {
   bool failed() const { return failed_; }
 
  private:
-  std::vector<StateBuffer> state_buffers();
+  std::vector<StateTensor> trainer_state() const;
   void write(TrainingState& state, MetricsFile& metrics);
   void settle(const TrainingState& state);
   bool attempt(const char* failure, const std::function<void()>& f);

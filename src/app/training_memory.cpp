@@ -46,12 +46,18 @@ Sample sample_largest_batch(const Corpus& corpus, const BatchOptions& options) {
 
 }  // namespace
 
-std::int64_t parameter_bytes(const ModelConfig& config, const TrainingOptions& options) {
-  std::int64_t buffers = 4;  // values, gradients, two moments
+TrainingMemory parameter_memory(const Model& model, const TrainingOptions& options) {
+  std::int64_t buffers = 2;  // values and gradients
   if (options.trainer.exponential_smoothing > 0) ++buffers;
   // Weights in bfloat16, packed for forward and for backward.
   if (options.compute_type == DType::bf16) ++buffers;
-  return parameter_count(config) * buffers * static_cast<std::int64_t>(sizeof(float));
+  constexpr auto kFloat = static_cast<std::int64_t>(sizeof(float));
+  TrainingMemory memory;
+  model.each_param([&](const Param& param) {
+    memory.parameters += param.size() * buffers * kFloat;
+    memory.optimizer += optimizer_state_size(options.trainer.optimizer, param) * kFloat;
+  });
+  return memory;
 }
 
 std::int64_t largest_batch_bytes(Trainer& trainer, const Corpus& corpus,
@@ -62,13 +68,13 @@ std::int64_t largest_batch_bytes(Trainer& trainer, const Corpus& corpus,
 }
 
 std::string memory_text(const TrainingMemory& memory) {
-  return bytes_text(memory.parameters + memory.batch) + " needed (" +
-         bytes_text(memory.parameters) + " parameters and optimizer, " + bytes_text(memory.batch) +
-         " a batch), " + bytes_text(memory.available) + " available";
+  return bytes_text(memory.needed()) + " needed (" + bytes_text(memory.parameters) +
+         " parameters, " + bytes_text(memory.optimizer) + " optimizer, " +
+         bytes_text(memory.batch) + " a batch), " + bytes_text(memory.available) + " available";
 }
 
 void check_memory(const TrainingMemory& memory) {
-  check(memory.parameters + memory.batch <= memory.available, ErrorKind::kRuntime,
+  check(memory.needed() <= memory.available, ErrorKind::kRuntime,
         "not enough memory: ", memory_text(memory),
         "; try a smaller model, --mini-batch-words or --max-length");
 }

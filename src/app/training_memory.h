@@ -13,20 +13,22 @@
 namespace switchyard {
 
 struct TrainingMemory {
-  std::int64_t parameters = 0;  // values, gradients, both moments, the running average
+  std::int64_t parameters = 0;  // values, gradients, the running average
+  std::int64_t optimizer = 0;   // what it remembers from update to update
   std::int64_t batch = 0;       // forward and backward of the largest batch
   std::int64_t available = 0;   // before any of it was taken
+  std::int64_t needed() const { return parameters + optimizer + batch; }
 };
 
-// Bytes of the flat buffers of a model of this config.
-std::int64_t parameter_bytes(const ModelConfig& config, const TrainingOptions& options);
+// What the parameters of a model take, and the optimizer.
+TrainingMemory parameter_memory(const Model& model, const TrainingOptions& options);
 
 // Bytes of forward and backward of the largest batch of the first epoch: an eighth of it is run,
 // for memory grows in proportion to the sentences. Clears no state but the gradients.
 std::int64_t largest_batch_bytes(Trainer& trainer, const Corpus& corpus,
                                  const BatchOptions& options);
 
-// "388 MiB needed (71 MiB parameters and optimizer, 317 MiB a batch), 20.3 GiB available".
+// "388 MiB needed (36 MiB parameters, 35 MiB optimizer, 317 MiB a batch), 20.3 GiB available".
 std::string memory_text(const TrainingMemory& memory);
 
 // Error(kRuntime) with the bytes needed and available where they do not fit.

@@ -23,10 +23,9 @@ ModelConfig make_config(const TrainingOptions& options, const Tokenizer& tokeniz
   return config;
 }
 
-TrainingMemory memory_for(const ModelConfig& config, const TrainingOptions& options) {
-  TrainingMemory memory;
+TrainingMemory memory_for(const Model& model, const TrainingOptions& options) {
+  TrainingMemory memory = parameter_memory(model, options);
   memory.available = available_memory_bytes();
-  memory.parameters = parameter_bytes(config, options);
   check_memory(memory);
   return memory;
 }
@@ -43,7 +42,7 @@ TrainingParts::TrainingParts(const TrainingOptions& options, const MakeTokenizer
       tokenizer(make_tokenizer(lines.train)),
       text(encode_training_data(tokenizer, std::move(lines), options, threads)),
       model(make_config(options, tokenizer)),
-      memory(memory_for(model.config(), options)),
+      memory(memory_for(model, options)),
       params(*ctx, model.layout()),
       trainer(*ctx, model, params, options.trainer) {
   memory.batch = largest_batch_bytes(trainer, text.train, batch_options(options));

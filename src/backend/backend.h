@@ -316,4 +316,24 @@ struct AdamWParam {
 // step, and where a weight has a packed form in bfloat16 that is made anew, as by prepare_weight().
 void adamw(Context& ctx, const AdamW& options, const AdamWParam* params, std::int64_t count);
 
+// Adafactor (Shazeer & Stern 2018, arXiv 1804.04235) with a given learning rate and no first
+// moment: transformers' class with scale_parameter and relative_step off.
+//   g *= grad_scale;  beta2 = 1 - step^decay_rate;  row_i = beta2 row_i + (1 - beta2) mean over j
+//   of (g_ij^2 + eps), col_j likewise over i;  u_ij = g_ij / sqrt(row_i / mean(row) * col_j); p -=
+//   lr * u / max(1, rms(u) / clip_threshold)
+struct Adafactor {
+  float lr = 0, eps = 1e-30f, clip_threshold = 1, decay_rate = -0.8f;
+  std::int64_t step = 1;  // from 1
+  float grad_scale = 1;   // clipping by the norm of all gradients
+};
+// row [1, rows] and col [1, cols] of the parameter; of a vector row is empty, and col its whole
+// second moment.
+struct AdafactorParam {
+  const Weight* weight = nullptr;
+  View grad, row, col;
+};
+// The gradient and packed forms are left as by adamw().
+void adafactor(Context& ctx, const Adafactor& options, const AdafactorParam* params,
+               std::int64_t count);
+
 }  // namespace switchyard

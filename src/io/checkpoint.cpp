@@ -75,21 +75,27 @@ void verify_all(const fs::path& folder) {
   for (const auto& [name, expected] : files.items()) verify(folder / name, expected);
 }
 
-// The tensors of `values`, in their files' names, after `prefix`.
-void fill(Context& ctx, const SafetensorsFile& file, const std::string& prefix, const Model& model,
-          const ParamBuffer& values, std::vector<float>& host) {
-  const std::string model_type = written_model_type(model.config());
-  model.each_param([&](const Param& param) {
-    const std::string name = prefix + file_name_of(param.name, model_type);
-    const StoredTensor& tensor = file.at(name);
-    if (tensor.shape != stored_shape(param))
-      fail(ErrorKind::kData, escaped(file.path().native()), ": tensor ", escaped(name), ": shape ",
-           shape_text(tensor.shape), ", expected ", shape_text(stored_shape(param)),
-           " by this run's model");
-    host.resize(static_cast<std::size_t>(param.size()));
-    read_f32(name, tensor, host);
-    upload(ctx, host.data(), param.size(), values[param]);
-  });
+// A tensor's place in the optimizer's file.
+struct StatePlace {
+  std::string name;
+  std::vector<std::int64_t> shape;
+};
+StatePlace place_of(const StateTensor& tensor, const std::string& model_type) {
+  const Param& param = *tensor.param;
+  const bool whole = tensor.values.size() == param.size();
+  return {tensor.name + "/" + file_name_of(param.name, model_type),
+          whole ? stored_shape(param) : std::vector<std::int64_t>{tensor.values.size()}};
+}
+
+void fill(Context& ctx, const SafetensorsFile& file, const std::string& name,
+          const std::vector<std::int64_t>& shape, View values, std::vector<float>& host) {
+  const StoredTensor& tensor = file.at(name);
+  if (tensor.shape != shape)
+    fail(ErrorKind::kData, escaped(file.path().native()), ": tensor ", escaped(name), ": shape ",
+         shape_text(tensor.shape), ", expected ", shape_text(shape), " by this run's model");
+  host.resize(static_cast<std::size_t>(values.size()));
+  read_f32(name, tensor, host);
+  upload(ctx, host.data(), values.size(), values);
 }
 
 }  // namespace
@@ -101,12 +107,11 @@ void save_checkpoint(Context& ctx, const fs::path& folder, const CheckpointParts
     std::vector<float> host;
     std::vector<TensorToWrite> tensors;
     const std::string model_type = written_model_type(parts.model.config());
-    for (const StateBuffer& buffer : parts.state)
-      parts.model.each_param([&](const Param& param) {
-        tensors.push_back(tensor_to_write(ctx,
-                                          buffer.name + "/" + file_name_of(param.name, model_type),
-                                          param, *buffer.values, host));
-      });
+    for (const StateTensor& tensor : parts.state) {
+      StatePlace place = place_of(tensor, model_type);
+      tensors.push_back(
+          tensor_to_write(ctx, place.name, std::move(place.shape), tensor.values, host));
+    }
     write_safetensors(temporary / kOptimizer, std::move(tensors));
     write_file_durably(temporary / kTrainerState, trainer_state.dump(2) + "\n");
     if (parts.add_files) parts.add_files(temporary);
@@ -127,19 +132,23 @@ bool checkpoint_is_whole(const fs::path& folder, std::string& problem) {
 json read_trainer_state(const fs::path& folder) { return read_json_object(folder / kTrainerState); }
 
 void load_checkpoint(Context& ctx, const fs::path& folder, const Model& model,
-                     const ParamBuffer& values, const std::vector<StateBuffer>& state) {
+                     const ParamBuffer& values, const std::vector<StateTensor>& state) {
   verify_all(folder);
   const SafetensorsFile weights(folder / "model.safetensors");
   const SafetensorsFile optimizer(folder / kOptimizer);
-  std::size_t parameters = 0;
-  model.each_param([&](const Param&) { ++parameters; });
-  check(optimizer.tensors().size() == parameters * state.size(), ErrorKind::kData,
+  check(optimizer.tensors().size() == state.size(), ErrorKind::kData,
         escaped(optimizer.path().native()), ": ", optimizer.tensors().size(), " tensors, expected ",
-        parameters * state.size(), " for this run's model and optimizer");
+        state.size(), " for this run's model and optimizer");
+  const std::string model_type = written_model_type(model.config());
   std::vector<float> host;
-  fill(ctx, weights, "", model, values, host);
-  for (const StateBuffer& buffer : state)
-    fill(ctx, optimizer, buffer.name + "/", model, *buffer.values, host);
+  model.each_param([&](const Param& param) {
+    fill(ctx, weights, file_name_of(param.name, model_type), stored_shape(param), values[param],
+         host);
+  });
+  for (const StateTensor& tensor : state) {
+    const StatePlace place = place_of(tensor, model_type);
+    fill(ctx, optimizer, place.name, place.shape, tensor.values, host);
+  }
 }
 
 void export_model(const fs::path& checkpoint, const fs::path& folder) {

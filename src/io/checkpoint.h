@@ -14,18 +14,13 @@
 
 namespace switchyard {
 
-// A buffer of the model's layout beside its values: a moment of the optimizer, the parameters of
-// which the values are a running average. Its tensors are named "NAME/PARAMETER".
-struct StateBuffer {
-  std::string name;
-  const ParamBuffer* values;
-};
-
 struct CheckpointParts {
   const Model& model;
   const ParamBuffer& values;  // of model.safetensors
   const GenerationConfig& generation;
-  std::vector<StateBuffer> state;
+  // What is kept beside the values: of the optimizer, the parameters of which the values are a
+  // running average. The tensors are named "NAME/PARAMETER".
+  std::vector<StateTensor> state;
   // Writes further files (spiece.model) into the folder it gets; may be empty.
   std::function<void(const std::filesystem::path&)> add_files;
 };
@@ -42,10 +37,10 @@ bool checkpoint_is_whole(const std::filesystem::path& folder, std::string& probl
 // What save_checkpoint() got as trainer_state.
 nlohmann::json read_trainer_state(const std::filesystem::path& folder);
 
-// Fills `values` and the state buffers of a model that has been built. Error(kData) where the
-// checkpoint is not whole, or is of another model or other buffers: the message names both.
+// Fills `values` and the state of a model that has been built. Error(kData) where the checkpoint is
+// not whole, or is of another model or has another state: the message names both.
 void load_checkpoint(Context& ctx, const std::filesystem::path& folder, const Model& model,
-                     const ParamBuffer& values, const std::vector<StateBuffer>& state);
+                     const ParamBuffer& values, const std::vector<StateTensor>& state);
 
 // Copies the model of a checkpoint, without what only training needs, into an existing folder: each
 // file durably, config.json last, so that a folder which has it has a model. Error(kData) where a

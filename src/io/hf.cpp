@@ -317,11 +317,11 @@ LoadedModel load_model(Context& ctx, const fs::path& folder, bool allow_nonfinit
 
 ModelConfig load_model_config(const fs::path& folder) { return ModelFolder(folder).config; }
 
-TensorToWrite tensor_to_write(Context& ctx, std::string name, const Param& param,
-                              const ParamBuffer& values, std::vector<float>& host) {
-  return {name, stored_shape(param), [&ctx, &values, &host, &param, name] {
-            host.resize(static_cast<std::size_t>(param.size()));
-            download(ctx, values[param], host.data(), param.size());
+TensorToWrite tensor_to_write(Context& ctx, std::string name, std::vector<std::int64_t> shape,
+                              View values, std::vector<float>& host) {
+  return {name, std::move(shape), [&ctx, &host, values, name] {
+            host.resize(static_cast<std::size_t>(values.size()));
+            download(ctx, values, host.data(), values.size());
             const auto bad = first_nonfinite(host);
             if (bad != host.end())
               fail(ErrorKind::kDiverged, "tensor ", escaped(name), ": ", *bad, " at element ",
@@ -337,7 +337,7 @@ void save_model(Context& ctx, const fs::path& folder, const Model& model, const 
   std::vector<float> host;
   std::vector<TensorToWrite> tensors;
   const auto add = [&](const std::string& name, const Param& param) {
-    tensors.push_back(tensor_to_write(ctx, name, param, values, host));
+    tensors.push_back(tensor_to_write(ctx, name, stored_shape(param), values[param], host));
   };
   model.each_param([&](const Param& param) { add(file_name_of(param.name, model_type), param); });
   // An untied Switch model of Hugging Face 5 has every table for itself.

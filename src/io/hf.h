@@ -34,10 +34,10 @@ ModelConfig load_model_config(const std::filesystem::path& folder);
 // The shape a parameter has in a file: a vector is one-dimensional there.
 std::vector<std::int64_t> stored_shape(const Param& param);
 
-// A parameter's part of `values`, downloaded to `host` when it is written. Where one is not finite
-// that is Error(kDiverged) naming the tensor: nothing such is ever saved.
-TensorToWrite tensor_to_write(Context& ctx, std::string name, const Param& param,
-                              const ParamBuffer& values, std::vector<float>& host);
+// Values that are downloaded to `host` when they are written. Where one is not finite that is
+// Error(kDiverged) naming the tensor: nothing such is ever saved.
+TensorToWrite tensor_to_write(Context& ctx, std::string name, std::vector<std::int64_t> shape,
+                              View values, std::vector<float>& host);
 
 // Writes the files into an existing folder, each durably; `values` has the model's layout. Beside
 // them tokenizer_config.json and special_tokens_map.json, with which `transformers` loads the

@@ -36,6 +36,13 @@ struct Param {
   std::int64_t size() const { return rows * cols; }
 };
 
+// What an optimizer, or a running average, remembers of a parameter.
+struct StateTensor {
+  std::string name;  // "m", "v"
+  const Param* param = nullptr;
+  View values;  // of the parameter's shape, or a vector [1, n]
+};
+
 // Where each parameter lies in a flat buffer: in list order, each on 64 bytes.
 struct ParamLayout {
   std::vector<std::int64_t> offset;  // by Param::index, in elements

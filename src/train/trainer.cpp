@@ -53,7 +53,7 @@ Trainer::Trainer(Context& ctx, Model& model, const ParamBuffer& params,
       params_(params),
       options_(options),
       grads_(ctx, model.layout()),
-      adamw_(ctx, model, grads_) {
+      optimizer_(make_optimizer(ctx, options.optimizer, options.adamw, model, grads_)) {
   model.bind(params);
   prepare();
   if (options.exponential_smoothing > 0) average_.emplace(ctx, model.layout());
@@ -81,8 +81,8 @@ StepResult Trainer::step(const std::vector<HostBatch>& batches) {
   }
   counters_.skipped_in_a_row = 0;
   ++counters_.update;
-  adamw_.step(ctx_, options_.adamw, counters_.update, result.rate,
-              clip_scale(result.grad_norm, options_.clip_norm));
+  optimizer_->step(ctx_, counters_.update, result.rate,
+                   clip_scale(result.grad_norm, options_.clip_norm));
   update_average();
   clock.end(Phase::update, result.loss.seconds);
   return result;

@@ -4,16 +4,18 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <vector>
 
 #include "src/nn/loss.h"
-#include "src/train/adamw.h"
+#include "src/train/optimizer.h"
 #include "src/train/schedule.h"
 
 namespace switchyard {
 
 struct TrainerOptions {
+  OptimizerKind optimizer = OptimizerKind::adamw;
   AdamWOptions adamw;
   Schedule schedule;
   float clip_norm = 1;  // 0: no clipping
@@ -62,7 +64,7 @@ class Trainer {
   const ParamBuffer& averaged() const { return average_ ? *average_ : params_; }
   bool has_average() const { return average_.has_value(); }
   const ParamBuffer& params() const { return params_; }
-  AdamWState& optimizer() { return adamw_; }
+  const Optimizer& optimizer() const { return *optimizer_; }
   TrainerCounters& counters() { return counters_; }
 
   // To be called when the parameters got values other than by step(): weights are packed anew.
@@ -80,7 +82,7 @@ class Trainer {
   const ParamBuffer& params_;
   TrainerOptions options_;
   ParamBuffer grads_;  // 0 but within a step, which leaves it so
-  AdamWState adamw_;
+  std::unique_ptr<Optimizer> optimizer_;
   std::optional<ParamBuffer> average_;
   TrainerCounters counters_;
 };

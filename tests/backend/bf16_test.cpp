@@ -97,7 +97,8 @@ TEST_CASE("after an update bfloat16 products read the new value, those of keep_f
 TEST_CASE("an optimizer packs the weights it updates, to the bits of prepare_weight()") {
   const int threads = GENERATE(1, 3);
   const std::int64_t out = GENERATE(5, 64, 200), in = GENERATE(7, 130);
-  CAPTURE(threads, out, in);
+  const bool factored = GENERATE(false, true);
+  CAPTURE(threads, out, in, factored);
   Bf16Machine m(threads);
   const View x = m.place(m.whole(20, in), DType::bf16), dy = m.place(m.whole(20, out), DType::bf16);
   Weight weight{m.place(m.whole(out, in), DType::f32), nullptr};
@@ -109,9 +110,19 @@ TEST_CASE("an optimizer packs the weights it updates, to the bits of prepare_wei
     return std::pair(m.values(y), m.values(dx));
   };
   const auto before = products(weight);
-  const AdamWParam param{&weight, m.place(m.whole(out, in), DType::f32),
-                         m.place(Reals(out, in), DType::f32), m.place(Reals(out, in), DType::f32)};
-  adamw(*m.ctx, {0.3f, 0.9f, 0.98f, 1e-8f}, &param, 1);
+  const View grad = m.place(m.whole(out, in), DType::f32);
+  const auto zeros = [&](std::int64_t rows, std::int64_t cols) {
+    return m.place(Reals(rows, cols), DType::f32);
+  };
+  if (factored) {
+    const AdafactorParam param{&weight, grad, zeros(1, out), zeros(1, in)};
+    Adafactor options;
+    options.lr = 0.3f;
+    adafactor(*m.ctx, options, &param, 1);
+  } else {
+    const AdamWParam param{&weight, grad, zeros(out, in), zeros(out, in)};
+    adamw(*m.ctx, {0.3f, 0.9f, 0.98f, 1e-8f}, &param, 1);
+  }
   Weight anew{weight.value, nullptr};
   prepare_weight(*m.ctx, anew);
   CHECK(products(weight) == products(anew));

@@ -18,7 +18,10 @@ namespace {
 // A model with its two moments (the second is its gradients' place), and a folder for checkpoints.
 struct Run {
   explicit Run(const ModelConfig& config = tiny_config({false, true}, {true}))
-      : tiny(config), moment(*tiny.ctx, tiny.model.layout()) {
+      : tiny(config),
+        moment(*tiny.ctx, tiny.model.layout()),
+        rows(*tiny.ctx, 1, tiny.model.shared.rows) {
+    switchyard::fill(*tiny.ctx, 5, rows);
     scale(*tiny.ctx, 3, tiny.values.flat(), moment.flat());
   }
   void save(const std::string& name, std::int64_t step) {
@@ -30,7 +33,15 @@ struct Run {
   void load(const std::string& name) {
     load_checkpoint(*tiny.ctx, folder / name, tiny.model, tiny.values, state());
   }
-  std::vector<StateBuffer> state() const { return {{"exp_avg", &moment}}; }
+  // A moment of every parameter, and a sum of the shared one's rows.
+  std::vector<StateTensor> state() const {
+    std::vector<StateTensor> state;
+    tiny.model.each_param([&](const Param& param) {
+      state.push_back({"exp_avg", &param, moment[param]});
+    });
+    state.push_back({"row", &tiny.model.shared, rows.view()});
+    return state;
+  }
   std::string error_of(const std::string& name) {
     try {
       load(name);
@@ -42,6 +53,7 @@ struct Run {
 
   TinyModel tiny;
   ParamBuffer moment;
+  Tensor rows;
   GenerationConfig generation;
   TempFolder folder;
 };
@@ -100,7 +112,8 @@ TEST_CASE("checkpoint: one of another model or other buffers is refused, with bo
   Run other(wider);
   fs::copy(run.folder / "checkpoint-7", other.folder / "checkpoint-7");
   CHECK(other.error_of("checkpoint-7").find("shape [5, 6], expected [6, 6]") != std::string::npos);
-  const std::vector<StateBuffer> two = {{"exp_avg", &run.moment}, {"exp_avg_sq", &run.moment}};
+  std::vector<StateTensor> two = run.state();
+  two.push_back({"exp_avg_sq", &run.tiny.model.shared, run.moment[run.tiny.model.shared]});
   CHECK_THROWS_AS(load_checkpoint(*run.tiny.ctx, run.folder / "checkpoint-7", run.tiny.model,
                                   run.tiny.values, two),
                   Error);

@@ -126,4 +126,17 @@ void adamw(Context& ctx, const AdamW& options, const AdamWParam* params, std::in
   }
 }
 
+void adafactor(Context& ctx, const Adafactor& options, const AdafactorParam* params,
+               std::int64_t count) {
+  for (std::int64_t i = 0; i < count; ++i) {
+    const auto& [weight, grad, row, col] = params[i];
+    Reals rows = load(row), cols = load(col), p = load(weight->value);
+    reference::adafactor(options, load(grad), rows, cols, p);
+    store(rows, row);
+    store(cols, col);
+    store(p, weight->value);
+    fill(ctx, 0, grad);
+  }
+}
+
 }  // namespace switchyard

@@ -86,4 +86,37 @@ void adamw(const AdamW& o, T grad, T& m, T& v, T& param) {
   param -= T(o.lr) * (T(o.weight_decay) * param + m_hat / (std::sqrt(v_hat) + T(o.eps)));
 }
 
+// Adafactor of one parameter [R, C]: row [1, R] and col [1, C], or of a vector [1, C] no row.
+template <class T>
+void adafactor(const Adafactor& o, Matrix<T> grad, Matrix<T>& row, Matrix<T>& col,
+               Matrix<T>& param) {
+  const double take = std::pow(static_cast<double>(o.step), double{o.decay_rate});
+  const auto square = [&](std::int64_t i, std::int64_t j) {
+    return grad(i, j) * grad(i, j) + T(o.eps);
+  };
+  for (T& g : grad.values) g *= T(o.grad_scale);
+  T row_mean = T(0);
+  for (std::int64_t i = 0; i < row.cols; ++i) {
+    T sum = T(0);
+    for (std::int64_t j = 0; j < grad.cols; ++j) sum += square(i, j);
+    row[i] = T(1 - take) * row[i] + T(take / static_cast<double>(grad.cols)) * sum;
+    row_mean += row[i] / T(static_cast<double>(row.cols));
+  }
+  for (std::int64_t j = 0; j < grad.cols; ++j) {
+    T sum = T(0);
+    for (std::int64_t i = 0; i < grad.rows; ++i) sum += square(i, j);
+    col[j] = T(1 - take) * col[j] + T(take / static_cast<double>(grad.rows)) * sum;
+  }
+  T squares = T(0);
+  for (std::int64_t i = 0; i < grad.rows; ++i)
+    for (std::int64_t j = 0; j < grad.cols; ++j) {
+      const T second_moment = row.cols > 0 ? row[i] / row_mean * col[j] : col[j];
+      grad(i, j) /= std::sqrt(second_moment);
+      squares += grad(i, j) * grad(i, j);
+    }
+  const T rms = std::sqrt(squares / T(static_cast<double>(grad.values.size())));
+  const T rate = T(o.lr) / std::max(T(1), rms / T(o.clip_threshold));
+  for (std::size_t i = 0; i < grad.values.size(); ++i) param.values[i] -= rate * grad.values[i];
+}
+
 }  // namespace switchyard::reference

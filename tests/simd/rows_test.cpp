@@ -5,6 +5,7 @@
 #include <cmath>
 #include <limits>
 
+#include "simd/adafactor.h"
 #include "simd/convert.h"
 #include "simd/reduce.h"
 #include "simd/rms_norm.h"
@@ -227,6 +228,55 @@ TEST_CASE("AdamW, three steps") {
       REQUIRE(close(v.values(), want_v, 1e-6, 0) == "");
       REQUIRE(close(p.values(), want_p, 1e-6, 1e-7) == "");
       REQUIRE((m.intact() && v.intact() && p.intact()));
+    }
+  });
+}
+
+TEST_CASE("the passes of Adafactor") {
+  for_each_target([&] {
+    for (const std::int64_t n : lengths(1)) {
+      CAPTURE(n);
+      Matrix grad = random_matrix(kRows, n, 1), param = random_matrix(kRows, n, 2);
+      Matrix col = random_matrix(1, n, 3), row_sums(1, kRows), col_sums = col;
+      Matrix rows = random_matrix(1, kRows, 4);
+      std::vector<double> want_rows(kRows), want_cols, want_param, want_state, want_roots;
+      double squares = 0;
+      for (std::int64_t c = 0; c < n; ++c) {
+        want_cols.push_back(col.at(0, c));
+        want_state.push_back(0.25 * col.at(0, c));
+      }
+      for (std::int64_t r = 0; r < kRows; ++r)
+        for (std::int64_t c = 0; c < n; ++c) {
+          const double square = std::pow(0.5 * grad.at(r, c), 2) + 0.125;
+          want_rows[static_cast<std::size_t>(r)] += square;
+          want_cols[static_cast<std::size_t>(c)] += square;
+          const double u = double{grad.at(r, c)} * rows.at(0, r) * col.at(0, c);
+          squares += u * u;
+          want_param.push_back(param.at(r, c) - 0.1 * u);
+        }
+      adafactor_squares(kRows, n, 0.5f, 0.125f, grad.in(), row_sums.data(), col_sums.data());
+      REQUIRE(close(row_sums.values(), want_rows, 1e-6, 0) == "");
+      REQUIRE(close(col_sums.values(), want_cols, 1e-6, 1e-6) == "");
+      REQUIRE(std::abs(adafactor_sum_of_squares(kRows, n, grad.in(), rows.data(), col.data()) -
+                       squares) <= 1e-5 * squares);
+      adafactor_step(kRows, n, 0.1f, grad.view(), rows.data(), col.data(), param.view());
+      REQUIRE(close(param.values(), want_param, 1e-6, 1e-6) == "");
+      REQUIRE(grad.values() == std::vector<float>(static_cast<std::size_t>(kRows * n), 0));
+      for (std::int64_t c = 0; c < n; ++c) {
+        want_state[static_cast<std::size_t>(c)] += 0.5 * col_sums.at(0, c);
+        want_roots.push_back(0);
+      }
+      moving_average(n, 0.25f, 0.5f, col_sums.data(), col.data());
+      REQUIRE(close(col.values(), want_state, 1e-6, 1e-6) == "");
+      REQUIRE((grad.intact() && param.intact() && col.intact() && row_sums.intact()));
+      // Of what is positive.
+      for (std::int64_t c = 0; c < n; ++c) {
+        col_sums.at(0, c) = std::abs(col_sums.at(0, c)) + 0.01f;
+        want_roots[static_cast<std::size_t>(c)] = 3 / std::sqrt(2 * double{col_sums.at(0, c)});
+      }
+      inverse_roots(n, 3, 2, col_sums.data(), col.data());
+      REQUIRE(close(col.values(), want_roots, 1e-6, 0) == "");
+      REQUIRE((col.intact() && col_sums.intact()));
     }
   });
 }

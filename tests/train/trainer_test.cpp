@@ -147,14 +147,33 @@ TEST_CASE("the arenas a batch needs are measured beforehand, and no step is chan
   CHECK(measured.read(measured.values.flat()) == plain.read(plain.values.flat()));
 }
 
+TEST_CASE("what an optimizer remembers is what is said of it") {
+  TinyModel tiny(tiny_config({true, false}, {true}));
+  for (const OptimizerKind kind : {OptimizerKind::adamw, OptimizerKind::adafactor}) {
+    const auto optimizer = make_optimizer(*tiny.ctx, kind, {}, tiny.model, tiny.grads);
+    std::int64_t said = 0, found = 0;
+    tiny.model.each_param([&](const Param& p) { said += optimizer_state_size(kind, p); });
+    for (const StateTensor& tensor : optimizer->state()) found += tensor.values.size();
+    CHECK(found == said);
+  }
+  const Param& shared = tiny.model.shared;
+  CHECK(optimizer_state_size(OptimizerKind::adamw, shared) == 2 * 7 * 6);
+  CHECK(optimizer_state_size(OptimizerKind::adafactor, shared) == 7 + 6);
+  CHECK(optimizer_from_name("adafactor") == OptimizerKind::adafactor);
+  CHECK_THROWS_AS(optimizer_from_name("sgd"), Error);
+}
+
 TEST_CASE("a trainer that takes over in the middle goes on to the same bits") {
   const bool bf16 = GENERATE(false, true);
-  CAPTURE(bf16);
+  const OptimizerKind kind = GENERATE(OptimizerKind::adamw, OptimizerKind::adafactor);
+  CAPTURE(bf16, static_cast<int>(kind));
   const ModelConfig config = tiny_config({true, false}, {true});
+  TrainerOptions options = constant_rate(0.01);
+  options.optimizer = kind;
   const ContextOptions computes{2, false, bf16 ? DType::bf16 : DType::f32};
   TinyModel whole(config, computes), broken(config, computes);
-  Trainer a(*whole.ctx, whole.model, whole.values, constant_rate(0.01));
-  Trainer b(*broken.ctx, broken.model, broken.values, constant_rate(0.01));
+  Trainer a(*whole.ctx, whole.model, whole.values, options);
+  Trainer b(*broken.ctx, broken.model, broken.values, options);
   const auto batch = [&](std::uint64_t step) { return random_batch(config, {6, 5}, {4, 7}, step); };
   for (std::uint64_t step = 1; step <= 3; ++step) a.step({batch(step)});
   const auto take_over = [&](View from, View to) {
@@ -162,8 +181,8 @@ TEST_CASE("a trainer that takes over in the middle goes on to the same bits") {
     upload(*broken.ctx, host.data(), to.size(), to);
   };
   take_over(whole.values.flat(), broken.values.flat());
-  take_over(a.optimizer().m.flat(), b.optimizer().m.flat());
-  take_over(a.optimizer().v.flat(), b.optimizer().v.flat());
+  const std::vector<StateTensor> from = a.optimizer().state(), to = b.optimizer().state();
+  for (std::size_t i = 0; i < from.size(); ++i) take_over(from[i].values, to[i].values);
   b.counters() = a.counters();
   b.prepare();
   b.measure_arenas(batch(9));

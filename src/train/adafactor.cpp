@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "src/train/adafactor.h"
+
+namespace switchyard {
+
+namespace {
+
+constexpr std::int64_t kRounding = 16;  // elements: 64 bytes
+
+std::int64_t rounded(std::int64_t n) { return (n + kRounding - 1) / kRounding * kRounding; }
+
+}  // namespace
+
+AdafactorOptimizer::AdafactorOptimizer(const Context& ctx, const Model& model,
+                                       const ParamBuffer& grads)
+    : model_(model) {
+  std::int64_t total = 0;
+  model.each_param([&](const Param& param) {
+    total += (param.vector ? 0 : rounded(param.rows)) + rounded(param.cols);
+  });
+  means_ = Tensor(ctx, 1, total);
+  std::int64_t offset = 0;
+  const auto take = [&](std::int64_t n) {
+    const View view = means_.view().slice_cols(offset, n);
+    offset += rounded(n);
+    return view;
+  };
+  model.each_param([&](const Param& param) {
+    const View row = param.vector ? View{} : take(param.rows);
+    params_.push_back({&param.weight, grads[param], row, take(param.cols)});
+  });
+}
+
+void AdafactorOptimizer::step(Context& ctx, std::int64_t update, double rate, float grad_scale) {
+  Adafactor options;
+  options.lr = static_cast<float>(rate);
+  options.step = update;
+  options.grad_scale = grad_scale;
+  adafactor(ctx, options, params_.data(), static_cast<std::int64_t>(params_.size()));
+}
+
+std::vector<StateTensor> AdafactorOptimizer::state() const {
+  std::vector<StateTensor> state;
+  model_.each_param([&](const Param& param) {
+    const AdafactorParam& own = params_[static_cast<std::size_t>(param.index)];
+    if (own.row) state.push_back({"row", &param, own.row});
+    state.push_back({"col", &param, own.col});
+  });
+  return state;
+}
+
+}  // namespace switchyard

@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "src/train/optimizer.h"
+
+#include "src/core/error.h"
+#include "src/train/adafactor.h"
+#include "src/train/adamw.h"
+
+namespace switchyard {
+
+std::unique_ptr<Optimizer> make_optimizer(const Context& ctx, OptimizerKind kind,
+                                          const AdamWOptions& adamw, const Model& model,
+                                          const ParamBuffer& grads) {
+  if (kind == OptimizerKind::adafactor)
+    return std::make_unique<AdafactorOptimizer>(ctx, model, grads);
+  return std::make_unique<AdamWOptimizer>(ctx, adamw, model, grads);
+}
+
+std::int64_t optimizer_state_size(OptimizerKind kind, const Param& param) {
+  if (kind == OptimizerKind::adamw) return 2 * param.size();
+  return param.vector ? param.cols : param.rows + param.cols;
+}
+
+OptimizerKind optimizer_from_name(const std::string& name) {
+  if (name == "adamw") return OptimizerKind::adamw;
+  if (name == "adafactor") return OptimizerKind::adafactor;
+  fail(ErrorKind::kUsage, "--optimizer: found ", escaped(name), ", expected adamw or adafactor");
+}
+
+}  // namespace switchyard

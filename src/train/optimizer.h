@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+// What updates a model's parameters, and what it remembers from one update to the next.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "src/nn/model.h"
+
+namespace switchyard {
+
+class Optimizer {
+ public:
+  virtual ~Optimizer() = default;
+
+  // The `update`-th update (from 1), by the gradient times `grad_scale`; the gradient is 0 then.
+  virtual void step(Context& ctx, std::int64_t update, double rate, float grad_scale) = 0;
+
+  // All that it remembers: what a checkpoint keeps of it.
+  virtual std::vector<StateTensor> state() const = 0;
+};
+
+enum class OptimizerKind { adamw, adafactor };
+
+struct AdamWOptions {
+  float beta1 = 0.9f;
+  float beta2 = 0.98f;
+  float eps = 1e-9f;
+  float weight_decay = 0;
+};
+
+// Of the model's values, to which it is bound, by `grads`; both must outlive it.
+std::unique_ptr<Optimizer> make_optimizer(const Context& ctx, OptimizerKind kind,
+                                          const AdamWOptions& adamw, const Model& model,
+                                          const ParamBuffer& grads);
+
+// How many numbers it remembers of a parameter.
+std::int64_t optimizer_state_size(OptimizerKind kind, const Param& param);
+
+// "adamw" or "adafactor"; Error(kUsage) naming any other.
+OptimizerKind optimizer_from_name(const std::string& name);
+
+}  // namespace switchyard
