@@ -95,6 +95,11 @@ void add_batches_and_run(Options& options, TrainingOptions& o, TrainTexts& texts
                                "tokens a batch, on its longer side; 0: by --mini-batch");
   options.number<std::int64_t>("mini-batch", o.mini_batch, 0, 1 << 20,
                                "most sentences a batch; 0: by --mini-batch-words");
+  options.flag("mini-batch-fit", o.mini_batch_fit,
+               "instead of --mini-batch-words: as many tokens as fit into --workspace");
+  options.number<std::int64_t>("workspace,w", o.workspace_mb, 0, 1 << 24,
+                               "MB for forward and backward of a batch, with --mini-batch-fit; 0: "
+                               "half of what is available");
   options.number<std::int64_t>("optimizer-delay", o.optimizer_delay, 1, 1 << 16,
                                "batches whose gradients are summed for one update");
   options.group("Run");

@@ -70,9 +70,10 @@ std::string dry_run(const TrainingOptions& options) {
   TrainingParts parts(options,
                       [&](const ParallelText& text) { return make_vocabulary(text, options); });
   parts.initialise(options);
+  parts.plan_batches(options, 0);
   const Corpus& corpus = parts.text.train;
   const ModelConfig& config = parts.model.config();
-  Batcher batcher(corpus, batch_options(options));
+  Batcher batcher(corpus, parts.batches);
   TrainingState state = probe(parts, batcher, options.optimizer_delay);
   const auto updates = static_cast<double>(state.counters.update);
   const double batches = updates * static_cast<double>(options.optimizer_delay);

@@ -67,6 +67,30 @@ std::int64_t largest_batch_bytes(Trainer& trainer, const Corpus& corpus,
                                    static_cast<double>(trainer.measure_arenas(sample.batch)));
 }
 
+std::int64_t fit_batch_words(Trainer& trainer, const Corpus& corpus, BatchOptions options,
+                             std::int64_t workspace) {
+  // Memory grows in proportion to words but for what rows are rounded up to: a few tries come near.
+  constexpr int kTries = 6;
+  constexpr std::int64_t kFirstWords = 2048;
+  const auto fits = static_cast<double>(workspace) * 0.95;  // as near as a sample tells
+  const std::int64_t most =
+      static_cast<std::int64_t>(std::max(corpus.source.ids.size(), corpus.target.ids.size()));
+  std::int64_t best = 0, words = std::min(kFirstWords, most);
+  for (int i = 0; i < kTries && words != best; ++i) {
+    options.mini_batch_words = words;
+    const auto bytes = static_cast<double>(largest_batch_bytes(trainer, corpus, options));
+    if (bytes <= fits) best = std::max(best, words);
+    words = std::clamp<std::int64_t>(
+        static_cast<std::int64_t>(static_cast<double>(words) * fits / bytes), best, most);
+  }
+  if (best > 0) return best;
+  options.mini_batch_words = 1;  // each pair is a batch of its own
+  const std::int64_t bytes = largest_batch_bytes(trainer, corpus, options);
+  check(bytes <= workspace, ErrorKind::kUsage, "--workspace: found ", bytes_text(workspace),
+        ", expected the ", bytes_text(bytes), " of the longest pair or more");
+  return 1;
+}
+
 std::string memory_text(const TrainingMemory& memory) {
   return bytes_text(memory.needed()) + " needed (" + bytes_text(memory.parameters) +
          " parameters, " + bytes_text(memory.optimizer) + " optimizer, " +

@@ -28,6 +28,11 @@ TrainingMemory parameter_memory(const Model& model, const TrainingOptions& optio
 std::int64_t largest_batch_bytes(Trainer& trainer, const Corpus& corpus,
                                  const BatchOptions& options);
 
+// The largest BatchOptions::mini_batch_words with which forward and backward of every batch of the
+// first epoch fit into `workspace` bytes. Error(kUsage) where those of a single pair do not.
+std::int64_t fit_batch_words(Trainer& trainer, const Corpus& corpus, BatchOptions options,
+                             std::int64_t workspace);
+
 // "388 MiB needed (36 MiB parameters, 35 MiB optimizer, 317 MiB a batch), 20.3 GiB available".
 std::string memory_text(const TrainingMemory& memory);
 

@@ -34,7 +34,7 @@ std::int64_t parse_count(const std::string& option, const std::string& text, std
 }
 
 void check_files_and_batches(const TrainingOptions& o) {
-  check(o.mini_batch_words > 0 || o.mini_batch > 0, ErrorKind::kUsage,
+  check(o.mini_batch_words > 0 || o.mini_batch > 0 || o.mini_batch_fit, ErrorKind::kUsage,
         "--mini-batch-words and --mini-batch are both 0: one of them must be given");
   const std::size_t files = o.tsv ? 1 : 2;
   const char* expected = o.tsv ? "one file (--tsv)" : "a source and a target file";

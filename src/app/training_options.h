@@ -49,6 +49,8 @@ struct TrainingOptions {
   // Batches
   std::int64_t mini_batch_words = 4096;  // 0: mini_batch sentences
   std::int64_t mini_batch = 0;
+  bool mini_batch_fit = false;    // as many words as fit into workspace_mb
+  std::int64_t workspace_mb = 0;  // 0: half of the memory that is available
   std::int64_t optimizer_delay = 1;
 
   TrainerOptions trainer;

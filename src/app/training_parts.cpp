@@ -3,7 +3,9 @@
 
 #include <utility>
 
+#include "src/app/figures.h"
 #include "src/core/error.h"
+#include "src/core/log.h"
 #include "src/core/memory.h"
 #include "src/core/parallel.h"
 
@@ -44,10 +46,7 @@ TrainingParts::TrainingParts(const TrainingOptions& options, const MakeTokenizer
       model(make_config(options, tokenizer)),
       memory(memory_for(model, options)),
       params(*ctx, model.layout()),
-      trainer(*ctx, model, params, options.trainer) {
-  memory.batch = largest_batch_bytes(trainer, text.train, batch_options(options));
-  check_memory(memory);
-}
+      trainer(*ctx, model, params, options.trainer) {}
 
 void TrainingParts::initialise(const TrainingOptions& options) {
   switchyard::initialise(*ctx, model, options.trainer.seed, options.hf_init, params);
@@ -55,12 +54,20 @@ void TrainingParts::initialise(const TrainingOptions& options) {
   trainer.reset_average();
 }
 
-BatchOptions batch_options(const TrainingOptions& options) {
-  BatchOptions batches;
+void TrainingParts::plan_batches(const TrainingOptions& options, std::int64_t words) {
   batches.mini_batch_words = options.mini_batch_words;
   batches.mini_batch = options.mini_batch;
   batches.seed = options.trainer.seed;
-  return batches;
+  if (options.mini_batch_fit) {
+    const std::int64_t workspace =
+        options.workspace_mb > 0 ? options.workspace_mb << 20 : available_memory_bytes() / 2;
+    batches.mini_batch_words =
+        words > 0 ? words : fit_batch_words(trainer, text.train, batches, workspace);
+    log_info("batches: up to " + with_commas(batches.mini_batch_words) + " words, " +
+             (words > 0 ? "as before" : "which fit into " + bytes_text(workspace)));
+  }
+  memory.batch = largest_batch_bytes(trainer, text.train, batches);
+  check_memory(memory);
 }
 
 }  // namespace switchyard

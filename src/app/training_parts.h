@@ -16,11 +16,16 @@ using MakeTokenizer = std::function<Tokenizer(const ParallelText&)>;
 
 struct TrainingParts {
   // Reads the text, makes the tokenizer, encodes, and makes a model without values. Error as
-  // read_training_text, encode_training_data and check_memory.
+  // read_training_text, encode_training_data and, of parameters and optimizer, check_memory.
   TrainingParts(const TrainingOptions& options, const MakeTokenizer& make_tokenizer);
 
   // The values that a new run begins with; one that goes on has its checkpoint's.
   void initialise(const TrainingOptions& options);
+
+  // Says how the text is cut into batches: by the options, or with --mini-batch-fit by `words`,
+  // which an earlier part of this run has found, or where that is 0 by what fits. Error as
+  // check_memory, now that a batch's memory is known.
+  void plan_batches(const TrainingOptions& options, std::int64_t words);
 
   int threads;
   std::unique_ptr<Context> ctx;
@@ -30,13 +35,10 @@ struct TrainingParts {
   TrainingMemory memory;
   ParamBuffer params;
   Trainer trainer;
+  BatchOptions batches;  // after plan_batches()
 
  private:
   TrainingParts(const TrainingOptions& options, const MakeTokenizer& make_tokenizer,
                 TrainingText lines);
 };
-
-// How the options cut the text into batches.
-BatchOptions batch_options(const TrainingOptions& options);
-
 }  // namespace switchyard

@@ -91,7 +91,6 @@ TrainingSession::TrainingSession(const TrainingOptions& options, const std::stri
            ") model: " + millions(parameter_count(config)) + " params, " +
            millions(active_parameter_count(config)) + " active/token, vocabulary " +
            std::to_string(config.vocab_size));
-  log_info("memory: " + memory_text(parts_.memory));
   state_.compute_type = name_of(options.compute_type);
   state_.tokenizer_hash = parts_.tokenizer.hash();
   state_.train_hash = parts_.text.train.hash();
@@ -100,6 +99,9 @@ TrainingSession::TrainingSession(const TrainingOptions& options, const std::stri
     keeper_.load(state_);
   else
     parts_.initialise(options_);
+  parts_.plan_batches(options_, state_.mini_batch_words);
+  state_.mini_batch_words = parts_.batches.mini_batch_words;
+  log_info("memory: " + memory_text(parts_.memory));
   metrics_.emplace(directory_.file("metrics.jsonl"), state_.metrics_bytes);
 }
 
@@ -112,8 +114,7 @@ Tokenizer TrainingSession::make_tokenizer(const ParallelText& text) const {
 }
 
 void TrainingSession::start_batches() {
-  auto batcher =
-      std::make_shared<Batcher>(parts_.text.train, batch_options(options_), state_.position);
+  auto batcher = std::make_shared<Batcher>(parts_.text.train, parts_.batches, state_.position);
   batches_in_epoch_ = batcher->batches_in_epoch();
   batches_ = std::make_unique<Prefetch<PairBatch>>(
       [batcher] { return std::optional<PairBatch>(batcher->next()); }, kBatchesAhead);

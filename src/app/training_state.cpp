@@ -23,6 +23,7 @@ nlohmann::json state_to_json(const TrainingState& s, const std::string& first_me
             {"skipped", s.counters.skipped},
             {"skipped_in_a_row", s.counters.skipped_in_a_row},
             {"batch", s.position.batch},
+            {"mini_batch_words", s.mini_batch_words},
             {"epoch_sentences", s.epoch_sentences},
             {"target_tokens", s.target_tokens},
             {"seconds", s.seconds},
@@ -47,6 +48,7 @@ TrainingState state_from_json(const nlohmann::json& json) {
     own.at("skipped").get_to(s.counters.skipped);
     own.at("skipped_in_a_row").get_to(s.counters.skipped_in_a_row);
     own.at("batch").get_to(s.position.batch);
+    s.mini_batch_words = own.value("mini_batch_words", std::int64_t{0});
     own.at("epoch_sentences").get_to(s.epoch_sentences);
     own.at("target_tokens").get_to(s.target_tokens);
     own.at("seconds").get_to(s.seconds);

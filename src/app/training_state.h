@@ -23,10 +23,11 @@ struct MetricHistory {
 
 struct TrainingState {
   TrainerCounters counters;
-  BatchPosition position;            // of the next batch
-  std::int64_t epoch_sentences = 0;  // trained on in this epoch
-  std::int64_t target_tokens = 0;    // of the whole run
-  double seconds = 0;                // of training so far; not reproducible
+  BatchPosition position;             // of the next batch
+  std::int64_t mini_batch_words = 0;  // of all batches: what --mini-batch-fit has found
+  std::int64_t epoch_sentences = 0;   // trained on in this epoch
+  std::int64_t target_tokens = 0;     // of the whole run
+  double seconds = 0;                 // of training so far; not reproducible
   ProgressWindow window;
   std::map<std::string, MetricHistory> metrics;
   std::int64_t validated_update = -1;  // of the last validation

@@ -206,6 +206,28 @@ def test_adafactor():
     check(whole > 1 and rows < whole / 10, f'the memory of Adafactor is shown: {rows}, of AdamW {whole}')
 
 
+def test_fit():
+    fit = ['--mini-batch-fit', '--workspace', '12']
+    whole = run(*command('fit', *fit))
+    check(whole.returncode == 0, '--mini-batch-fit: ' + whole.stderr)
+    words = re.search(r'batches: up to ([0-9,]+) words, which fit into 12 MiB', whole.stderr)
+    check(words and words.group(1) != '256', 'what was chosen is said: ' + whole.stderr)
+    batch = int(re.search(r'optimizer, (\d+) MiB a batch', whole.stderr).group(1))
+    check(6 <= batch <= 12, f'a batch fills the workspace: {whole.stderr}')
+    code, _ = run_until(28, signal.SIGKILL, command('fit-killed', *fit))
+    again = run(*command('fit-killed', *fit))
+    check(code == -signal.SIGKILL and again.returncode == 0 and
+          f'batches: up to {words.group(1)} words, as before' in again.stderr,
+          'a killed run goes on with batches of the same size: ' + again.stderr)
+    check_same('fit', 'fit-killed')
+    other = run(*command('fit', '--mini-batch-fit', '--workspace', '13'))
+    check(other.returncode == 2 and '--workspace: was 12, now 13' in other.stderr,
+          'another workspace is refused: ' + other.stderr)
+    tight = run(*command('narrow', '--mini-batch-fit', '-w', '1', '--d-model', '512'))
+    check(tight.returncode == 2 and '--workspace: found 1 MiB, expected the ' in tight.stderr,
+          'a workspace that is too small: ' + tight.stderr)
+
+
 def test_dry_run():
     dry = run(*command('dry'), '--dry-run')
     check(dry.returncode == 0 and not os.path.exists('dry'), 'a dry run writes nothing')
@@ -266,6 +288,7 @@ def main():
         test_refusals()
         test_lock()
         test_adafactor()
+        test_fit()
         test_dry_run()
         test_memory()
         os.chdir('/')
