@@ -35,7 +35,7 @@ std::size_t distance(std::string_view a, std::string_view b) {
     std::size_t diagonal = std::exchange(row[0], i);
     for (std::size_t j = 1; j <= b.size(); ++j) {
       const std::size_t change = diagonal + (a[i - 1] == b[j - 1] ? 0 : 1);
-      diagonal = std::exchange(row[j], std::min({change, row[j] + 1, row[j - 1] + 1}));
+      diagonal = std::exchange(row[j], std::min(change, 1 + std::min(row[j], row[j - 1])));
     }
   }
   return row.back();
@@ -205,6 +205,8 @@ Options::Entry& Options::find(std::string_view name, std::string_view shown_as) 
   std::size_t best = std::numeric_limits<std::size_t>::max();
   for (Entry& entry : entries_) {
     if (entry.name == name) return entry;
+    // Too long to be near (below): a hostile name is not compared letter by letter.
+    if (name.size() > 2 * (entry.name.size() + 1)) continue;
     // The start of a name counts as near: "beam" means beam-size.
     const std::size_t d =
         std::min(distance(entry.name, name), 1 + distance(entry.name.substr(0, name.size()), name));
