@@ -260,13 +260,14 @@ def test_memory():
 
     def limit(address_space):
         resource.setrlimit(resource.RLIMIT_AS, (address_space, address_space))
-    # In float32: oneDNN ends the process where it has no memory to compile bfloat16 products in.
-    batch = ['--compute-type', 'float32', '--mini-batch-words', '4000000', '--d-model', '512', '--preset', 'tiny', '-t',
+    batch = ['--mini-batch-words', '4000000', '--d-model', '512', '--preset', 'tiny', '-t',
              'twice.src', 'twice.tgt', '--threads', '1', '--vocab', 'whole/spiece.model']
-    tight = subprocess.run([TRAIN, '-m', 'tight', *batch], capture_output=True, text=True,
-                           preexec_fn=lambda: limit(300 << 20))
-    check(tight.returncode == 1 and 'not enough memory: ' in tight.stderr and
-          'Up. 1 ' not in tight.stderr, f'a large batch: {tight.returncode}, {tight.stderr}')
+    for compute_type in 'float32', 'auto':
+        tight = subprocess.run([TRAIN, '-m', 'tight', *batch, '--compute-type', compute_type],
+                               capture_output=True, text=True, preexec_fn=lambda: limit(300 << 20))
+        check(tight.returncode == 1 and 'not enough memory: ' in tight.stderr and
+              'Up. 1 ' not in tight.stderr,
+              f'a large batch, {compute_type}: {tight.returncode}, {tight.stderr}')
 
 
 def test_lock():
