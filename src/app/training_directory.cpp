@@ -55,15 +55,26 @@ int take_lock(const fs::path& path) {
 
 }  // namespace
 
-TrainingDirectory::TrainingDirectory(fs::path path, bool overwrite) : path_(std::move(path)) {
+NewFolders::NewFolders(const fs::path& path) {
   std::error_code error;
-  const bool made = fs::create_directories(path_, error);
-  check(!error && fs::is_directory(path_), ErrorKind::kRuntime, path_.string(),
+  for (fs::path folder = fs::absolute(path);
+       fs::status(folder, error).type() == fs::file_type::not_found; folder = folder.parent_path())
+    made_.push_back(folder);
+  fs::create_directories(path, error);
+  check(!error && fs::is_directory(path), ErrorKind::kRuntime, path.string(),
         ": cannot make this folder: ", error ? error.message() : "it is a file");
+}
+
+NewFolders::~NewFolders() {
+  for (const fs::path& folder : made_) rmdir(folder.c_str());
+}
+
+TrainingDirectory::TrainingDirectory(fs::path path, bool overwrite)
+    : path_(std::move(path)), made_(path_) {
   // The lock is the first file a run makes: where it is, the folder is one of ours, even if that
   // run has not come to its settings yet.
-  const bool ours =
-      made || fs::is_empty(path_) || fs::exists(file(kLock)) || fs::exists(file(kSettings));
+  const bool ours = !made_.empty() || fs::is_empty(path_) || fs::exists(file(kLock)) ||
+                    fs::exists(file(kSettings));
   check(ours || overwrite, ErrorKind::kUsage, path_.string(), ": has files but no ", kSettings,
         ", so it is no training folder; give another folder, or --overwrite");
   lock_ = take_lock(path_);
@@ -71,7 +82,12 @@ TrainingDirectory::TrainingDirectory(fs::path path, bool overwrite) : path_(std:
 }
 
 TrainingDirectory::~TrainingDirectory() {
-  if (lock_ >= 0) close(lock_);
+  if (lock_ < 0) return;
+  // What a run writes before it has begun.
+  if (!made_.empty())
+    for (const char* name : {"metrics.jsonl", "spiece.model", "train.log", kSettings, kLock})
+      unlink(file(name).c_str());
+  close(lock_);
 }
 
 fs::path TrainingDirectory::checkpoint(std::int64_t update) const {

@@ -12,15 +12,35 @@
 
 namespace switchyard {
 
+// The folders of a path that are missing, made; unless kept, they go again if they are empty.
+// Error(kRuntime) where one cannot be made.
+class NewFolders {
+ public:
+  explicit NewFolders(const std::filesystem::path& path);
+  ~NewFolders();
+  NewFolders(const NewFolders&) = delete;
+  NewFolders& operator=(const NewFolders&) = delete;
+
+  bool empty() const { return made_.empty(); }
+  void keep() { made_.clear(); }
+
+ private:
+  std::vector<std::filesystem::path> made_;  // the deepest first
+};
+
 class TrainingDirectory {
  public:
   // Makes the folder where it is missing and locks it until destroyed. Error(kUsage) where it has
   // files but no training_args.yml (unless `overwrite`); Error(kRuntime) with the other's process
-  // id where a trainer has it open. What a crash left half-written is removed.
+  // id where a trainer has it open. What a crash left half-written is removed. Nothing is left of a
+  // folder made here unless it comes to keep().
   TrainingDirectory(std::filesystem::path path, bool overwrite);
   ~TrainingDirectory();
   TrainingDirectory(const TrainingDirectory&) = delete;
   TrainingDirectory& operator=(const TrainingDirectory&) = delete;
+
+  // The run has begun: what it made stays.
+  void keep() { made_.keep(); }
 
   const std::filesystem::path& path() const { return path_; }
   std::filesystem::path file(const std::string& name) const { return path_ / name; }
@@ -45,6 +65,7 @@ class TrainingDirectory {
 
  private:
   std::filesystem::path path_;
+  NewFolders made_;
   int lock_ = -1;
 };
 

@@ -103,6 +103,7 @@ TrainingSession::TrainingSession(const TrainingOptions& options, const std::stri
   state_.mini_batch_words = parts_.batches.mini_batch_words;
   log_info("memory: " + memory_text(parts_.memory));
   metrics_.emplace(directory_.file("metrics.jsonl"), state_.metrics_bytes);
+  directory_.keep();
 }
 
 Tokenizer TrainingSession::make_tokenizer(const ParallelText& text) const {

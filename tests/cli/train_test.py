@@ -167,6 +167,18 @@ def test_refusals():
     check(refused.returncode == 2 and os.listdir('foreign') == ['thesis.txt'],
           'a folder that is not ours is refused and left as it is: ' + refused.stderr)
 
+    os.mkdir('parent')
+    with open('utf16.src', 'wb') as file:
+        file.write('ba be\n'.encode('utf-16'))
+    for model in ('never', 'parent/new/never'):
+        refused = run(TRAIN, '-t', 'utf16.src', 'a.tgt', '-m', model)
+        check(refused.returncode == 3, f'bad text: 3, found {refused.returncode}, {refused.stderr}')
+    check(not os.path.exists('never') and os.listdir('parent') == [],
+          'nothing is left of a folder that a refused run made')
+    os.mkdir('empty')
+    run(TRAIN, '-t', 'utf16.src', 'a.tgt', '-m', 'empty')
+    check(os.path.isdir('empty'), 'a folder that was there stays')
+
     for args, code, text in (
             (['--after', '5x'], 2, '--after'),
             (['--no-such-option'], 2, 'no-such-option'),
