@@ -221,9 +221,9 @@ struct ExpertCall {
   Dropout drop;
   View tags;  // of the tokens
 };
-// What backward needs: [S, d_ff] each; gate only where gated.
+// What backward needs: wi x and, where gated, wi_1 x, [S, d_ff] each.
 struct FfnSaved {
-  View hidden, gate, activated;
+  View hidden, gate;
 };
 // Rows of y past the last slot in use are undefined but finite.
 void experts(Context& ctx, const ExpertCall& call, const Routing& routing, View x, FfnSaved& saved,

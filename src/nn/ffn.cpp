@@ -19,9 +19,7 @@ View Ffn::forward(Context& ctx, const Pass& pass, View x, View tags, Saved& s) c
   s.drop = pass.dropout(site);
   s.ffn.hidden = wi.forward(ctx, ctx.saved, x);
   if (wi_1) s.ffn.gate = wi_1->forward(ctx, ctx.saved, x);
-  s.ffn.activated = ctx.saved.make(x.rows, wi.weight.rows, x.dtype);
-  activation(ctx, act, s.ffn.hidden, s.ffn.gate, s.drop, tags, s.ffn.activated);
-  return wo.forward(ctx, ctx.scratch, s.ffn.activated);
+  return wo.forward(ctx, ctx.scratch, activate(ctx, tags, s));
 }
 
 void Ffn::backward(Context& ctx, View dy, View tags, const Saved& s, View dx,
@@ -29,11 +27,18 @@ void Ffn::backward(Context& ctx, View dy, View tags, const Saved& s, View dx,
   const ArenaScope scope(ctx.scratch);
   const View grad_hidden = ctx.scratch.make(dy.rows, wi.weight.rows, dy.dtype);
   const View grad_gate = wi_1 ? ctx.scratch.make(dy.rows, wi.weight.rows, dy.dtype) : View{};
-  wo.backward(ctx, s.ffn.activated, dy, grad_hidden, false, grads);
+  wo.backward(ctx, activate(ctx, tags, s), dy, grad_hidden, false, grads);
   activation_backward(ctx, act, s.ffn.hidden, s.ffn.gate, s.drop, tags, grad_hidden, grad_hidden,
                       grad_gate);
   if (wi_1) wi_1->backward(ctx, s.x, grad_gate, dx, false, grads);
   wi.backward(ctx, s.x, grad_hidden, dx, wi_1.has_value(), grads);
+}
+
+View Ffn::activate(Context& ctx, View tags, const Saved& s) const {
+  const View& hidden = s.ffn.hidden;
+  const View activated = ctx.scratch.make(hidden.rows, hidden.cols, hidden.dtype);
+  activation(ctx, act, hidden, s.ffn.gate, s.drop, tags, activated);
+  return activated;
 }
 
 }  // namespace switchyard

@@ -35,6 +35,9 @@ struct Ffn {
   void backward(Context& ctx, View dy, View tags, const Saved& s, View dx,
                 const ParamBuffer& grads) const;
 
+  // dropout(act(wi x)), or gated, in ctx.scratch: as quickly made again in backward as kept.
+  View activate(Context& ctx, View tags, const Saved& s) const;
+
   FfnWeights weights() const {
     return {&wi.weight.weight, wi_1 ? &wi_1->weight.weight : nullptr, &wo.weight.weight};
   }

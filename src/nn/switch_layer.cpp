@@ -65,7 +65,6 @@ View SwitchLayer::forward(Context& ctx, const Pass& pass, View x, const Ragged& 
   const std::int64_t slots = expert_in.rows;
   s.ffn.hidden = ctx.saved.make(slots, expert_dim, x.dtype);
   if (experts[0].wi_1) s.ffn.gate = ctx.saved.make(slots, expert_dim, x.dtype);
-  s.ffn.activated = ctx.saved.make(slots, expert_dim, x.dtype);
   s.drop = pass.dropout(site);
   s.expert_out = ctx.saved.make(slots, x.cols, x.dtype);
   switchyard::experts(ctx, expert_call(s, tokens.tags), s.routing, expert_in, s.ffn, s.expert_out);

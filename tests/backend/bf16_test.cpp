@@ -185,7 +185,7 @@ TEST_CASE("experts in bfloat16") {
     return sorted;
   };
   const auto make = [&](std::int64_t cols) { return ctx.scratch.make(slots, cols, DType::bf16); };
-  FfnSaved saved{make(d_ff), gated ? make(d_ff) : View{}, make(d_ff)};
+  FfnSaved saved{make(d_ff), gated ? make(d_ff) : View{}};
   const View expert_in = by_slot(x), expert_out = make(d_model), dx = make(d_model);
   experts(ctx, call, routing, expert_in, saved, expert_out);
   experts_backward(ctx, call, routing, expert_in, saved, by_slot(dy), dx, ffn_grads.data());

@@ -140,8 +140,7 @@ TEST_CASE("experts and their backward") {
                         Activation::gelu_new, {0.3f, 11}, sequences.tags};
   const View x = m.normal(tokens, d_model), dy = m.normal(tokens, d_model);
   const View y = m.output(tokens, d_model), dx = m.output(tokens, d_model);
-  FfnSaved saved{m.output(tokens, d_ff), gated ? m.output(tokens, d_ff) : View{},
-                 m.output(tokens, d_ff)};
+  FfnSaved saved{m.output(tokens, d_ff), gated ? m.output(tokens, d_ff) : View{}};
   std::vector<reference::FeedForward<double>> grads;
   for (const FfnGrads& g : layer.grads)
     grads.push_back({m.reals(g.wi), m.reals(g.wi_1), m.reals(g.wo)});
@@ -188,7 +187,7 @@ TEST_CASE("one expert that gets thousands of tokens; a range of experts") {
   const ExpertCall call{layer.weights.data(), 1, 2, Activation::relu, {}, sequences.tags};
   const View x = m.normal(tokens, d_model), dy = m.normal(tokens, d_model);
   const View y = m.filled(tokens, d_model, 0.5f), dx = m.output(tokens, d_model);
-  FfnSaved saved{m.output(tokens, d_ff), View{}, m.output(tokens, d_ff)};
+  FfnSaved saved{m.output(tokens, d_ff), {}};
   const Reals untouched = m.reals(layer.grads[0].wi);
   reference::FeedForward<double> grad{m.reals(layer.grads[1].wi), Reals(),
                                       m.reals(layer.grads[1].wo)};
@@ -222,7 +221,7 @@ TEST_CASE("experts in a row-invariant context") {
     route(*m.ctx, {}, m.ragged({static_cast<std::int32_t>(count)}), routing);
     const View in = m.output(count, d_model), out = m.output(count, d_model);
     const View y = m.output(count, d_model);
-    FfnSaved saved{m.output(count, d_ff), m.output(count, d_ff), m.output(count, d_ff)};
+    FfnSaved saved{m.output(count, d_ff), m.output(count, d_ff)};
     gather_rows(*m.ctx, x.slice_rows(first, count), routing.token_of_slot, in);
     experts(*m.ctx, call, routing, in, saved, out);
     combine_rows(*m.ctx, out, routing, y);

@@ -112,7 +112,6 @@ void experts(Context&, const ExpertCall& call, const Routing& routing, View x, F
           rows.of(y));
     store(s.hidden, rows.of(saved.hidden));
     store(s.gate, rows.of(saved.gate));
-    store(s.activated, rows.of(saved.activated));
   }
 }
 
@@ -122,8 +121,8 @@ void experts_backward(Context&, const ExpertCall& call, const Routing& routing, 
   for (std::int64_t i = 0; i < call.count; ++i) {
     const ExpertRows rows(call, routes, i);
     if (rows.count == 0) continue;
-    const reference::FeedForwardSaved<double> s{
-        load(rows.of(saved.hidden)), load(rows.of(saved.gate)), load(rows.of(saved.activated))};
+    const reference::FeedForwardSaved<double> s{load(rows.of(saved.hidden)),
+                                                load(rows.of(saved.gate))};
     reference::FeedForward<double> dw{load(grads[i].wi), load(grads[i].wi_1), load(grads[i].wo)};
     store(reference::feed_forward_backward(load(call.weights[i]), call.act, call.drop, rows.tags,
                                            load(rows.of(x)), s, load(rows.of(dy)), dw),

@@ -163,7 +163,7 @@ struct FeedForward {
 };
 template <class T>
 struct FeedForwardSaved {
-  Matrix<T> hidden, gate, activated;
+  Matrix<T> hidden, gate;
 };
 
 // wo(dropout(act(wi x))), or gated: wo(dropout(act(wi x) * (wi_1 x))). One expert, or a dense one.
@@ -172,8 +172,7 @@ Matrix<T> feed_forward(const FeedForward<T>& w, Activation act, Dropout drop, co
                        const Matrix<T>& x, FeedForwardSaved<T>& saved) {
   saved.hidden = linear(x, w.wi);
   if (w.wi_1.rows > 0) saved.gate = linear(x, w.wi_1);
-  saved.activated = activation(act, saved.hidden, saved.gate, drop, tags);
-  return linear(saved.activated, w.wo);
+  return linear(activation(act, saved.hidden, saved.gate, drop, tags), w.wo);
 }
 // Returns dx, adds to dw.
 template <class T>
@@ -184,7 +183,7 @@ Matrix<T> feed_forward_backward(const FeedForward<T>& w, Activation act, Dropout
   Matrix<T> grad_hidden, grad_gate;
   activation_backward(act, saved.hidden, saved.gate, drop, tags, linear_backward_input(dy, w.wo),
                       grad_hidden, grad_gate);
-  linear_backward_weight(saved.activated, dy, dw.wo);
+  linear_backward_weight(activation(act, saved.hidden, saved.gate, drop, tags), dy, dw.wo);
   linear_backward_weight(x, grad_hidden, dw.wi);
   Matrix<T> dx = linear_backward_input(grad_hidden, w.wi);
   if (w.wi_1.rows > 0) {

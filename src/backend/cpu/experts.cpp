@@ -159,7 +159,9 @@ void experts(Context& ctx, const ExpertCall& call, const Routing& routing, View 
              View y) {
   ArenaScope scope(ctx.scratch);
   Products products(ctx, call, x.rows);
-  const Tasks tasks = row_tasks(ctx, call, routing, products.row_block);
+  const std::int64_t block = products.row_block;
+  const Tasks tasks = row_tasks(ctx, call, routing, block);
+  const View blocks = ctx.scratch.make(ctx.threads * block, saved.hidden.cols, x.dtype);
   {
     const cpu::OneThreadEach one_thread_each;
     parallel_tasks(ctx.threads, tasks.count, [&](std::int64_t i) {
@@ -167,7 +169,7 @@ void experts(Context& ctx, const ExpertCall& call, const Routing& routing, View 
       const FfnWeights& w = call.weights[task.expert];
       const auto rows = [&](const View& v) { return v ? v.slice_rows(task.first, task.count) : v; };
       const View hidden = rows(saved.hidden), gate = rows(saved.gate);
-      const View activated = rows(saved.activated);
+      const View activated = blocks.slice_rows(omp_get_thread_num() * block, task.count);
       products.forward(rows(x), *w.wi, hidden);
       if (gate) products.forward(rows(x), *w.wi_1, gate);
       simd::activation(cpu::kernel_of(call.act), task.count, hidden.cols, any(hidden), any(gate),
@@ -189,6 +191,7 @@ void experts_backward(Context& ctx, const ExpertCall& call, const Routing& routi
   const Tasks tasks = row_tasks(ctx, call, routing, products.row_block);
   const View grad_hidden = ctx.scratch.make(x.rows, saved.hidden.cols, x.dtype);
   const View grad_gate = saved.gate ? ctx.scratch.make(x.rows, saved.gate.cols, x.dtype) : View{};
+  const View activated = ctx.scratch.make(x.rows, saved.hidden.cols, x.dtype);
   const bool in_bf16 = ctx.compute_type == DType::bf16;
 
   // By weight. One that sums over many tokens is cut into blocks of its outputs or, where products
@@ -221,20 +224,22 @@ void experts_backward(Context& ctx, const ExpertCall& call, const Routing& routi
     };
     add(grad_hidden, x, grads[e].wi);
     if (grad_gate) add(grad_gate, x, grads[e].wi_1);
-    add(dy, saved.activated, grads[e].wo);
+    add(dy, activated, grads[e].wo);
   }
   std::sort(weight_tasks, weight_tasks + count,
             [](const WeightTask& a, const WeightTask& b) { return a.cost() > b.cost(); });
 
   {
     const cpu::OneThreadEach one_thread_each;
-    // By rows: dy -> grad_hidden, grad_gate -> dx.
+    // By rows: dy -> grad_hidden, grad_gate -> dx; and what wo's gradient wants, made again.
     parallel_tasks(ctx.threads, tasks.count, [&](std::int64_t i) {
       const Task& task = tasks.data[i];
       const FfnWeights& w = call.weights[task.expert];
       const auto rows = [&](const View& v) { return v ? v.slice_rows(task.first, task.count) : v; };
       const View hidden = rows(saved.hidden), gate = rows(saved.gate);
       const View dh = rows(grad_hidden), dg = rows(grad_gate);
+      simd::activation(cpu::kernel_of(call.act), task.count, hidden.cols, any(hidden), any(gate),
+                       dropout_of_slots(call, routing, task.first), any(rows(activated)));
       products.backward(rows(dy), *w.wo, dh, false);
       simd::activation_backward(cpu::kernel_of(call.act), task.count, hidden.cols, any(hidden),
                                 any(gate), dropout_of_slots(call, routing, task.first), any(dh),
