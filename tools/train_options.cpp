@@ -100,6 +100,9 @@ void add_batches_and_run(Options& options, TrainingOptions& o, TrainTexts& texts
   options.number<std::int64_t>("workspace,w", o.workspace_mb, 0, 1 << 24,
                                "MB for forward and backward of a batch, with --mini-batch-fit; 0: "
                                "half of what is available");
+  options.flag("activation-checkpointing", o.trainer.activation_checkpointing,
+               "blocks keep only their input and are computed again: less memory, more time, the "
+               "same numbers");
   options.number<std::int64_t>("optimizer-delay", o.optimizer_delay, 1, 1 << 16,
                                "batches whose gradients are summed for one update");
   options.group("Run");

@@ -143,9 +143,10 @@ void TrainingDirectory::prune(std::int64_t update, std::int64_t best,
 }
 
 std::vector<std::string> changed_settings(const std::string& was, const std::string& now) {
-  static const char* const kFree[] = {"after", "config", "disp-first", "disp-freq", "dump-config",
-                                      "early-stopping", "keep-last", "model", "no-reload",
-                                      "overwrite", "preset", "quiet", "threads",
+  static const char* const kFree[] = {"activation-checkpointing", "after", "config", "disp-first",
+                                      "disp-freq", "dump-config", "early-stopping", "keep-last",
+                                      "model", "no-reload", "overwrite", "preset", "quiet",
+                                      "threads",
                                       // Their content is compared instead, wherever it lies now.
                                       "train-sets", "valid-sets", "vocab"};
   const auto read = [](const std::string& text) {

@@ -63,8 +63,9 @@ void download(Context& ctx, View from, float* host, std::int64_t count);
 void download(Context& ctx, View from, std::int32_t* host, std::int64_t count);
 
 void fill(Context& ctx, float value, View y);  // y f32 or bf16
-void copy(Context& ctx, View x, View y);       // y = x, same shape, converts dtype
-void add(Context& ctx, View x, View y);        // y += x
+// y = x, same shape; f32 and bf16 are converted into each other, i32 is copied to i32.
+void copy(Context& ctx, View x, View y);
+void add(Context& ctx, View x, View y);  // y += x
 void scale(Context& ctx, float factor, View x,
            View y);                                // y = factor * x; each f32 or bf16; x may be y
 void lerp(Context& ctx, float t, View x, View y);  // y += t * (x - y): a running average

@@ -5,27 +5,21 @@ namespace switchyard {
 
 namespace {
 
-// Reads one sparse layer's losses and counts back to the host.
-void read_router(Context& ctx, const Routing& routing, LossResult& result) {
-  const View losses = ctx.scratch.make_row(2);
-  router_losses(ctx, routing, losses);
-  float host[2];
-  download(ctx, losses, host, 2);
-  result.router_aux_loss.push_back(host[0]);
-  result.router_z_loss.push_back(host[1]);
-
-  const std::int64_t num_experts = routing.expert_count.cols;
-  std::vector<std::int32_t> count(static_cast<std::size_t>(num_experts));
-  download(ctx, routing.expert_count, count.data(), num_experts);
-  result.expert_count.push_back(std::move(count));
-  std::int32_t dropped;
-  download(ctx, routing.dropped, &dropped, 1);
-  result.dropped.push_back(dropped);
-}
-
-void read_routers(Context& ctx, const Stack& stack, const Stack::Saved& s, LossResult& result) {
-  for (std::size_t i = 0; i < stack.blocks.size(); ++i)
-    if (stack.blocks[i].sparse) read_router(ctx, s.blocks[i].sparse.routing, result);
+// Brings the sparse layers' losses and counts to the host.
+void read_routers(Context& ctx, const Stack::Saved& s, LossResult& result) {
+  for (const RouterStats& router : s.routers) {
+    float losses[2];
+    download(ctx, router.losses, losses, 2);
+    result.router_aux_loss.push_back(losses[0]);
+    result.router_z_loss.push_back(losses[1]);
+    const std::int64_t num_experts = router.expert_count.cols;
+    std::vector<std::int32_t> count(static_cast<std::size_t>(num_experts));
+    download(ctx, router.expert_count, count.data(), num_experts);
+    result.expert_count.push_back(std::move(count));
+    std::int32_t dropped;
+    download(ctx, router.dropped, &dropped, 1);
+    result.dropped.push_back(dropped);
+  }
 }
 
 }  // namespace
@@ -38,7 +32,7 @@ LossResult compute_loss(Context& ctx, const Model& model, const HostBatch& host,
   const ArenaScope scratch(ctx.scratch);
   const Batch batch = upload_batch(ctx, ctx.saved, host, model.config());
 
-  // Router statistics are read after the pass, so it has to keep them.
+  // Router statistics are read after the pass.
   Pass kept = pass;
   kept.keep = true;
   Stack::Saved encoder_saved, decoder_saved;
@@ -78,8 +72,8 @@ LossResult compute_loss(Context& ctx, const Model& model, const HostBatch& host,
   result.loss_sum = double{host_sums[0]};
   result.nll_sum = double{host_sums[1]};
   result.target_tokens = batch.target.tokens;
-  read_routers(ctx, model.encoder, encoder_saved, result);
-  read_routers(ctx, model.decoder, decoder_saved, result);
+  read_routers(ctx, encoder_saved, result);
+  read_routers(ctx, decoder_saved, result);
   return result;
 }
 

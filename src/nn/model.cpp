@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "src/nn/model.h"
 
+#include <cassert>
 #include <cmath>
 
 #include "src/core/rng.h"
@@ -66,15 +67,38 @@ View Stack::forward(Context& ctx, const Pass& pass, const Param& embedding, View
 
   s.position = position.forward(ctx, tokens.max_len);
   s.blocks.resize(blocks.size());
+  s.memory = memory;
   for (std::size_t i = 0; i < blocks.size(); ++i) {
     if (states) states->push_back(x);
-    x = blocks[i].forward(ctx, pass, x, tokens, memory, keys, s.position, s.blocks[i]);
+    x = forward_block(ctx, pass, i, x, tokens, keys, s);
     if (pass.record) record_block(ctx, pass, decoder, blocks[i], tokens, keys, s.blocks[i]);
   }
   const View y = final_norm.forward(ctx, x, s.final_norm);
   dropout(ctx, pass.dropout(site + kFinalSite), tokens.tags, y, y);
   if (states) states->push_back(y);
   return y;
+}
+
+// Block i. To be computed again, it leaves nothing in ctx.saved but its output.
+View Stack::forward_block(Context& ctx, const Pass& pass, std::size_t i, View x,
+                          const Ragged& tokens, const Ragged* keys, Saved& s) const {
+  const Block& block = blocks[i];
+  const bool counted = block.sparse && pass.keeps();
+  if (counted)
+    s.routers.emplace_back(ctx.saved, static_cast<std::int64_t>(block.sparse->experts.size()));
+  View output;
+  std::optional<ArenaScope> scope;
+  if (pass.recompute) {
+    assert(pass.keeps() && !pass.record);
+    s.inputs.push_back(x);
+    output = ctx.saved.make(x.rows, x.cols);
+    scope.emplace(ctx.saved);
+  }
+  const View y = block.forward(ctx, pass, x, tokens, s.memory, keys, s.position, s.blocks[i]);
+  if (counted) s.routers.back().take(ctx, s.blocks[i].sparse.routing);
+  if (!pass.recompute) return y;
+  copy(ctx, y, output);
+  return output;
 }
 
 void Stack::backward(Context& ctx, const Pass& pass, const Param& embedding, View dy, View ids,
@@ -87,8 +111,14 @@ void Stack::backward(Context& ctx, const Pass& pass, const Param& embedding, Vie
   fill(ctx, 0, grad_bias);
   dropout(ctx, pass.dropout(site + kFinalSite), tokens.tags, dy, dy);
   final_norm.backward(ctx, dy, s.final_norm, dx, grads);
-  for (std::size_t i = blocks.size(); i-- > 0;)
-    blocks[i].backward(ctx, pass, dx, tokens, dmemory, keys, grad_bias, s.blocks[i], coefs, grads);
+  for (std::size_t i = blocks.size(); i-- > 0;) {
+    const ArenaScope recomputed(ctx.saved);
+    Block::Saved again;
+    if (pass.recompute)
+      blocks[i].forward(ctx, pass, s.inputs[i], tokens, s.memory, keys, s.position, again);
+    blocks[i].backward(ctx, pass, dx, tokens, dmemory, keys, grad_bias,
+                       pass.recompute ? again : s.blocks[i], coefs, grads);
+  }
   position.backward(ctx, grad_bias, s.position, grads);
   dropout(ctx, pass.dropout(site + kEmbeddingSite), tokens.tags, dx, dx);
   embed_backward(ctx, ids, dx, grads[embedding]);

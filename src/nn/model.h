@@ -27,7 +27,11 @@ struct Stack {
 
   struct Saved {
     RelativeBias::Expanded position;
-    std::vector<Block::Saved> blocks;
+    std::vector<Block::Saved> blocks;  // with Pass::recompute not to be used any more
+    std::vector<RouterStats> routers;  // of the sparse blocks, where the pass keeps something
+    // With Pass::recompute: what the blocks are computed from again.
+    std::vector<View> inputs;
+    View memory;
     RmsNorm::Saved final_norm;
   };
 
@@ -54,6 +58,10 @@ struct Stack {
     }
     final_norm.each_param(f);
   }
+
+ private:
+  View forward_block(Context& ctx, const Pass& pass, std::size_t i, View x, const Ragged& tokens,
+                     const Ragged* keys, Saved& s) const;
 };
 
 class Model {

@@ -32,6 +32,9 @@ struct Recorder {
 struct Pass {
   bool training = false;  // dropout and jitter on
   bool keep = false;      // intermediate values outlive their layer; so they do with the two others
+  // Blocks keep only their input, and are computed again in backward: activation checkpointing
+  // (Chen et al. 2016, arXiv 1604.06174). The same bits, in less memory. For passes that train.
+  bool recompute = false;
   float dropout_rate = 0;
   float jitter_noise = 0;
   std::uint64_t seed = 0;

@@ -36,6 +36,17 @@ Capacity capacity_of(const CapacityOptions& options, std::int64_t tokens,
 
 }  // namespace
 
+RouterStats::RouterStats(Arena& arena, std::int64_t num_experts)
+    : losses(arena.make_row(2)),
+      expert_count(arena.make_row(num_experts, DType::i32)),
+      dropped(arena.make_row(1, DType::i32)) {}
+
+void RouterStats::take(Context& ctx, const Routing& routing) {
+  router_losses(ctx, routing, losses);
+  copy(ctx, routing.expert_count, expert_count);
+  copy(ctx, routing.dropped, dropped);
+}
+
 SwitchLayer::SwitchLayer(const std::string& prefix, const ModelConfig& c, std::uint64_t site_)
     : router(prefix + ".router.classifier.weight", c.num_experts, c.d_model, c.initializer_factor),
       expert_dim(c.d_ff),

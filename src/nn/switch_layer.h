@@ -18,6 +18,16 @@ struct RouterLossCoefs {
   float z = 0;
 };
 
+// What a layer did with a batch, for the host to read.
+struct RouterStats {
+  RouterStats(Arena& arena, std::int64_t num_experts);
+  void take(Context& ctx, const Routing& routing);
+
+  View losses;        // [1, 2] balance loss and z-loss
+  View expert_count;  // [1, num_experts] i32: tokens that chose each expert
+  View dropped;       // [1, 1] i32
+};
+
 struct SwitchLayer {
   Linear router;              // [num_experts, d_model]
   std::optional<Param> bias;  // [num_experts]

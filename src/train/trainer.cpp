@@ -103,6 +103,7 @@ StepResult Trainer::forward_backward(Context& ctx, const std::vector<HostBatch>&
   const ModelConfig& config = model_.config();
   Pass pass;
   pass.training = true;
+  pass.recompute = options_.activation_checkpointing;
   pass.dropout_rate = config.dropout_rate;
   pass.jitter_noise = config.router_jitter_noise;
   pass.seed = options_.seed;

@@ -24,6 +24,7 @@ struct TrainerOptions {
   // (Marian's --exponential-smoothing), faster in the first updates.
   float exponential_smoothing = 0;
   CapacityOptions capacity;
+  bool activation_checkpointing = false;  // Pass::recompute: less memory, the same bits
   std::uint64_t seed = 1;
 };
 

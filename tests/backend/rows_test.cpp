@@ -167,5 +167,12 @@ TEST_CASE("blocks of rows taken over from parents") {
   CHECK(m.differs(y, expected, 0) == "");
 }
 
+TEST_CASE("whole numbers are copied as they are") {
+  Machine m = any_machine();
+  const View x = m.ints(3, 2, {1, -7, 2000000001, 3, 0, 5}), y = m.int_output(3, 2);
+  copy(*m.ctx, x, y);
+  CHECK(m.whole_numbers(y).values == m.whole_numbers(x).values);
+}
+
 }  // namespace
 }  // namespace switchyard

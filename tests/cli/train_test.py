@@ -218,6 +218,21 @@ def test_adafactor():
     check(whole > 1 and rows < whole / 10, f'the memory of Adafactor is shown: {rows}, of AdamW {whole}')
 
 
+def test_activation_checkpointing():
+    less = run(*command('less', '--activation-checkpointing'))
+    check(less.returncode == 0, '--activation-checkpointing: ' + less.stderr)
+    check_same('whole', 'less')
+    code, _ = run_until(28, signal.SIGKILL, command('less-then-more', '--activation-checkpointing'))
+    more = run(*command('less-then-more'))
+    check(code == -signal.SIGKILL and more.returncode == 0, 'and may be changed: ' + more.stderr)
+    check_same('whole', 'less-then-more')
+    deep = [TRAIN, '-t', 'a.src', 'a.tgt', '--preset', 'tiny', '--num-layers', '6',
+            '--num-decoder-layers', '6', '--threads', '1', '--dry-run']
+    batch = [int(re.search(r'optimizer, (\d+) MiB a batch', run(*deep, *how).stdout).group(1))
+             for how in ([], ['--activation-checkpointing'])]
+    check(2 * batch[1] < batch[0], f'the memory of a batch shrinks: {batch}')
+
+
 def test_fit():
     fit = ['--mini-batch-fit', '--workspace', '12']
     whole = run(*command('fit', *fit))
@@ -302,6 +317,7 @@ def main():
         test_lock()
         test_adafactor()
         test_fit()
+        test_activation_checkpointing()
         test_dry_run()
         test_memory()
         os.chdir('/')

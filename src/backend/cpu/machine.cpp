@@ -23,6 +23,7 @@ namespace {
 
 using cpu::any;
 using cpu::from;
+using cpu::i32;
 
 constexpr std::size_t kAlignment = 64;
 constexpr std::size_t kHugePage = std::size_t{2} << 20;
@@ -161,7 +162,11 @@ void fill(Context& ctx, float value, View y) {
   });
 }
 
-void copy(Context& ctx, View x, View y) { elementwise(ctx, x, y, simd::convert); }
+void copy(Context& ctx, View x, View y) {
+  if (x.dtype != DType::i32) return elementwise(ctx, x, y, simd::convert);
+  assert(x.rows == y.rows && x.cols == y.cols && y.dtype == DType::i32);
+  for (std::int64_t r = 0; r < x.rows; ++r) std::copy_n(i32(x)[r], x.cols, i32(y)[r]);
+}
 
 void add(Context& ctx, View x, View y) {
   elementwise(ctx, x, y, [](std::int64_t rows, std::int64_t cols, simd::AnyIn a, simd::AnyOut b) {

@@ -18,8 +18,8 @@ INTEGERS = {
     'evaluate': ['width', 'chrf-char-order', 'chrf-word-order', 'threads'],
     'train': ['max-length', 'vocab-size', 'd-model', 'd-ff', 'd-kv', 'num-heads', 'num-layers', 'num-decoder-layers',
               'num-experts', 'num-sparse-encoder-layers', 'num-sparse-decoder-layers', 'expert-capacity',
-              'mini-batch-words', 'mini-batch', 'optimizer-delay', 'disp-first', 'early-stopping', 'keep-last',
-              'beam-size', 'seed', 'threads']}
+              'mini-batch-words', 'mini-batch', 'workspace', 'optimizer-delay', 'disp-first', 'early-stopping',
+              'keep-last', 'beam-size', 'seed', 'threads']}
 NUMBERS = {
     'translate': ['normalize'], 'evaluate': ['smooth-value', 'chrf-beta'],
     'train': ['router-jitter-noise', 'router-z-loss-coef', 'router-aux-loss-coef', 'capacity-factor', 'dropout',
@@ -76,7 +76,8 @@ def values(commands):
                       commands.train + ['--optimizer-params', *given])
     for tool, name in [('translate', 'long-input'), ('translate', 'compute-type'), ('translate', 'compat'),
                        ('evaluate', 'metrics'), ('evaluate', 'tokenize'), ('evaluate', 'format'), ('train', 'preset'),
-                       ('train', 'init'), ('train', 'lr-schedule'), ('train', 'valid-metrics'), ('train', 'compute-type')]:
+                       ('train', 'init'), ('train', 'lr-schedule'), ('train', 'valid-metrics'), ('train', 'compute-type'),
+                       ('train', 'optimizer')]:
         for value in ('', 'nothing', 'BLEU\x1b'):
             judge.refused(f'{tool} --{name} {value}', 2, [f'--{name}: found ', 'expected one of'],
                           without(commands.all()[tool], name) + ['--' + name, value])
