@@ -88,7 +88,7 @@ Measured measure(const Point& p, DType type, double seconds) {
   const auto ctx = make_context({static_cast<int>(p.threads), false, type});
   Model model(config);
   const ParamBuffer params(*ctx, model.layout());
-  initialise(*ctx, model, 1, false, params);
+  initialise(*ctx, model, 1, {}, params);
   model.bind(params);
   Trainer trainer(*ctx, model, params, {});
 

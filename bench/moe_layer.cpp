@@ -70,7 +70,7 @@ class Layers {
         model_(layer_config(o, num_experts)),
         params_(*ctx_, model_.layout()),
         grads_(*ctx_, model_.layout()) {
-    initialise(*ctx_, model_, 1, false, params_);
+    initialise(*ctx_, model_, 1, {}, params_);
     // The logit of expert e is a token's element e.
     const Param& router = sparse().router.weight;
     std::vector<float> unit(static_cast<std::size_t>(router.size()));

@@ -69,7 +69,7 @@ int run(int argc, char** argv) {
 
   Model model(o.config);
   const ParamBuffer params(*ctx, model.layout());
-  initialise(*ctx, model, o.trainer.seed, o.hf_init, params);
+  initialise(*ctx, model, o.trainer.seed, o.init, params);
   model.bind(params);
   Trainer trainer(*ctx, model, params, o.trainer);
   BatchOptions batching;

@@ -65,6 +65,8 @@ void add_model(Options& options, TrainingOptions& o, TrainTexts& texts) {
   options.number("dropout", c.dropout_rate, 0.0f, 0.99f, "dropout, experts included");
   options.choice("init", texts.init, {"paper", "hf"},
                  "initial values: the Switch paper's, or Hugging Face's");
+  options.number("embedding-std", o.init.embedding_std, 1e-3f, 10.0f,
+                 "standard deviation of the paper's initial embeddings; less suits little text");
 }
 
 void add_optimizer(Options& options, TrainingOptions& o, TrainTexts& texts) {
@@ -180,7 +182,7 @@ void apply_train_options(Options& options, TrainingOptions& o, const TrainTexts&
   o.save_freq =
       texts.save_freq.empty() ? o.valid_freq : parse_frequency("save-freq", texts.save_freq);
   o.hf_capacity = texts.compat == "hf";
-  o.hf_init = texts.init == "hf";
+  o.init.hf = texts.init == "hf";
   o.reload = !texts.no_reload;
   o.threads = options.threads();
   o.settings = options.to_yaml();

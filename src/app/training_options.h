@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "src/nn/config.h"
+#include "src/nn/model.h"
 #include "src/train/trainer.h"
 
 namespace switchyard {
@@ -44,7 +44,7 @@ struct TrainingOptions {
   std::int64_t num_sparse_encoder_layers = 0;
   std::int64_t num_sparse_decoder_layers = 0;
   bool hf_capacity = false;  // --compat hf: config.expert_capacity binds in training
-  bool hf_init = false;
+  Initialisation init;
 
   // Batches
   std::int64_t mini_batch_words = 4096;  // 0: mini_batch sentences

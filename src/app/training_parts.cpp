@@ -49,7 +49,7 @@ TrainingParts::TrainingParts(const TrainingOptions& options, const MakeTokenizer
       trainer(*ctx, model, params, options.trainer) {}
 
 void TrainingParts::initialise(const TrainingOptions& options) {
-  switchyard::initialise(*ctx, model, options.trainer.seed, options.hf_init, params);
+  switchyard::initialise(*ctx, model, options.trainer.seed, options.init, params);
   trainer.prepare();
   trainer.reset_average();
 }

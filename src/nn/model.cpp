@@ -42,7 +42,7 @@ Stack::Stack(const ModelConfig& c, bool is_decoder)
     embed_tokens->name = name + ".embed_tokens.weight";
     embed_tokens->rows = c.vocab_size;
     embed_tokens->cols = c.d_model;
-    embed_tokens->init = {0, 1.0f, false, c.initializer_factor};
+    embed_tokens->init = {0, 1, false, c.initializer_factor, true};
     embed_tokens->lookup = true;
   }
   const float bias_hf_std = c.initializer_factor / std::sqrt(static_cast<float>(c.d_model));
@@ -128,7 +128,7 @@ Model::Model(const ModelConfig& c) : encoder(c, false), decoder(c, true), config
   shared.name = "shared.weight";
   shared.rows = c.vocab_size;
   shared.cols = c.d_model;
-  shared.init = {0, 1.0f, false, c.initializer_factor};
+  shared.init = {0, 1, false, c.initializer_factor, true};
   shared.lookup = !c.tie_word_embeddings;
   if (!c.tie_word_embeddings) {
     const float paper_std = std::sqrt(0.1f / static_cast<float>(c.d_model));
@@ -176,14 +176,15 @@ View Model::logits(Context& ctx, const Pass& pass, const Batch& batch) const {
   return y;
 }
 
-void initialise(Context& ctx, const Model& model, std::uint64_t seed, bool hf_init,
+void initialise(Context& ctx, const Model& model, std::uint64_t seed, const Initialisation& start,
                 const ParamBuffer& values) {
   constexpr std::uint64_t kInitStep = ~std::uint64_t{0};  // no training step has this number
   model.each_param([&](const Param& param) {
     const auto site = static_cast<std::uint64_t>(param.index);
     Rng rng(stream_key(seed, kInitStep, site));
-    const float std = hf_init ? param.init.hf_std : param.init.std;
-    const bool truncated = !hf_init && param.init.truncated;
+    const float paper_std = param.init.std * (param.init.embedding ? start.embedding_std : 1);
+    const float std = start.hf ? param.init.hf_std : paper_std;
+    const bool truncated = !start.hf && param.init.truncated;
     std::vector<float> host(static_cast<std::size_t>(param.size()), param.init.constant);
     if (std > 0)
       for (float& x : host)

@@ -112,9 +112,15 @@ class Model {
   ParamLayout layout_;
 };
 
-// Fills `values` for a new model. hf_init: Hugging Face's initialisation instead of the paper's.
-// The same seed gives the same values.
-void initialise(Context& ctx, const Model& model, std::uint64_t seed, bool hf_init,
+struct Initialisation {
+  bool hf = false;  // Hugging Face's instead of the paper's
+  // Standard deviation of the paper's embeddings. Its 1 is for much text: AdamW moves a row by at
+  // most the learning rate an update, so that what little text teaches stays below the noise.
+  float embedding_std = 1;
+};
+
+// Fills `values` for a new model. The same seed gives the same values.
+void initialise(Context& ctx, const Model& model, std::uint64_t seed, const Initialisation& start,
                 const ParamBuffer& values);
 
 }  // namespace switchyard

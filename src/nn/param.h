@@ -20,6 +20,7 @@ struct Init {
   float std = 0;
   bool truncated = false;
   float hf_std = 0;
+  bool embedding = false;  // std is in units of Initialisation::embedding_std
 };
 
 struct Param {

@@ -57,7 +57,7 @@ int main(int argc, char** argv) {
   const auto ctx = make_context({});
   Model model(config);
   ParamBuffer values(*ctx, model.layout());
-  initialise(*ctx, model, 3, true, values);
+  initialise(*ctx, model, 3, {.hf = true}, values);
   model.bind(values);
   save_model(*ctx, folder, model, values, {});
   write_file_durably(folder / "spiece.model", tokenizer.bytes());

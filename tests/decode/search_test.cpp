@@ -42,7 +42,7 @@ struct RandomModel {
   ParamBuffer values{*ctx, model.layout()};
 
   explicit RandomModel(std::uint64_t seed) {
-    initialise(*ctx, model, seed, true, values);
+    initialise(*ctx, model, seed, {.hf = true}, values);
     // Attention and experts loud enough that the output depends on the source and the position.
     model.each_param([&](const Param& p) {
       const bool matrix = !p.vector && p.name != "shared.weight";

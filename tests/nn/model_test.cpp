@@ -62,8 +62,8 @@ TEST_CASE("initialise: the paper's values, or Hugging Face's") {
   c.d_ff = 256;
   c.router_bias = true;
   TinyModel tiny(c);
-  const auto values_of = [&](const std::string& name, bool hf_init) {
-    initialise(*tiny.ctx, tiny.model, 1, hf_init, tiny.values);
+  const auto values_of = [&](const std::string& name, const Initialisation& start) {
+    initialise(*tiny.ctx, tiny.model, 1, start, tiny.values);
     std::vector<float> values;
     tiny.model.each_param([&](const Param& param) {
       if (param.name == name) values = tiny.read(tiny.values[param]);
@@ -86,20 +86,28 @@ TEST_CASE("initialise: the paper's values, or Hugging Face's") {
   };
   for (const Expected& e : table) {
     CAPTURE(e.name);
-    const double paper = deviation(values_of(e.name, false)),
-                 hf = deviation(values_of(e.name, true));
+    const double paper = deviation(values_of(e.name, {})),
+                 hf = deviation(values_of(e.name, {.hf = true}));
     CAPTURE(paper, hf);
     // The router has 192 elements: its deviation is known to 1 / sqrt(2 * 192) = 5 %.
     CHECK(std::abs(paper / e.paper - 1) < 0.15);
     CHECK(std::abs(hf / e.hf - 1) < 0.15);
   }
-  CHECK(values_of("encoder.final_layer_norm.weight", false) == std::vector<float>(64, 1.0f));
-  CHECK(values_of("encoder.block.0.layer.1.mlp.router.classifier.bias", true) ==
+  CHECK(values_of("encoder.final_layer_norm.weight", {}) == std::vector<float>(64, 1.0f));
+  CHECK(values_of("encoder.block.0.layer.1.mlp.router.classifier.bias", {.hf = true}) ==
         std::vector<float>(3, 0.0f));
-  CHECK(values_of("shared.weight", false) == values_of("shared.weight", false));
-  initialise(*tiny.ctx, tiny.model, 2, false, tiny.values);
+  CHECK(values_of("shared.weight", {}) == values_of("shared.weight", {}));
+  // --embedding-std scales the paper's embeddings and nothing else.
+  std::vector<float> scaled = values_of("shared.weight", {});
+  for (float& x : scaled) x *= 0.25f;
+  CHECK(values_of("shared.weight", {.embedding_std = 0.25f}) == scaled);
+  CHECK(values_of("shared.weight", {.hf = true, .embedding_std = 0.25f}) ==
+        values_of("shared.weight", {.hf = true}));
+  CHECK(values_of("decoder.block.0.layer.2.mlp.wo.weight", {.embedding_std = 0.25f}) ==
+        values_of("decoder.block.0.layer.2.mlp.wo.weight", {}));
+  initialise(*tiny.ctx, tiny.model, 2, {}, tiny.values);
   const std::vector<float> other_seed = tiny.read(tiny.values[tiny.model.shared]);
-  CHECK(other_seed != values_of("shared.weight", false));
+  CHECK(other_seed != values_of("shared.weight", {}));
 }
 
 }  // namespace

@@ -128,7 +128,7 @@ void check_learns_reversal(const ModelConfig& config, DType compute_type, std::u
   constexpr std::int64_t kUnseen = 200;
   TinyModel tiny(config, {1, false, compute_type});
   Context& ctx = *tiny.ctx;
-  initialise(ctx, tiny.model, 1, false, tiny.values);
+  initialise(ctx, tiny.model, 1, {}, tiny.values);
   if (compute_type == DType::bf16) tiny.model.prepare(ctx);
   const ParamBuffer m(ctx, tiny.model.layout()), v(ctx, tiny.model.layout());
   std::vector<AdamWParam> params;
