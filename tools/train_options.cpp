@@ -157,6 +157,7 @@ void add_train_options(Options& options, TrainingOptions& training, TrainTexts& 
   add_model(options, training, texts);
   add_optimizer(options, training, texts);
   add_batches_and_run(options, training, texts);
+  training.defaults = options.to_yaml();
   // The default preset is the base of the others, and what --help shows.
   options.fill(preset_text("small"), "preset small");
 }

@@ -53,6 +53,15 @@ int take_lock(const fs::path& path) {
   return lock.release();
 }
 
+using Settings = std::map<std::string, std::string>;
+
+Settings read_settings(const std::string& yaml) {
+  Settings settings;
+  for (const auto& entry : YAML::Load(yaml))
+    settings[entry.first.as<std::string>()] = YAML::Dump(entry.second);
+  return settings;
+}
+
 }  // namespace
 
 NewFolders::NewFolders(const fs::path& path) {
@@ -142,27 +151,23 @@ void TrainingDirectory::prune(std::int64_t update, std::int64_t best,
     if (*it != best && *it != linked_best) remove_folder(checkpoint(*it));
 }
 
-std::vector<std::string> changed_settings(const std::string& was, const std::string& now) {
+std::vector<std::string> changed_settings(const std::string& was, const std::string& now,
+                                          const std::string& defaults) {
   static const char* const kFree[] = {"activation-checkpointing", "after", "config", "disp-first",
                                       "disp-freq", "dump-config", "early-stopping", "keep-last",
                                       "model", "no-reload", "overwrite", "preset", "quiet",
                                       "threads",
                                       // Their content is compared instead, wherever it lies now.
                                       "train-sets", "valid-sets", "vocab"};
-  const auto read = [](const std::string& text) {
-    std::map<std::string, std::string> settings;
-    for (const auto& entry : YAML::Load(text))
-      settings[entry.first.as<std::string>()] = YAML::Dump(entry.second);
-    for (const char* name : kFree) settings.erase(name);
-    return settings;
-  };
   try {
-    const std::map<std::string, std::string> a = read(was), b = read(now);
+    Settings before = read_settings(was), after = read_settings(now);
+    before.merge(read_settings(defaults));
+    for (const char* name : kFree) after.erase(name);
     std::vector<std::string> changes;
-    for (const auto& [name, text] : b) {
-      const auto old = a.find(name);
-      const std::string before = old == a.end() ? "not given" : old->second;
-      if (before != text) changes.push_back("--" + name + ": was " + before + ", now " + text);
+    for (const auto& [name, value] : after) {
+      const auto old = before.find(name);
+      const std::string shown = old == before.end() ? "not given" : old->second;
+      if (shown != value) changes.push_back("--" + name + ": was " + shown + ", now " + value);
     }
     return changes;
   } catch (const YAML::Exception& e) {

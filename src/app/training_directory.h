@@ -70,7 +70,10 @@ class TrainingDirectory {
 };
 
 // What differs between two YAML maps of settings, one "option: was A, now B" each; options that
-// have no part in what is computed (--after, --disp-freq, ...) are left out.
-std::vector<std::string> changed_settings(const std::string& was, const std::string& now);
+// have no part in what is computed (--after, --disp-freq, ...) are left out. A setting that `was`
+// does not name had its value in `defaults`: the run was begun before the option was there.
+// Error(kData) where one is no map.
+std::vector<std::string> changed_settings(const std::string& was, const std::string& now,
+                                          const std::string& defaults);
 
 }  // namespace switchyard

@@ -73,6 +73,8 @@ struct TrainingOptions {
   // Every option with its effective value, as a YAML map: kept as training_args.yml, and compared
   // with it when a run is resumed.
   std::string settings;
+  // The same where neither user nor preset sets anything.
+  std::string defaults;
 };
 
 // "10e", "50Ku", "1Gt", "30m", "2h", or several with commas. Error(kUsage) naming `option`.

@@ -16,8 +16,8 @@ namespace {
 // A run goes on only with what it was begun with: anything else would be neither run.
 void check_settings(const TrainingDirectory& directory, const TrainingOptions& options) {
   std::string list;
-  for (const std::string& change :
-       changed_settings(read_file(directory.file("training_args.yml")), options.settings))
+  for (const std::string& change : changed_settings(read_file(directory.file("training_args.yml")),
+                                                    options.settings, options.defaults))
     list += (list.empty() ? "" : "; ") + change;
   check(list.empty(), ErrorKind::kUsage, directory.path().string(),
         ": cannot go on with other options (", list,

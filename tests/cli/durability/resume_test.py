@@ -105,6 +105,19 @@ class Resume(RunsTest):
         moved = command('--train-sets', 'moved-a.src', 'moved-a.tgt', '--keep-last', '3')
         self.assert_goes_on(moved, before, 'moved')
 
+    def test_begun_before_an_option_was_there(self):
+        expected = self.whole(self.ARGS)
+        run(self.ARGS)
+        path = os.path.join(MODEL, 'training_args.yml')
+        with open(path) as file:
+            settings = file.readlines()
+        with open(path, 'w') as file:
+            file.writelines(s for s in settings if not s.startswith('embedding-std:'))
+        result = run(self.ARGS + ['--embedding-std', '0.5'])
+        self.assertEqual(result.returncode, 2, result.stderr)
+        self.assertIn('--embedding-std: was 1, now 0.5', result.stderr)
+        self.assert_goes_on(self.ARGS, expected, 'begun without --embedding-std')
+
 
 if __name__ == '__main__':
     main()
