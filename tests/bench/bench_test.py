@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """A bench from the outside, with settings that take seconds: its last line is JSON, with figures.
-usage: bench_test.py BENCH PROGRAM [MAKE_MODEL]
+usage: bench_test.py BENCH PROGRAM [MAKE_MODEL | SWITCH_TRAIN]
 """
 import json
 import math
@@ -28,12 +28,17 @@ def check_positive(result, *names):
             sys.exit(f'{name} is {result[name]}: {result}')
 
 
+def write_text(folder):
+    path = os.path.join(folder, 'text')
+    with open(path, 'w') as file:
+        for i in range(60):
+            print('ein Mann sieht', i % 7, 'Hunde beim', i // 7, 'Haus', file=file)
+    return path
+
+
 def train_step():
     with tempfile.TemporaryDirectory() as folder:
-        text = os.path.join(folder, 'text')
-        with open(text, 'w') as file:
-            for i in range(60):
-                print('ein Mann sieht', i % 7, 'Hunde beim', i // 7, 'Haus', file=file)
+        text = write_text(folder)
         result = run('--train-sets', text, text, '--preset', 'tiny', '--vocab-size', '60',
                      '--seconds', '0.2', '--threads', '1', '--json')
     check_positive(result, 'tokens_per_s', 'mfu', 'gemm_gflops', 'step_ms', 'peak_bytes')
@@ -70,6 +75,24 @@ def compare():
             sys.exit(f'{bad}: no error')
 
 
+def curves():
+    with tempfile.TemporaryDirectory() as folder:
+        text = write_text(folder)
+        args = [os.path.join(folder, 'runs'), '--seeds', '2', 'a: --num-experts 2', 'b:', '--',
+                '--preset', 'tiny', '--vocab-size', '60', '--train-sets', text, text, '--valid-sets',
+                text, text, '--after', '2e', '--valid-freq', '1e', '--threads', '1']
+        result = run(*args)
+        if run(*args) != result:
+            sys.exit('finished runs are not taken as they are')
+    for name in 'a', 'b':
+        if [p['epoch'] for p in result['curves'][name]] != [1, 2] or len(result['runs'][name]) != 2:
+            sys.exit(f'two runs with two validations each: {result}')
+        for p in result['curves'][name]:
+            check_positive(p, 'minutes')
+            if not 0 <= p['least'] <= p['bleu'] <= p['most'] <= 100:
+                sys.exit(f'no spread: {p}')
+
+
 def moe_layer():
     result = run('--tokens', '1', '40', '--num-experts', '1', '8', '--d-model', '32', '--d-ff', '48',
                  '--compute-type', 'float32', '--seconds', '0.01', '--threads', '1', '--json')
@@ -102,5 +125,5 @@ def growth():
         sys.exit(f'the law does not start from the first point: {result}')
 
 
-{'train_step': train_step, 'decode': decode, 'compare': compare, 'moe_layer': moe_layer,
- 'kernels': kernels, 'growth': growth}[BENCH]()
+{'train_step': train_step, 'decode': decode, 'compare': compare, 'curves': curves,
+ 'moe_layer': moe_layer, 'kernels': kernels, 'growth': growth}[BENCH]()
