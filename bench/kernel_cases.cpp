@@ -116,7 +116,6 @@ void add_row_cases(Context& ctx, const KernelSizes& s, std::vector<KernelCase>& 
   case_of("copy", {m, m}, [=] { copy(n, d, x, y); });
   case_of("add", {m, 0, m}, [=] { add(n, d, x, y); });
   case_of("scale", {m, m}, [=] { scale(n, d, 0.5f, x, y); });
-  case_of("axpy", {m, 0, m}, [=] { axpy(n, d, 0.5f, x, y); });
   case_of("lerp", {m, 0, m}, [=] { lerp(n, d, 0.01f, x, y); });
   case_of("add_bias", {0, 0, m}, [=] { add_bias(n, d, row.data(), y); });
   case_of("scatter_rows", {m, m}, [=] { scatter_rows(n, d, x, index, y); });
@@ -126,7 +125,6 @@ void add_row_cases(Context& ctx, const KernelSizes& s, std::vector<KernelCase>& 
   case_of("sum_of_squares", {m},
           [=] { *result = static_cast<float>(sum_of_squares(flat, x.data())); });
   case_of("sum", {m}, [=] { *result = static_cast<float>(sum(flat, x.data())); });
-  case_of("dot", {2 * m}, [=] { *result = dot(flat, x.data(), y.data()); });
   case_of("add_column_sums", {m}, [=] { add_column_sums(n, d, x, row.data()); });
   case_of("adamw", {m, 0, 3 * m},
           [=] { adamw(flat, options, x.data(), y.data(), squares.data(), z.data()); });

@@ -30,7 +30,7 @@ Out head_of(Out x, std::int64_t head, std::int64_t d_kv) {
 void add_attention_cases(Context& ctx, const KernelSizes& s, std::vector<KernelCase>& cases) {
   const std::int64_t n = s.length, d_kv = s.d_model / kHeads, inner = kHeads * d_kv;
   const Matrix q(ctx, n, inner), k(ctx, n, inner), v(ctx, n, inner), out(ctx, n, inner),
-      dout(ctx, n, inner), dq(ctx, n, inner), dk(ctx, n, inner), dv(ctx, n, inner),
+      grad_out(ctx, n, inner), dq(ctx, n, inner), dk(ctx, n, inner), dv(ctx, n, inner),
       logsumexp(ctx, n, 1), probs(ctx, n, n), bias(ctx, 1, 2 * n), grad_bias(ctx, 1, 2 * n),
       scratch(ctx, 1, attention_scratch(n, d_kv)), step_bias(ctx, kHeads, n);
   AttentionHead call;
@@ -50,7 +50,7 @@ void add_attention_cases(Context& ctx, const KernelSizes& s, std::vector<KernelC
                    })});
   // Scores again, and four products more.
   cases.push_back({"attention_backward", {}, 5 * one, each_head([=](auto of) {
-                     attention_backward(call, of(q), of(k), of(v), of(out), logsumexp, of(dout),
+                     attention_backward(call, of(q), of(k), of(v), of(out), logsumexp, of(grad_out),
                                         of(dq), of(dk), of(dv), grad_bias.data() + n,
                                         scratch.data());
                    })});

@@ -88,7 +88,8 @@ class Layers {
     const View x = token_matrix(tokens, &experts), dy = token_matrix(tokens, nullptr);
     const View dx = ctx_->saved.make(tokens, options_.d_model);
     View ids;
-    const Ragged ragged = upload_sequences(*ctx_, ctx_->saved, {Ids(experts.size())}, nullptr, ids);
+    const Ragged ragged =
+        upload_sequences(*ctx_, ctx_->saved, {Ids(experts.size())}, nullptr, 1, ids);
     Pass pass;
     pass.keep = true;
     const double switch_s = median_seconds(options_.seconds, [&] {

@@ -11,7 +11,7 @@ HWY_BEFORE_NAMESPACE();
 namespace switchyard::simd {
 namespace HWY_NAMESPACE {
 
-// Each activation gives its value and derivative; NaN in gives NaN out.
+// Each activation gives its value and derivative; the value of NaN is NaN.
 
 struct Relu {
   static V value(V x) { return hn::IfThenZeroElse(hn::Lt(x, hn::Zero(f32)), x); }

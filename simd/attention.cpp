@@ -42,23 +42,17 @@ HWY_INLINE void transpose(std::int64_t rows, std::int64_t cols, In x, Out y) {
   std::int64_t c = 0;
 #if HWY_TARGET != HWY_SCALAR
   const hn::FixedTag<float, 4> four;
-  const hn::RepartitionToWide<decltype(four)> two;
   for (std::int64_t r = 0; r < padded(rows); r += 4) {
     const auto load = [&](std::int64_t row, std::int64_t col) HWY_ATTR {
       return row < rows ? hn::LoadU(four, x[row] + col) : hn::Zero(four);
     };
-    const auto store = [&](auto v, std::int64_t col)
-                           HWY_ATTR { hn::StoreU(hn::BitCast(four, v), four, y[col] + r); };
     for (c = 0; c + 4 <= cols; c += 4) {
-      const auto x0 = load(r, c), x1 = load(r + 1, c), x2 = load(r + 2, c), x3 = load(r + 3, c);
-      const auto low01 = hn::BitCast(two, hn::InterleaveLower(four, x0, x1));
-      const auto low23 = hn::BitCast(two, hn::InterleaveLower(four, x2, x3));
-      const auto high01 = hn::BitCast(two, hn::InterleaveUpper(four, x0, x1));
-      const auto high23 = hn::BitCast(two, hn::InterleaveUpper(four, x2, x3));
-      store(hn::InterleaveLower(two, low01, low23), c);
-      store(hn::InterleaveUpper(two, low01, low23), c + 1);
-      store(hn::InterleaveLower(two, high01, high23), c + 2);
-      store(hn::InterleaveUpper(two, high01, high23), c + 3);
+      auto x0 = load(r, c), x1 = load(r + 1, c), x2 = load(r + 2, c), x3 = load(r + 3, c);
+      transpose_4x4(x0, x1, x2, x3);
+      hn::StoreU(x0, four, y[c] + r);
+      hn::StoreU(x1, four, y[c + 1] + r);
+      hn::StoreU(x2, four, y[c + 2] + r);
+      hn::StoreU(x3, four, y[c + 3] + r);
     }
   }
 #endif
@@ -166,9 +160,10 @@ void attention(const AttentionHead& head, In q, In k, In v, Out out, Out logsume
   }
 }
 
-// From scores, the gradient of the dropped probabilities, logsumexp and out . dout of one query:
+// From scores, the gradient of the dropped probabilities, logsumexp and out . grad_out of one
+// query:
 //   p = exp(score + bias - logsumexp),  dropped = mask * p / (1 - rate),
-//   grad_score = dropped * grad - p * (out . dout)
+//   grad_score = dropped * grad - p * (out . grad_out)
 // in the place of scores and gradients, 0 in the rest of the last vector; grad_bias += grad_score.
 HWY_INLINE void softmax_backward(const AttentionHead& head, std::int64_t t, std::int64_t own,
                                  const float* bias, float logsumexp, float out_dot, float* scores,
@@ -187,8 +182,8 @@ HWY_INLINE void softmax_backward(const AttentionHead& head, std::int64_t t, std:
   });
 }
 
-void attention_backward(const AttentionHead& head, In q, In k, In v, In out, In logsumexp, In dout,
-                        Out dq, Out dk, Out dv, float* grad_bias, float* scratch) {
+void attention_backward(const AttentionHead& head, In q, In k, In v, In out, In logsumexp,
+                        In grad_out, Out dq, Out dk, Out dv, float* grad_bias, float* scratch) {
   const std::int64_t stride = padded(head.key_len), d_kv = head.d_kv;
   const Out keys{scratch, stride};  // [d_kv, key_len], as values
   const Out values{keys[d_kv], stride};
@@ -205,7 +200,7 @@ void attention_backward(const AttentionHead& head, In q, In k, In v, In out, In 
   for (std::int64_t begin = 0; begin < head.query_len; begin += kQueryBlock) {
     const Block block = block_from(head, begin);
     const std::int64_t count = block.count, seen = block.seen;
-    const In q_block = from_row(q, begin), dout_block = from_row(dout, begin);
+    const In q_block = from_row(q, begin), dout_block = from_row(grad_out, begin);
     multiply<false>(count, padded(seen), d_kv, plain(q_block), keys, probs);
     multiply<false>(count, padded(seen), d_kv, plain(dout_block), values, grads);
     if (head.bias) std::copy_n(head.bias + window_start(block), window_len(block), window);
@@ -213,7 +208,7 @@ void attention_backward(const AttentionHead& head, In q, In k, In v, In out, In 
     for (std::int64_t i = 0; i < count; ++i) {
       const std::int64_t t = begin + i, own = visible(head, t), row = window_row(block, i);
       softmax_backward(head, t, own, head.bias ? window + row : nullptr, *logsumexp[t],
-                       dot_product(d_kv, out[t], dout[t]), probs[i], grads[i],
+                       dot_product(d_kv, out[t], grad_out[t]), probs[i], grads[i],
                        grad_bias ? grad_window + row : nullptr);
       std::fill(probs[i] + own, probs[i] + seen, 0.0f);
       std::fill(grads[i] + own, grads[i] + seen, 0.0f);
@@ -294,10 +289,10 @@ void attention(const AttentionHead& head, In q, In k, In v, Out out, Out logsume
   HWY_DYNAMIC_DISPATCH(attention)(head, q, k, v, out, logsumexp, scratch);
 }
 
-void attention_backward(const AttentionHead& head, In q, In k, In v, In out, In logsumexp, In dout,
-                        Out dq, Out dk, Out dv, float* grad_bias, float* scratch) {
+void attention_backward(const AttentionHead& head, In q, In k, In v, In out, In logsumexp,
+                        In grad_out, Out dq, Out dk, Out dv, float* grad_bias, float* scratch) {
   HWY_DYNAMIC_DISPATCH(attention_backward)
-  (head, q, k, v, out, logsumexp, dout, dq, dk, dv, grad_bias, scratch);
+  (head, q, k, v, out, logsumexp, grad_out, dq, dk, dv, grad_bias, scratch);
 }
 
 void attention_probs(const AttentionHead& head, In q, In k, In logsumexp, Out probs) {

@@ -31,8 +31,8 @@ void attention(const AttentionHead& head, In q, In k, In v, Out out, Out logsume
 
 // Computes the probabilities again. dq, dk, dv overwritten; grad_bias[key_pos - query_pos], as
 // head.bias, added to (null: not wanted). Rows without any key or query become 0.
-void attention_backward(const AttentionHead& head, In q, In k, In v, In out, In logsumexp, In dout,
-                        Out dq, Out dk, Out dv, float* grad_bias, float* scratch);
+void attention_backward(const AttentionHead& head, In q, In k, In v, In out, In logsumexp,
+                        In grad_out, Out dq, Out dk, Out dv, float* grad_bias, float* scratch);
 
 // probs [query_len, key_len] before dropout, 0 where causal forbids.
 void attention_probs(const AttentionHead& head, In q, In k, In logsumexp, Out probs);

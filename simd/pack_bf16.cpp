@@ -54,18 +54,13 @@ HWY_INLINE void transpose_4x4(const float* from, std::int64_t from_stride, float
     for (std::int64_t c = 0; c < 4; ++c) to[c * to_stride + r] = from[r * from_stride + c];
 #else
   const hn::FixedTag<float, 4> four;
-  const hn::RepartitionToWide<decltype(four)> two;
-  const auto x0 = hn::LoadU(four, from), x1 = hn::LoadU(four, from + from_stride);
-  const auto x2 = hn::LoadU(four, from + 2 * from_stride);
-  const auto x3 = hn::LoadU(four, from + 3 * from_stride);
-  const auto low01 = hn::BitCast(two, hn::InterleaveLower(four, x0, x1));
-  const auto low23 = hn::BitCast(two, hn::InterleaveLower(four, x2, x3));
-  const auto high01 = hn::BitCast(two, hn::InterleaveUpper(four, x0, x1));
-  const auto high23 = hn::BitCast(two, hn::InterleaveUpper(four, x2, x3));
-  hn::StoreU(hn::BitCast(four, hn::InterleaveLower(two, low01, low23)), four, to);
-  hn::StoreU(hn::BitCast(four, hn::InterleaveUpper(two, low01, low23)), four, to + to_stride);
-  hn::StoreU(hn::BitCast(four, hn::InterleaveLower(two, high01, high23)), four, to + 2 * to_stride);
-  hn::StoreU(hn::BitCast(four, hn::InterleaveUpper(two, high01, high23)), four, to + 3 * to_stride);
+  auto x0 = hn::LoadU(four, from), x1 = hn::LoadU(four, from + from_stride);
+  auto x2 = hn::LoadU(four, from + 2 * from_stride), x3 = hn::LoadU(four, from + 3 * from_stride);
+  transpose_4x4(x0, x1, x2, x3);
+  hn::StoreU(x0, four, to);
+  hn::StoreU(x1, four, to + to_stride);
+  hn::StoreU(x2, four, to + 2 * to_stride);
+  hn::StoreU(x3, four, to + 3 * to_stride);
 #endif
 }
 

@@ -41,8 +41,6 @@ double sum(std::int64_t n, const float* x) {
       n, x, [](VD s, VD v) HWY_ATTR { return hn::Add(s, v); }, [](double v) { return v; });
 }
 
-float dot(std::int64_t n, const float* x, const float* y) { return dot_product(n, x, y); }
-
 void add_column_sums(std::int64_t rows, std::int64_t cols, In x, float* total) {
   for (std::int64_t r = 0; r < rows; ++r) {
     const float* row = x[r];
@@ -61,7 +59,6 @@ namespace switchyard::simd {
 
 HWY_EXPORT(sum_of_squares);
 HWY_EXPORT(sum);
-HWY_EXPORT(dot);
 HWY_EXPORT(add_column_sums);
 
 double sum_of_squares(std::int64_t n, const float* x) {
@@ -69,10 +66,6 @@ double sum_of_squares(std::int64_t n, const float* x) {
 }
 
 double sum(std::int64_t n, const float* x) { return HWY_DYNAMIC_DISPATCH(sum)(n, x); }
-
-float dot(std::int64_t n, const float* x, const float* y) {
-  return HWY_DYNAMIC_DISPATCH(dot)(n, x, y);
-}
 
 void add_column_sums(std::int64_t rows, std::int64_t cols, In x, float* total) {
   HWY_DYNAMIC_DISPATCH(add_column_sums)(rows, cols, x, total);

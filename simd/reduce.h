@@ -10,9 +10,6 @@ namespace switchyard::simd {
 double sum_of_squares(std::int64_t n, const float* x);
 double sum(std::int64_t n, const float* x);
 
-// In f32.
-float dot(std::int64_t n, const float* x, const float* y);
-
 // total [cols] += sum over rows of x, in row order.
 void add_column_sums(std::int64_t rows, std::int64_t cols, In x, float* total);
 

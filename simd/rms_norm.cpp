@@ -35,7 +35,7 @@ void rms_norm(std::int64_t rows, std::int64_t cols, In x, const float* weight, f
 }
 
 void rms_norm_backward(std::int64_t rows, std::int64_t cols, In x, const float* weight, In inv_rms,
-                       In dy, Out dx, float* dweight) {
+                       In dy, Out dx, float* grad_weight) {
   for (std::int64_t r = 0; r < rows; ++r) {
     const float* xr = x[r];
     const float* dyr = dy[r];
@@ -51,7 +51,8 @@ void rms_norm_backward(std::int64_t rows, std::int64_t cols, In x, const float* 
       const V xi = chunk.load(xr + i);
       const V grad = hn::Mul(chunk.load(dyr + i), factor);
       const V kept = hn::MulAdd(grad, chunk.load(weight + i), chunk.load(dxr + i));
-      if (dweight) chunk.store(hn::MulAdd(grad, xi, chunk.load(dweight + i)), dweight + i);
+      if (grad_weight)
+        chunk.store(hn::MulAdd(grad, xi, chunk.load(grad_weight + i)), grad_weight + i);
       chunk.store(hn::NegMulAdd(xi, pull, kept), dxr + i);
     });
   }
@@ -73,8 +74,8 @@ void rms_norm(std::int64_t rows, std::int64_t cols, In x, const float* weight, f
 }
 
 void rms_norm_backward(std::int64_t rows, std::int64_t cols, In x, const float* weight, In inv_rms,
-                       In dy, Out dx, float* dweight) {
-  HWY_DYNAMIC_DISPATCH(rms_norm_backward)(rows, cols, x, weight, inv_rms, dy, dx, dweight);
+                       In dy, Out dx, float* grad_weight) {
+  HWY_DYNAMIC_DISPATCH(rms_norm_backward)(rows, cols, x, weight, inv_rms, dy, dx, grad_weight);
 }
 
 }  // namespace switchyard::simd

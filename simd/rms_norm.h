@@ -12,8 +12,8 @@ void rms_norm(std::int64_t rows, std::int64_t cols, In x, const float* weight, f
               Out inv_rms);
 
 // dx += inv_rms * (weight * dy - x * inv_rms^2 * mean(weight * dy * x));
-// dweight [cols] += dy * x * inv_rms, summed over rows in their order (null: not wanted).
+// grad_weight [cols] += dy * x * inv_rms, summed over rows in their order (null: not wanted).
 void rms_norm_backward(std::int64_t rows, std::int64_t cols, In x, const float* weight, In inv_rms,
-                       In dy, Out dx, float* dweight);
+                       In dy, Out dx, float* grad_weight);
 
 }  // namespace switchyard::simd

@@ -46,12 +46,6 @@ void scale(std::int64_t rows, std::int64_t cols, float factor, AnyIn x, AnyOut y
   with_rows(x, y, [&](auto from, auto to) { scale_typed(rows, cols, factor, from, to); });
 }
 
-void axpy(std::int64_t rows, std::int64_t cols, float factor, In x, Out y) {
-  const V v = hn::Set(f32, factor);
-  for (std::int64_t r = 0; r < rows; ++r)
-    update_row(cols, x[r], y[r], [&](V a, V b) HWY_ATTR { return hn::MulAdd(v, a, b); });
-}
-
 void lerp(std::int64_t rows, std::int64_t cols, float t, In x, Out y) {
   const V v = hn::Set(f32, t);
   for (std::int64_t r = 0; r < rows; ++r)
@@ -130,7 +124,6 @@ namespace switchyard::simd {
 
 HWY_EXPORT(add);
 HWY_EXPORT(scale);
-HWY_EXPORT(axpy);
 HWY_EXPORT(lerp);
 HWY_EXPORT(add_bias);
 HWY_EXPORT(gather_rows_add);
@@ -179,10 +172,6 @@ void add(std::int64_t rows, std::int64_t cols, In x, Out y) {
 
 void scale(std::int64_t rows, std::int64_t cols, float factor, AnyIn x, AnyOut y) {
   HWY_DYNAMIC_DISPATCH(scale)(rows, cols, factor, x, y);
-}
-
-void axpy(std::int64_t rows, std::int64_t cols, float factor, In x, Out y) {
-  HWY_DYNAMIC_DISPATCH(axpy)(rows, cols, factor, x, y);
 }
 
 void lerp(std::int64_t rows, std::int64_t cols, float t, In x, Out y) {

@@ -13,7 +13,6 @@ void copy(std::int64_t rows, std::int64_t cols, In x, Out y);
 void add(std::int64_t rows, std::int64_t cols, In x, Out y);  // y += x
 void scale(std::int64_t rows, std::int64_t cols, float factor, AnyIn x,
            AnyOut y);                                                           // y = factor * x
-void axpy(std::int64_t rows, std::int64_t cols, float factor, In x, Out y);     // y += factor * x
 void lerp(std::int64_t rows, std::int64_t cols, float t, In x, Out y);          // y += t * (x - y)
 void add_bias(std::int64_t rows, std::int64_t cols, const float* bias, Out y);  // y += bias [cols]
 

@@ -35,7 +35,7 @@ void argmax(std::int64_t rows, std::int64_t vocab, In logits, std::int32_t suppr
   const Ranges ranges = without(vocab, suppressed);
   for (std::int64_t r = 0; r < rows; ++r) {
     const float* row = logits[r];
-    std::int64_t best = suppressed == 0 && vocab > 1 ? 1 : 0;
+    std::int64_t best = -1;
     float best_logit = -std::numeric_limits<float>::infinity();
     for (const Range& range : ranges.part) {
       const float max = row_max(range.count, row + range.first);
@@ -43,8 +43,8 @@ void argmax(std::int64_t rows, std::int64_t vocab, In logits, std::int32_t suppr
       best_logit = max;
       best = range.first + first_index_of(range.count, row + range.first, max);
     }
-    *token[r] = static_cast<std::int32_t>(best);
-    if (log_prob) *log_prob[r] = row[best] - logsumexp(vocab, row);
+    *token[r] = std::isfinite(best_logit) ? static_cast<std::int32_t>(best) : -1;
+    if (log_prob) *log_prob[r] = best_logit - logsumexp(vocab, row);
   }
 }
 

@@ -7,8 +7,8 @@
 namespace switchyard::simd {
 
 // token [rows, 1] = argmax of a row but for id `suppressed` (-1: none), the lowest where equal;
-// log_prob [rows, 1], if not empty, = its log-softmax over all ids. NaN never wins; where nothing
-// can, the token is the lowest id that is not suppressed.
+// log_prob [rows, 1], if not empty, = its log-softmax over all ids. NaN never wins; where what wins
+// is not finite, or nothing does, the token is -1.
 void argmax(std::int64_t rows, std::int64_t vocab, In logits, std::int32_t suppressed,
             IndexOut token, Out log_prob);
 

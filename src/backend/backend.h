@@ -8,18 +8,15 @@
 // - A token matrix may have more rows than tokens (View::row_capacity, a multiple of kRowRounding);
 //   the rows past the last token are finite, may be written, and are never reduced over.
 // - Gradients are added to (`dw +=`), other outputs are overwritten, unless a comment says
-// otherwise.
-//   An empty View for an optional argument switches that output off.
+//   otherwise. An empty View for an optional argument switches that output off.
 // - f32 unless a comment says otherwise; ids, indices and offsets are i32. "Compute type": a view
 //   that is f32, or in a context that computes in bfloat16 may be bf16; those of one call are of
 //   one type unless each is said to be so by itself. Arithmetic is f32, results are rounded once.
 // - Same inputs, same threads: same bits. Reductions over tokens run in an order that does not
-// depend
-//   on timing. With ctx.row_invariant a row's result does not depend on the other rows, nor on
-//   threads.
-// - Shapes are the caller's duty (assert); nothing here sees unchecked input. Throws
-// Error(kRuntime)
-//   only where memory or the device is missing.
+//   depend on timing. With ctx.row_invariant a row's result does not depend on the other rows, nor
+//   on threads.
+// - Shapes are the caller's duty (assert); nothing here sees unchecked input. Unless a comment says
+//   more, it throws Error(kRuntime) only, where memory or the device is missing.
 //
 // Letters: T tokens (rows of a batch, no padding), S slots (= T), E experts, R live rows of one
 // decoding step, V vocabulary, H heads, inner = H * d_kv.
@@ -43,6 +40,8 @@ struct ContextOptions {
   bool row_invariant = false;
   DType compute_type = DType::f32;  // or bf16; not with row_invariant
 };
+// For the calling thread and those it makes from then on, which flush denormals to zero from here.
+// Error(kUsage) where there is less than one thread.
 std::unique_ptr<Context> make_context(const ContextOptions& options);
 
 // Whether the machine has instructions for products in this type. bf16 is right without them, but
@@ -93,9 +92,9 @@ void linear(Context& ctx, View x, const Weight& w, View y);
 // dx f32, or overwritten: also bf16.
 void linear_backward(Context& ctx, View x, const Weight& w, View dy, View dx, bool add_to_dx,
                      View dw);
-// y[t] += bias, bias [1, out];  dbias += sum over t of dy[t]
+// y[t] += bias, bias [1, out];  grad_bias += sum over t of dy[t]
 void add_bias(Context& ctx, View bias, View y);
-void bias_backward(Context& ctx, View dy, View dbias);
+void bias_backward(Context& ctx, View dy, View grad_bias);
 
 // --- A batch of sequences ------------------------------------------------------------------------
 
@@ -115,9 +114,9 @@ struct Dropout {
   std::uint64_t stream = 0;  // stream_key(seed, step, site)
 };
 
-// y[t] = table[ids[t]];  dtable[ids[t]] += dy[t], in token order
+// y[t] = table[ids[t]];  grad_table[ids[t]] += dy[t], in token order
 void embed(Context& ctx, View table, View ids, View y);
-void embed_backward(Context& ctx, View ids, View dy, View dtable);
+void embed_backward(Context& ctx, View ids, View dy, View grad_table);
 
 // y = dropped x; each f32 or bf16; x may be y
 void dropout(Context& ctx, Dropout drop, View tags, View x, View y);
@@ -129,9 +128,9 @@ void add_dropout(Context& ctx, Dropout drop, View tags, View x, View residual, V
 // y = weight * x * inv_rms, inv_rms [T, 1] = 1 / sqrt(mean(x^2) + eps). Zhang & Sennrich 2019
 // (arXiv 1910.07467), as in T5: no mean subtraction, no bias. y compute type.
 void rms_norm(Context& ctx, View x, View weight, float eps, View y, View inv_rms);
-// dx += ..., dweight += ...
+// dx += ..., grad_weight += ...
 void rms_norm_backward(Context& ctx, View x, View weight, View inv_rms, View dy, View dx,
-                       View dweight);
+                       View grad_weight);
 
 // relu; gelu by erf; gelu_new by tanh (Hendrycks & Gimpel 2016, arXiv 1606.08415); silu.
 enum class Activation { relu, gelu, gelu_new, silu };
@@ -140,8 +139,7 @@ enum class Activation { relu, gelu, gelu_new, silu };
 // compute type
 void activation(Context& ctx, Activation act, View hidden, View gate, Dropout drop, View tags,
                 View y);
-// d_hidden, d_gate overwritten; they may be dy's or each other's inputs' storage: dy may be
-// d_hidden. All compute type.
+// grad_hidden, grad_gate [T, d_ff] overwritten; grad_hidden may be dy itself. All compute type.
 void activation_backward(Context& ctx, Activation act, View hidden, View gate, Dropout drop,
                          View tags, View dy, View grad_hidden, View grad_gate);
 
@@ -243,31 +241,38 @@ struct AttentionCall {
   View bias;            // [H, 2 * center + 1], column key_pos - query_pos + center; empty: no bias
   std::int64_t center = 0;
   Dropout drop;  // of the probabilities: element (head << 16) + key position of the query's row
+  Ragged queries, keys;  // of whole sequences: b of the queries attends to b of the keys
 };
-// bias [H, n] from table [num_buckets, H] and bucket [1, n] i32; and dtable += its transpose of
-// dbias
+// bias [H, n] from table [num_buckets, H] and bucket [1, n] i32; and grad_table += its transpose of
+// grad_bias
 void expand_bias(Context& ctx, View table, View bucket, View bias);
-void expand_bias_backward(Context& ctx, View grad_bias, View bucket, View dtable);
+void expand_bias_backward(Context& ctx, View grad_bias, View bucket, View grad_table);
 
-// q [Tq, inner], k, v [Tk, inner]; out [Tq, inner]: compute type, as are their gradients;
-// logsumexp [Tq, H] for backward. Sequence b of
-// `queries` attends to sequence b of `keys`. Probabilities are not kept: backward computes them
+// q [Tq, inner], k, v [Tk, inner] -> out [Tq, inner], all compute type, and logsumexp [Tq, H],
+// which may be empty where there is no backward. Probabilities are not kept: backward computes them
 // again.
-void attention(Context& ctx, const AttentionCall& call, const Ragged& queries, const Ragged& keys,
-               View q, View k, View v, View out, View logsumexp);
-// dq, dk, dv overwritten; grad_bias (as bias) added to.
-void attention_backward(Context& ctx, const AttentionCall& call, const Ragged& queries,
-                        const Ragged& keys, View q, View k, View v, View out, View logsumexp,
-                        View dout, View dq, View dk, View dv, View grad_bias);
+struct AttentionSaved {
+  View q, k, v, out, logsumexp;
+};
+// Compute type. grad_bias as the bias; it is added to, the others are overwritten.
+struct AttentionGrads {
+  View dq, dk, dv, grad_bias;
+};
+void attention(Context& ctx, const AttentionCall& call, const AttentionSaved& s);
+void attention_backward(Context& ctx, const AttentionCall& call, const AttentionSaved& s,
+                        View grad_out, const AttentionGrads& grads);
 // On request, of f32 q and k: probs [batch * H * queries.max_len, keys.max_len], 0 outside the
 // sequences.
-void attention_probs(Context& ctx, const AttentionCall& call, const Ragged& queries,
-                     const Ragged& keys, View q, View k, View logsumexp, View probs);
+void attention_probs(Context& ctx, const AttentionCall& call, const AttentionSaved& s, View probs);
 
-// One decoding step. Row r attends to the rows [first_key[r], first_key[r] + key_count[r]) of k, v;
-// its own position is key_count[r] - 1 where there is a bias. first_key, key_count [R, 1] i32.
-void attention_step(Context& ctx, const AttentionCall& call, View q, View k, View v, View first_key,
-                    View key_count, View out);
+// What row r of one decoding step attends to: the rows [first_key[r], first_key[r] + key_count[r])
+// of k, v; its own position is key_count[r] - 1 where there is a bias. first_key, key_count [R, 1]
+// i32.
+struct CachedKeys {
+  View k, v, first_key, key_count;
+};
+void attention_step(Context& ctx, const AttentionCall& call, View q, const CachedKeys& keys,
+                    View out);
 // y[index[r]] = x[r]
 void scatter_rows(Context& ctx, View x, View index, View y);
 // Rows [i * block_rows, i * block_rows + used_rows) of y = rows [parent[i] * block_rows, ...) of x:
@@ -279,15 +284,18 @@ void copy_blocks(Context& ctx, View x, View parent, std::int64_t block_rows, std
 
 // Output head and cross-entropy in one call; the logits [T, V] never exist as a whole.
 //   loss of a token = (1 - eps) * nll + eps * mean over V of -log p    (Szegedy et al. 2016)
-// sums [1, 2] += { sum of losses, sum of nll }. With dh: dh = grad_scale * d sum / d h, dhead +=
-// ... h compute type; the logits are f32, their gradient compute type.
+// sums [1, 2] += { sum of losses, sum of nll }. h [T, d_model] compute type, head [V, d_model],
+// labels [T, 1] i32. dh [T, d_model] f32 = grad_scale * d sum / d h, grad_head [V, d_model] +=
+// grad_scale * d sum / d head; each may be empty. The logits are f32, their gradient compute type.
 void linear_cross_entropy(Context& ctx, View h, const Weight& head, View labels,
-                          float label_smoothing, View sums, float grad_scale, View dh, View dhead);
+                          float label_smoothing, View sums, float grad_scale, View dh,
+                          View grad_head);
 
 // --- Search --------------------------------------------------------------------------------------
 
 // token[r] i32 = argmax of logits[r] but for id `suppressed` (-1: none), the lowest where equal;
-// log_prob[r] = its log-softmax (over all ids), where the view is given.
+// log_prob[r] = its log-softmax (over all ids), where the view is given. NaN never wins; where what
+// wins is not finite, or nothing does, the token is -1.
 void argmax_rows(Context& ctx, View logits, std::int32_t suppressed, View token, View log_prob);
 // For each group of `beams` consecutive rows the k best of score[r] + log_softmax(logits[r])[v],
 // best first, equal ones by index: values [R / beams, k], index [R / beams, k] i32 = (r mod beams)

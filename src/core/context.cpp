@@ -4,17 +4,16 @@
 #include <algorithm>
 #include <utility>
 
+#include "src/core/round.h"
+
 namespace switchyard {
 
 namespace {
 
-constexpr std::size_t kAlignment = 64;
 constexpr std::size_t kFirstBlockBytes = std::size_t{1} << 20;
 // Rows a multiple of this apart fall into the same few cache sets: a product that walks down the
 // columns of two such matrices (a weight's gradient) then runs at two thirds of its speed.
 constexpr std::size_t kAliasingBytes = 2048;
-
-std::size_t round_up(std::size_t n, std::size_t to) { return (n + to - 1) / to * to; }
 
 }  // namespace
 
@@ -62,7 +61,7 @@ View Arena::make(std::int64_t rows, std::int64_t cols, DType dtype) {
   View v;
   v.rows = rows;
   v.cols = v.row_stride = cols;
-  v.row_capacity = (rows + kRowRounding - 1) / kRowRounding * kRowRounding;
+  v.row_capacity = round_up(rows, kRowRounding);
   v.dtype = dtype;
   std::size_t row_bytes = static_cast<std::size_t>(cols) * size_bytes(dtype);
   if (spread_rows && rows > 1 && row_bytes % kAliasingBytes == 0) {

@@ -2,6 +2,7 @@
 #include "src/decode/beam_search.h"
 
 #include <cmath>
+#include <limits>
 #include <numeric>
 #include <span>
 
@@ -16,6 +17,11 @@ std::vector<NBest> beam_search(Context& ctx, const Model& model, const std::vect
   const ModelConfig& config = model.config();
   const auto eos = static_cast<std::int32_t>(config.eos_token_id);
   const std::int32_t suppressed = options.suppress_eos ? eos : -1;
+  // Candidates are numbered beam by beam in 32 bits (top_k_rows).
+  check(options.num_beams * config.vocab_size <= std::numeric_limits<std::int32_t>::max(),
+        ErrorKind::kUsage, "beam size: ", options.num_beams, ", expected at most ",
+        std::numeric_limits<std::int32_t>::max() / config.vocab_size, " for a vocabulary of ",
+        config.vocab_size);
   const auto beams = static_cast<std::size_t>(options.num_beams);
   const auto k = static_cast<std::size_t>(Beam::candidates(options));
 

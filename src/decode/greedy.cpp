@@ -25,8 +25,8 @@ std::vector<NBest> greedy_search(Context& ctx, const Model& model, const std::ve
   std::vector<std::int32_t> parent;
   for (std::int64_t length = 1; !live.empty(); ++length) {
     const View logits = state.step(tokens);
-    // The first step's probabilities are always looked at: they show a model whose logits are not
-    // finite.
+    // The first step's probabilities are always looked at: they show a single logit that is not
+    // finite, too.
     const bool scores = options.scores || length == 1;
     {
       ArenaScope scope(ctx.scratch);
@@ -42,12 +42,11 @@ std::vector<NBest> greedy_search(Context& ctx, const Model& model, const std::ve
 
     parent.clear();
     for (std::size_t i = 0; i < live.size(); ++i) {
+      check(tokens[i] >= 0 && (!scores || std::isfinite(log_prob[i])), ErrorKind::kData,
+            "the model's logits are not finite");
       Hypothesis& h = result[live[i]][0];
       h.ids.push_back(tokens[i]);
-      if (scores) {
-        check(std::isfinite(log_prob[i]), ErrorKind::kData, "the model's logits are not finite");
-        if (options.scores) h.score += log_prob[i];
-      }
+      if (options.scores) h.score += log_prob[i];
       if (tokens[i] != eos && length < options.max_new_tokens)
         parent.push_back(static_cast<std::int32_t>(i));
     }

@@ -25,11 +25,14 @@ struct TranslatorOptions {
 
 class Translator {
  public:
-  // `model` must outlive this; its values may change between calls of translate(). Error(kUsage)
-  // naming an option that is out of range.
+  // `model` must outlive this. Its values may change between calls of translate(), but for weights
+  // that were prepared for a context like this one's: those are to be prepared anew. Translates on
+  // the thread that made this, or on threads it makes. Error(kUsage) naming an option that is out
+  // of range.
   Translator(const Model& model, const TranslatorOptions& options);
 
-  // For each of `sources` (ids with eos, none empty) its hypotheses, best first. An Error of any
+  // For each of `sources` (ids with eos, none empty) its hypotheses, best first. Error(kData) where
+  // an id is not the model's, or its logits are not finite. An Error of any
   // worker is thrown after all have stopped. Memory grows with the longest batch, not with the
   // number of sequences.
   std::vector<NBest> translate(const std::vector<Ids>& sources);

@@ -17,66 +17,59 @@ Attention::Attention(const std::string& prefix, const ModelConfig& c, bool causa
   o = Linear(prefix + ".o.weight", c.d_model, c.inner_dim(), hf_std(c.inner_dim()));
 }
 
-View Attention::forward(Context& ctx, const Pass& pass, View x, const Ragged& queries, View memory,
-                        const Ragged& keys, const RelativeBias::Expanded* position,
-                        Saved& s) const {
-  s.x = x;
-  s.memory = memory;
-  s.call = {num_heads, d_kv, causal, {}, 0, pass.dropout(site)};
+View Attention::forward(Context& ctx, const Pass& pass, const States& x, const States& memory,
+                        const RelativeBias::Expanded* position, Saved& s) const {
+  s.x = x.x;
+  s.memory = memory.x;
+  s.call = {num_heads, d_kv, causal, {}, 0, pass.dropout(site), x.tokens, memory.tokens};
   if (position) {
     s.call.bias = position->bias;
     s.call.center = position->center;
   }
-  s.q = q.forward(ctx, ctx.saved, x);
-  s.k = k.forward(ctx, ctx.saved, memory);
-  s.v = v.forward(ctx, ctx.saved, memory);
-  s.context = ctx.saved.make(x.rows, num_heads * d_kv, ctx.compute_type);
-  s.logsumexp = ctx.saved.make(x.rows, num_heads);
-  attention(ctx, s.call, queries, keys, s.q, s.k, s.v, s.context, s.logsumexp);
-  return o.forward(ctx, ctx.scratch, s.context);
+  s.heads.q = q.forward(ctx, ctx.saved, s.x);
+  s.heads.k = k.forward(ctx, ctx.saved, s.memory);
+  s.heads.v = v.forward(ctx, ctx.saved, s.memory);
+  s.heads.out = ctx.saved.make(s.x.rows, num_heads * d_kv, ctx.compute_type);
+  s.heads.logsumexp = ctx.saved.make(s.x.rows, num_heads);
+  attention(ctx, s.call, s.heads);
+  return o.forward(ctx, ctx.scratch, s.heads.out);
 }
 
-void Attention::backward(Context& ctx, View dy, const Ragged& queries, const Ragged& keys,
-                         const Saved& s, View dx, View dmemory, View grad_bias,
-                         const ParamBuffer& grads) const {
+void Attention::backward(Context& ctx, View dy, const Saved& s, View dx, View grad_memory,
+                         View grad_bias, const ParamBuffer& grads) const {
   const ArenaScope scope(ctx.scratch);
-  const std::int64_t inner = num_heads * d_kv;
-  const View dcontext = ctx.scratch.make(s.x.rows, inner, s.context.dtype);
-  o.backward(ctx, s.context, dy, dcontext, false, grads);
-  const View dq = ctx.scratch.make(s.x.rows, inner, s.q.dtype);
-  const View dk = ctx.scratch.make(s.memory.rows, inner, s.k.dtype);
-  const View dv = ctx.scratch.make(s.memory.rows, inner, s.v.dtype);
-  attention_backward(ctx, s.call, queries, keys, s.q, s.k, s.v, s.context, s.logsumexp, dcontext,
-                     dq, dk, dv, grad_bias);
-  q.backward(ctx, s.x, dq, dx, false, grads);
-  k.backward(ctx, s.memory, dk, dmemory, true, grads);
-  v.backward(ctx, s.memory, dv, dmemory, true, grads);
+  const auto like = [&](const View& v) { return ctx.scratch.make(v.rows, v.cols, v.dtype); };
+  const View grad_out = like(s.heads.out);
+  o.backward(ctx, s.heads.out, dy, grad_out, false, grads);
+  const AttentionGrads by{like(s.heads.q), like(s.heads.k), like(s.heads.v), grad_bias};
+  attention_backward(ctx, s.call, s.heads, grad_out, by);
+  q.backward(ctx, s.x, by.dq, dx, false, grads);
+  k.backward(ctx, s.memory, by.dk, grad_memory, true, grads);
+  v.backward(ctx, s.memory, by.dv, grad_memory, true, grads);
 }
 
-View Attention::probs(Context& ctx, const Ragged& queries, const Ragged& keys,
-                      const Saved& s) const {
+View Attention::probs(Context& ctx, const Saved& s) const {
+  const Ragged &queries = s.call.queries, &keys = s.call.keys;
   const View p = ctx.saved.make(queries.batch * num_heads * queries.max_len, keys.max_len);
-  attention_probs(ctx, s.call, queries, keys, s.q, s.k, s.logsumexp, p);
+  attention_probs(ctx, s.call, s.heads, p);
   return p;
 }
 
 View Attention::step_self(Context& ctx, View x, const KvCache& cache, std::int64_t block,
                           const RelativeBias::Expanded& position) const {
-  scatter_rows(ctx, k.forward(ctx, ctx.saved, x), cache.own_row(), cache.k(block));
-  scatter_rows(ctx, v.forward(ctx, ctx.saved, x), cache.own_row(), cache.v(block));
-  const AttentionCall call{num_heads, d_kv, causal, position.bias, position.center, {}};
+  const CachedKeys keys = cache.keys(block);
+  scatter_rows(ctx, k.forward(ctx, ctx.saved, x), cache.own_row(), keys.k);
+  scatter_rows(ctx, v.forward(ctx, ctx.saved, x), cache.own_row(), keys.v);
+  const AttentionCall call{num_heads, d_kv, causal, position.bias, position.center, {}, {}, {}};
   const View context = ctx.saved.make(x.rows, num_heads * d_kv);
-  attention_step(ctx, call, q.forward(ctx, ctx.saved, x), cache.k(block), cache.v(block),
-                 cache.first_key(), cache.key_count(), context);
+  attention_step(ctx, call, q.forward(ctx, ctx.saved, x), keys, context);
   return o.forward(ctx, ctx.saved, context);
 }
 
-View Attention::step_cross(Context& ctx, View x, const CrossKeys& keys, View first_key,
-                           View key_count) const {
-  const AttentionCall call{num_heads, d_kv, false, {}, 0, {}};
+View Attention::step_cross(Context& ctx, View x, const CachedKeys& keys) const {
+  const AttentionCall call{num_heads, d_kv, false, {}, 0, {}, {}, {}};
   const View context = ctx.saved.make(x.rows, num_heads * d_kv);
-  attention_step(ctx, call, q.forward(ctx, ctx.saved, x), keys.k, keys.v, first_key, key_count,
-                 context);
+  attention_step(ctx, call, q.forward(ctx, ctx.saved, x), keys, context);
   return o.forward(ctx, ctx.saved, context);
 }
 

@@ -14,6 +14,12 @@
 
 namespace switchyard {
 
+// A matrix of tokens, [tokens, d_model], and where its sequences begin.
+struct States {
+  View x;
+  Ragged tokens;
+};
+
 struct Attention {
   Linear q, k, v, o;
   std::int64_t num_heads = 0;
@@ -23,29 +29,29 @@ struct Attention {
 
   struct Saved {
     View x, memory;  // what q was, and k and v were, projected from
-    View q, k, v, context, logsumexp;
     AttentionCall call;
+    AttentionSaved heads;
   };
 
   Attention() = default;
   Attention(const std::string& prefix, const ModelConfig& config, bool causal, std::uint64_t site);
 
-  // x [query tokens, d_model], memory [key tokens, d_model] (self-attention: x itself); `position`
-  // null for cross-attention. -> [query tokens, d_model] in ctx.scratch.
-  View forward(Context& ctx, const Pass& pass, View x, const Ragged& queries, View memory,
-               const Ragged& keys, const RelativeBias::Expanded* position, Saved& s) const;
-  // dx = the gradient by x, then dmemory += the gradient by memory (self-attention: the same view);
-  // grad_bias += that of the position bias, empty for cross-attention.
-  void backward(Context& ctx, View dy, const Ragged& queries, const Ragged& keys, const Saved& s,
-                View dx, View dmemory, View grad_bias, const ParamBuffer& grads) const;
+  // Queries of x, keys and values of memory (self-attention: x itself); `position` null for cross-
+  // attention. -> [query tokens, d_model] in ctx.scratch.
+  View forward(Context& ctx, const Pass& pass, const States& x, const States& memory,
+               const RelativeBias::Expanded* position, Saved& s) const;
+  // dx = the gradient by x, then grad_memory += the gradient by memory (self-attention: the same
+  // view); grad_bias += that of the position bias, empty for cross-attention.
+  void backward(Context& ctx, View dy, const Saved& s, View dx, View grad_memory, View grad_bias,
+                const ParamBuffer& grads) const;
   // The probabilities of the last forward, for a Recorder.
-  View probs(Context& ctx, const Ragged& queries, const Ragged& keys, const Saved& s) const;
+  View probs(Context& ctx, const Saved& s) const;
 
   // One step, rows [rows, d_model]. Self: own key and value go into the cache first.
   View step_self(Context& ctx, View x, const KvCache& cache, std::int64_t block,
                  const RelativeBias::Expanded& position) const;
-  View step_cross(Context& ctx, View x, const CrossKeys& keys, View first_key,
-                  View key_count) const;
+  View step_cross(Context& ctx, View x, const CachedKeys& keys) const;
+  // Of memory [source tokens, d_model], each [source tokens, inner], in ctx.saved.
   CrossKeys cross_keys(Context& ctx, View memory) const;
 
   template <class F>

@@ -35,7 +35,9 @@ std::int64_t HostBatch::source_tokens() const { return total(source); }
 std::int64_t HostBatch::target_tokens() const { return total(target); }
 
 Ragged upload_sequences(Context& ctx, Arena& arena, const std::vector<Ids>& sequences,
-                        const std::vector<std::uint32_t>* sentence, View& ids) {
+                        const std::vector<std::uint32_t>* sentence, std::int64_t vocab_size,
+                        View& ids) {
+  check_ids(sequences, vocab_size);
   Ragged ragged;
   Ids flat, offsets{0}, tags;
   for (std::size_t b = 0; b < sequences.size(); ++b) {
@@ -60,11 +62,11 @@ Ragged upload_sequences(Context& ctx, Arena& arena, const std::vector<Ids>& sequ
 }
 
 Batch upload_batch(Context& ctx, Arena& arena, const HostBatch& host, const ModelConfig& config) {
-  check_ids(host.source, config.vocab_size);
-  check_ids(host.target, config.vocab_size);
   Batch batch;
-  batch.source = upload_sequences(ctx, arena, host.source, &host.sentence, batch.source_ids);
-  batch.target = upload_sequences(ctx, arena, host.target, &host.sentence, batch.labels);
+  batch.source = upload_sequences(ctx, arena, host.source, &host.sentence, config.vocab_size,
+                                  batch.source_ids);
+  batch.target =
+      upload_sequences(ctx, arena, host.target, &host.sentence, config.vocab_size, batch.labels);
   Ids shifted;
   for (const Ids& target : host.target) {
     shifted.push_back(static_cast<std::int32_t>(config.decoder_start_token_id));

@@ -32,8 +32,9 @@ struct Batch {
 
 // Copies to the backend's side, into `arena`. Every id must be in [0, vocab_size): Error(kData).
 Batch upload_batch(Context& ctx, Arena& arena, const HostBatch& batch, const ModelConfig& config);
-// One side only: ids and offsets, tags when `sentence` is given.
+// One side only: ids and offsets, tags when `sentence` is given. The same error.
 Ragged upload_sequences(Context& ctx, Arena& arena, const std::vector<Ids>& sequences,
-                        const std::vector<std::uint32_t>* sentence, View& ids);
+                        const std::vector<std::uint32_t>* sentence, std::int64_t vocab_size,
+                        View& ids);
 
 }  // namespace switchyard

@@ -44,71 +44,67 @@ Block::Block(const std::string& prefix, const ModelConfig& c, bool decoder, bool
   }
 }
 
-View Block::forward(Context& ctx, const Pass& pass, View x, const Ragged& tokens, View memory,
-                    const Ragged* keys, const RelativeBias::Expanded& position, Saved& s) const {
+View Block::forward(Context& ctx, const Pass& pass, const States& in, const States* memory,
+                    const RelativeBias::Expanded& position, Saved& s) const {
+  View x = in.x;
+  const View tags = in.tokens.tags;
   // What a sublayer adds is needed until it is added: nothing in backward reads it.
   {
     const SublayerScope saved(ctx, pass);
     const ArenaScope scratch(ctx.scratch);
-    const View h = self_norm.forward(ctx, x, s.self_norm);
-    const View y =
-        self_attention.forward(ctx, pass, h, tokens, h, tokens, &position, s.self_attention);
-    x = add_residual(ctx, pass, x, y, tokens.tags, site + kSelfOutput);
+    const States h{self_norm.forward(ctx, x, s.self_norm), in.tokens};
+    const View y = self_attention.forward(ctx, pass, h, h, &position, s.self_attention);
+    x = add_residual(ctx, pass, x, y, tags, site + kSelfOutput);
   }
   if (cross_attention) {
     const SublayerScope saved(ctx, pass);
     const ArenaScope scratch(ctx.scratch);
-    const View h = cross_norm->forward(ctx, x, s.cross_norm);
-    const View y =
-        cross_attention->forward(ctx, pass, h, tokens, memory, *keys, nullptr, s.cross_attention);
-    x = add_residual(ctx, pass, x, y, tokens.tags, site + kCrossOutput);
+    const States h{cross_norm->forward(ctx, x, s.cross_norm), in.tokens};
+    const View y = cross_attention->forward(ctx, pass, h, *memory, nullptr, s.cross_attention);
+    x = add_residual(ctx, pass, x, y, tags, site + kCrossOutput);
   }
   const SublayerScope saved(ctx, pass);
   const ArenaScope scratch(ctx.scratch);
   const View h = ffn_norm.forward(ctx, x, s.ffn_norm);
-  const View y = dense ? dense->forward(ctx, pass, h, tokens.tags, s.dense)
-                       : sparse->forward(ctx, pass, h, tokens, s.sparse);
-  return add_residual(ctx, pass, x, y, tokens.tags, site + kFfnOutput);
+  const View y = dense ? dense->forward(ctx, pass, h, tags, s.dense)
+                       : sparse->forward(ctx, pass, h, in.tokens, s.sparse);
+  return add_residual(ctx, pass, x, y, tags, site + kFfnOutput);
 }
 
-void Block::backward(Context& ctx, const Pass& pass, View dx, const Ragged& tokens, View dmemory,
-                     const Ragged* keys, View grad_bias, const Saved& s, RouterLossCoefs coefs,
-                     const ParamBuffer& grads) const {
+void Block::backward(Context& ctx, const Pass& pass, View dx, const Saved& s,
+                     const BlockGrads& to) const {
   const ArenaScope scope(ctx.scratch);
+  const View tags = s.self_attention.call.queries.tags;
   const View dy = ctx.scratch.make(dx.rows, dx.cols, ctx.compute_type);
   const View dh = ctx.scratch.make(dx.rows, dx.cols);
 
-  dropout(ctx, pass.dropout(site + kFfnOutput), tokens.tags, dx, dy);
+  dropout(ctx, pass.dropout(site + kFfnOutput), tags, dx, dy);
   if (dense) {
-    dense->backward(ctx, dy, tokens.tags, s.dense, dh, grads);
+    dense->backward(ctx, dy, tags, s.dense, dh, to.params);
   } else {
-    sparse->backward(ctx, dy, tokens.tags, s.sparse, coefs, dh, grads);
+    sparse->backward(ctx, dy, tags, s.sparse, to.coefs, dh, to.params);
   }
-  ffn_norm.backward(ctx, dh, s.ffn_norm, dx, grads);
+  ffn_norm.backward(ctx, dh, s.ffn_norm, dx, to.params);
 
   if (cross_attention) {
-    dropout(ctx, pass.dropout(site + kCrossOutput), tokens.tags, dx, dy);
-    cross_attention->backward(ctx, dy, tokens, *keys, s.cross_attention, dh, dmemory, {}, grads);
-    cross_norm->backward(ctx, dh, s.cross_norm, dx, grads);
+    dropout(ctx, pass.dropout(site + kCrossOutput), tags, dx, dy);
+    cross_attention->backward(ctx, dy, s.cross_attention, dh, to.memory, {}, to.params);
+    cross_norm->backward(ctx, dh, s.cross_norm, dx, to.params);
   }
 
-  dropout(ctx, pass.dropout(site + kSelfOutput), tokens.tags, dx, dy);
-  self_attention.backward(ctx, dy, tokens, tokens, s.self_attention, dh, dh, grad_bias, grads);
-  self_norm.backward(ctx, dh, s.self_norm, dx, grads);
+  dropout(ctx, pass.dropout(site + kSelfOutput), tags, dx, dy);
+  self_attention.backward(ctx, dy, s.self_attention, dh, dh, to.bias, to.params);
+  self_norm.backward(ctx, dh, s.self_norm, dx, to.params);
 }
 
 void Block::step(Context& ctx, View x, const KvCache& cache, std::int64_t index,
-                 const RelativeBias::Expanded& position, const CrossKeys& cross,
-                 View cross_first_key, View cross_key_count) const {
+                 const RelativeBias::Expanded& position, const CachedKeys& cross) const {
   const ArenaScope saved(ctx.saved), scratch(ctx.scratch);
   Saved s;
   add(ctx,
       self_attention.step_self(ctx, self_norm.forward(ctx, x, s.self_norm), cache, index, position),
       x);
-  add(ctx,
-      cross_attention->step_cross(ctx, cross_norm->forward(ctx, x, s.cross_norm), cross,
-                                  cross_first_key, cross_key_count),
-      x);
+  add(ctx, cross_attention->step_cross(ctx, cross_norm->forward(ctx, x, s.cross_norm), cross), x);
   // A step's rows are one token of a sequence each: no capacity binds.
   const Pass pass;
   Ragged rows;

@@ -14,6 +14,14 @@
 
 namespace switchyard {
 
+// What a block's backward adds to, and the coefficients of its router losses.
+struct BlockGrads {
+  const ParamBuffer& params;
+  View bias;    // of the position bias
+  View memory;  // of the encoder's states; decoder only
+  RouterLossCoefs coefs;
+};
+
 struct Block {
   RmsNorm self_norm;
   Attention self_attention;
@@ -36,18 +44,17 @@ struct Block {
   Block(const std::string& prefix, const ModelConfig& config, bool decoder, bool is_sparse,
         std::uint64_t site);
 
-  // x [tokens, d_model] -> the block's output. In training x stays as it is and the output is a new
-  // matrix in ctx.saved; else x is updated in place. `memory` and its `keys` for the decoder only.
-  View forward(Context& ctx, const Pass& pass, View x, const Ragged& tokens, View memory,
-               const Ragged* keys, const RelativeBias::Expanded& position, Saved& s) const;
-  // dx: in, the gradient by the output; out, by the input. dmemory += for the decoder.
-  void backward(Context& ctx, const Pass& pass, View dx, const Ragged& tokens, View dmemory,
-                const Ragged* keys, View grad_bias, const Saved& s, RouterLossCoefs coefs,
-                const ParamBuffer& grads) const;
+  // -> the block's output, of x's shape. Where the pass keeps values x stays as it is and the
+  // output is a new matrix in ctx.saved; else x is updated in place. `memory` for the decoder, else
+  // null.
+  View forward(Context& ctx, const Pass& pass, const States& x, const States* memory,
+               const RelativeBias::Expanded& position, Saved& s) const;
+  // dx: in, the gradient by the output; out, by the input.
+  void backward(Context& ctx, const Pass& pass, View dx, const Saved& s,
+                const BlockGrads& to) const;
   // One decoding step, x [rows, d_model] updated in place.
   void step(Context& ctx, View x, const KvCache& cache, std::int64_t index,
-            const RelativeBias::Expanded& position, const CrossKeys& cross, View cross_first_key,
-            View cross_key_count) const;
+            const RelativeBias::Expanded& position, const CachedKeys& cross) const;
 
   template <class F>
   void each_param(F&& f) {

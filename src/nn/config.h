@@ -52,7 +52,11 @@ struct ModelConfig {
   bool operator==(const ModelConfig&) const = default;
 };
 
-// Every field in its range, sizes consistent, the parameter count within 2^40; Error(kData) naming
+// What a search may be asked for.
+constexpr std::int64_t kMaxNumBeams = 1024;
+constexpr std::int64_t kMaxNewTokens = 1 << 20;
+
+// Every field in its range, sizes consistent, the parameter count within 2^41; Error(kData) naming
 // the field, the value found and the range expected.
 void validate(const ModelConfig& config);
 

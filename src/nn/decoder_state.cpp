@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "src/nn/decoder_state.h"
 
+#include <cassert>
+
 namespace switchyard {
 
 DecoderState::DecoderState(Context& ctx, const Model& model, const std::vector<Ids>& sources,
@@ -12,10 +14,10 @@ DecoderState::DecoderState(Context& ctx, const Model& model, const std::vector<I
   Pass pass;
   pass.capacity = capacity;
   View ids;
-  const Ragged source = upload_sequences(ctx, ctx.saved, sources, nullptr, ids);
+  const Ragged source =
+      upload_sequences(ctx, ctx.saved, sources, nullptr, model.config().vocab_size, ids);
   Stack::Saved saved;
-  const View memory = model.encoder.forward(ctx, pass, model.embedding(model.encoder), ids, source,
-                                            {}, nullptr, saved);
+  const View memory = model.encoder.forward(ctx, pass, ids, source, nullptr, saved);
   for (const Block& block : model.decoder.blocks)
     cross_.push_back(block.cross_attention->cross_keys(ctx, memory));
 
@@ -27,10 +29,16 @@ DecoderState::DecoderState(Context& ctx, const Model& model, const std::vector<I
     sentence_of_row_.insert(sentence_of_row_.end(), static_cast<std::size_t>(beams),
                             static_cast<std::int32_t>(b));
   }
-  step_mark_ = ctx.saved.mark();
+  whole_mark_ = step_mark_ = ctx.saved.mark();
 }
 
 View DecoderState::step(const Ids& tokens) {
+  assert(static_cast<std::int64_t>(tokens.size()) == rows());
+  if (cache_.make_room(rows())) {
+    ctx_.saved.release_to(whole_mark_);
+    position_ = model_.decoder.position.forward(ctx_, cache_.capacity());
+    step_mark_ = ctx_.saved.mark();
+  }
   ctx_.saved.release_to(step_mark_);
   const View ids = ctx_.saved.make(rows(), 1, DType::i32);
   upload(ctx_, tokens.data(), rows(), ids);
@@ -45,12 +53,11 @@ View DecoderState::step(const Ids& tokens) {
   upload(ctx_, count.data(), rows(), cross_key_count);
 
   cache_.begin_step(rows());
-  const RelativeBias::Expanded position = model_.decoder.position.forward(ctx_, cache_.capacity());
   const View x = ctx_.saved.make(rows(), model_.config().d_model);
-  embed(ctx_, model_.embedding(model_.decoder).weight.value, ids, x);
+  embed(ctx_, model_.decoder.embedding->weight.value, ids, x);
   for (std::size_t i = 0; i < model_.decoder.blocks.size(); ++i)
-    model_.decoder.blocks[i].step(ctx_, x, cache_, static_cast<std::int64_t>(i), position,
-                                  cross_[i], cross_first_key, cross_key_count);
+    model_.decoder.blocks[i].step(ctx_, x, cache_, static_cast<std::int64_t>(i), position_,
+                                  {cross_[i].k, cross_[i].v, cross_first_key, cross_key_count});
   cache_.end_step();
 
   RmsNorm::Saved saved;

@@ -40,7 +40,9 @@ class DecoderState {
   std::vector<std::int32_t> source_offsets_, source_lengths_;  // by sentence
   std::vector<std::int32_t> sentence_of_row_;
   KvCache cache_;
-  Arena::Mark step_mark_;  // what lies beyond belongs to the current step
+  RelativeBias::Expanded position_;  // for the cache's capacity
+  // Of ctx.saved: what follows depends on the cache's capacity; belongs to the current step.
+  Arena::Mark whole_mark_, step_mark_;
 };
 
 }  // namespace switchyard

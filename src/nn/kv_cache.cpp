@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "src/nn/kv_cache.h"
 
+#include <algorithm>
+#include <cassert>
 #include <utility>
 
 namespace switchyard {
@@ -14,12 +16,14 @@ constexpr std::int64_t kFirstCapacity = 16;
 KvCache::KvCache(Context& ctx, std::int64_t blocks, std::int64_t inner_dim)
     : ctx_(ctx), inner_dim_(inner_dim), blocks_(static_cast<std::size_t>(blocks)) {}
 
+bool KvCache::make_room(std::int64_t rows) {
+  if (length_ < capacity_) return false;
+  resize(rows, std::max(kFirstCapacity, 2 * capacity_));
+  return true;
+}
+
 void KvCache::begin_step(std::int64_t rows) {
-  if (capacity_ == 0) {
-    resize(rows, kFirstCapacity);
-  } else if (length_ == capacity_) {
-    resize(rows, 2 * capacity_);
-  }
+  assert(length_ < capacity_);
   std::vector<std::int32_t> own_row, first_key;
   for (std::int64_t r = 0; r < rows; ++r) {
     own_row.push_back(static_cast<std::int32_t>(r * capacity_ + length_));

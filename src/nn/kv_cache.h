@@ -23,19 +23,20 @@ class KvCache {
 
   std::int64_t length() const { return length_; }
   std::int64_t capacity() const { return capacity_; }
-  // Makes room for one more position of `rows` rows; its index views lie in ctx.saved.
+  // Makes room for one more position of `rows` rows. Whether the capacity had to grow for it.
+  bool make_room(std::int64_t rows);
+  // Where there is room: the index views of the next position, in ctx.saved.
   void begin_step(std::int64_t rows);
   void end_step() { ++length_; }
   // Row i becomes what row parent[i] was; parent [n, 1] i32.
   void reorder(View parent);
 
-  View k(std::int64_t block) const { return blocks_[static_cast<std::size_t>(block)].k; }
-  View v(std::int64_t block) const { return blocks_[static_cast<std::size_t>(block)].v; }
-  // For the current step, [rows, 1] each: where a row's own key goes, its first key, how many keys
-  // it sees.
+  // For the current step: all that a block's rows see, and where their own key goes, [rows, 1].
+  CachedKeys keys(std::int64_t block) const {
+    const Block& b = blocks_[static_cast<std::size_t>(block)];
+    return {b.k, b.v, first_key_, key_count_};
+  }
   View own_row() const { return own_row_; }
-  View first_key() const { return first_key_; }
-  View key_count() const { return key_count_; }
 
  private:
   struct Block {

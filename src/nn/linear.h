@@ -12,7 +12,7 @@ struct Linear {
   Param weight;  // [out, in]
 
   Linear() = default;
-  // std and hf_std as in Init; truncated normal for the paper's.
+  // Starts as Init says, of the paper's with fan_in = in; `hf_std` as there.
   Linear(std::string name, std::int64_t out, std::int64_t in, float hf_std);
 
   // x [tokens, in] -> [tokens, out] in `arena`, of compute type.

@@ -32,17 +32,16 @@ LossResult compute_loss(Context& ctx, const Model& model, const HostBatch& host,
   const ArenaScope scratch(ctx.scratch);
   const Batch batch = upload_batch(ctx, ctx.saved, host, model.config());
 
-  // Router statistics are read after the pass.
   Pass kept = pass;
-  kept.keep = true;
+  kept.keep = grads != nullptr;
+  kept.router_stats = true;
   Stack::Saved encoder_saved, decoder_saved;
-  const View memory =
-      model.encoder.forward(ctx, kept, model.embedding(model.encoder), batch.source_ids,
-                            batch.source, {}, nullptr, encoder_saved);
+  const States memory{
+      model.encoder.forward(ctx, kept, batch.source_ids, batch.source, nullptr, encoder_saved),
+      batch.source};
   clock.end(Phase::encoder_forward, result.seconds);
   const View states =
-      model.decoder.forward(ctx, kept, model.embedding(model.decoder), batch.target_ids,
-                            batch.target, memory, &batch.source, decoder_saved);
+      model.decoder.forward(ctx, kept, batch.target_ids, batch.target, &memory, decoder_saved);
   const View h = ctx.saved.make(states.rows, states.cols, states.dtype);
   scale(ctx, model.head_scale(), states, h);
   clock.end(Phase::decoder_forward, result.seconds);
@@ -57,13 +56,11 @@ LossResult compute_loss(Context& ctx, const Model& model, const HostBatch& host,
     const RouterLossCoefs coefs{options.router_scale * options.router_aux_loss_coef,
                                 options.router_scale * options.router_z_loss_coef};
     scale(ctx, model.head_scale(), dh, dh);
-    const View dmemory = ctx.scratch.make(memory.rows, memory.cols);
-    fill(ctx, 0, dmemory);
-    model.decoder.backward(ctx, kept, model.embedding(model.decoder), dh, batch.target_ids,
-                           batch.target, dmemory, &batch.source, decoder_saved, coefs, *grads);
+    const View grad_memory = ctx.scratch.make(memory.x.rows, memory.x.cols);
+    fill(ctx, 0, grad_memory);
+    model.decoder.backward(ctx, dh, decoder_saved, grad_memory, coefs, *grads);
     clock.end(Phase::decoder_backward, result.seconds);
-    model.encoder.backward(ctx, kept, model.embedding(model.encoder), dmemory, batch.source_ids,
-                           batch.source, {}, nullptr, encoder_saved, coefs, *grads);
+    model.encoder.backward(ctx, grad_memory, encoder_saved, {}, coefs, *grads);
     clock.end(Phase::encoder_backward, result.seconds);
   }
 

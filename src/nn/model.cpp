@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "src/core/rng.h"
+#include "src/core/round.h"
 
 namespace switchyard {
 
@@ -16,21 +17,18 @@ constexpr std::uint64_t kEmbeddingSite = 0;
 constexpr std::uint64_t kFinalSite = 1;
 constexpr std::uint64_t kSitesPerBlock = 8;
 
-// Parameters start on 64 bytes in their buffers.
-constexpr std::int64_t kParamRounding = 16;
-
-void record_block(Context& ctx, const Pass& pass, bool decoder, const Block& block,
-                  const Ragged& tokens, const Ragged* keys, const Block::Saved& s) {
-  Recorder& r = *pass.record;
+void record_block(Context& ctx, Recorder& r, bool decoder, const Block& block,
+                  const Block::Saved& s) {
   (decoder ? r.decoder_attentions : r.encoder_attentions)
-      .push_back(block.self_attention.probs(ctx, tokens, tokens, s.self_attention));
+      .push_back(block.self_attention.probs(ctx, s.self_attention));
   if (block.cross_attention)
-    r.cross_attentions.push_back(
-        block.cross_attention->probs(ctx, tokens, *keys, s.cross_attention));
+    r.cross_attentions.push_back(block.cross_attention->probs(ctx, s.cross_attention));
   if (block.sparse)
     (decoder ? r.decoder_router_logits : r.encoder_router_logits)
         .push_back(s.sparse.routing.logits);
 }
+
+const States* memory_of(const Stack::Saved& s) { return s.memory ? &*s.memory : nullptr; }
 
 }  // namespace
 
@@ -56,10 +54,14 @@ Stack::Stack(const ModelConfig& c, bool is_decoder)
   final_norm = RmsNorm(name + ".final_layer_norm.weight", c.d_model, c.layer_norm_epsilon);
 }
 
-View Stack::forward(Context& ctx, const Pass& pass, const Param& embedding, View ids,
-                    const Ragged& tokens, View memory, const Ragged* keys, Saved& s) const {
-  View x = ctx.saved.make(tokens.tokens, embedding.cols);
-  embed(ctx, embedding.weight.value, ids, x);
+View Stack::forward(Context& ctx, const Pass& pass, View ids, const Ragged& tokens,
+                    const States* memory, Saved& s) const {
+  s.pass = pass;
+  s.ids = ids;
+  s.tokens = tokens;
+  if (memory) s.memory = *memory;
+  View x = ctx.saved.make(tokens.tokens, embedding->cols);
+  embed(ctx, embedding->weight.value, ids, x);
   dropout(ctx, pass.dropout(site + kEmbeddingSite), tokens.tags, x, x);
   std::vector<View>* states = nullptr;
   if (pass.record)
@@ -67,11 +69,10 @@ View Stack::forward(Context& ctx, const Pass& pass, const Param& embedding, View
 
   s.position = position.forward(ctx, tokens.max_len);
   s.blocks.resize(blocks.size());
-  s.memory = memory;
   for (std::size_t i = 0; i < blocks.size(); ++i) {
     if (states) states->push_back(x);
-    x = forward_block(ctx, pass, i, x, tokens, keys, s);
-    if (pass.record) record_block(ctx, pass, decoder, blocks[i], tokens, keys, s.blocks[i]);
+    x = forward_block(ctx, i, x, s);
+    if (pass.record) record_block(ctx, *pass.record, decoder, blocks[i], s.blocks[i]);
   }
   const View y = final_norm.forward(ctx, x, s.final_norm);
   dropout(ctx, pass.dropout(site + kFinalSite), tokens.tags, y, y);
@@ -80,48 +81,46 @@ View Stack::forward(Context& ctx, const Pass& pass, const Param& embedding, View
 }
 
 // Block i. To be computed again, it leaves nothing in ctx.saved but its output.
-View Stack::forward_block(Context& ctx, const Pass& pass, std::size_t i, View x,
-                          const Ragged& tokens, const Ragged* keys, Saved& s) const {
+View Stack::forward_block(Context& ctx, std::size_t i, View x, Saved& s) const {
   const Block& block = blocks[i];
-  const bool counted = block.sparse && pass.keeps();
-  if (counted)
+  if (block.sparse && s.pass.router_stats) {
     s.routers.emplace_back(ctx.saved, static_cast<std::int64_t>(block.sparse->experts.size()));
+    s.blocks[i].sparse.stats = &s.routers.back();
+  }
   View output;
   std::optional<ArenaScope> scope;
-  if (pass.recompute) {
-    assert(pass.keeps() && !pass.record);
+  if (s.pass.recompute) {
+    assert(s.pass.keeps() && !s.pass.record);
     s.inputs.push_back(x);
     output = ctx.saved.make(x.rows, x.cols);
     scope.emplace(ctx.saved);
   }
-  const View y = block.forward(ctx, pass, x, tokens, s.memory, keys, s.position, s.blocks[i]);
-  if (counted) s.routers.back().take(ctx, s.blocks[i].sparse.routing);
-  if (!pass.recompute) return y;
+  const View y = block.forward(ctx, s.pass, {x, s.tokens}, memory_of(s), s.position, s.blocks[i]);
+  if (!s.pass.recompute) return y;
   copy(ctx, y, output);
   return output;
 }
 
-void Stack::backward(Context& ctx, const Pass& pass, const Param& embedding, View dy, View ids,
-                     const Ragged& tokens, View dmemory, const Ragged* keys, const Saved& s,
-                     RouterLossCoefs coefs, const ParamBuffer& grads) const {
+void Stack::backward(Context& ctx, View dy, const Saved& s, View grad_memory, RouterLossCoefs coefs,
+                     const ParamBuffer& grads) const {
   const ArenaScope scope(ctx.scratch);
   const View dx = ctx.scratch.make(dy.rows, dy.cols);
   const View grad_bias = ctx.scratch.make(s.position.bias.rows, s.position.bias.cols);
   fill(ctx, 0, dx);
   fill(ctx, 0, grad_bias);
-  dropout(ctx, pass.dropout(site + kFinalSite), tokens.tags, dy, dy);
+  dropout(ctx, s.pass.dropout(site + kFinalSite), s.tokens.tags, dy, dy);
   final_norm.backward(ctx, dy, s.final_norm, dx, grads);
   for (std::size_t i = blocks.size(); i-- > 0;) {
     const ArenaScope recomputed(ctx.saved);
     Block::Saved again;
-    if (pass.recompute)
-      blocks[i].forward(ctx, pass, s.inputs[i], tokens, s.memory, keys, s.position, again);
-    blocks[i].backward(ctx, pass, dx, tokens, dmemory, keys, grad_bias,
-                       pass.recompute ? again : s.blocks[i], coefs, grads);
+    if (s.pass.recompute)
+      blocks[i].forward(ctx, s.pass, {s.inputs[i], s.tokens}, memory_of(s), s.position, again);
+    blocks[i].backward(ctx, s.pass, dx, s.pass.recompute ? again : s.blocks[i],
+                       {grads, grad_bias, grad_memory, coefs});
   }
   position.backward(ctx, grad_bias, s.position, grads);
-  dropout(ctx, pass.dropout(site + kEmbeddingSite), tokens.tags, dx, dx);
-  embed_backward(ctx, ids, dx, grads[embedding]);
+  dropout(ctx, s.pass.dropout(site + kEmbeddingSite), s.tokens.tags, dx, dx);
+  embed_backward(ctx, s.ids, dx, grads[*embedding]);
 }
 
 Model::Model(const ModelConfig& c) : encoder(c, false), decoder(c, true), config_(c) {
@@ -138,10 +137,12 @@ Model::Model(const ModelConfig& c) : encoder(c, false), decoder(c, true), config
     lm_head->cols = c.d_model;
     lm_head->init = {0, paper_std, true, c.initializer_factor};
   }
+  for (Stack* stack : {&encoder, &decoder})
+    stack->embedding = stack->embed_tokens ? &*stack->embed_tokens : &shared;
   each_param([&](Param& param) {
     param.index = static_cast<std::int64_t>(layout_.offset.size());
     layout_.offset.push_back(layout_.total);
-    layout_.total += (param.size() + kParamRounding - 1) / kParamRounding * kParamRounding;
+    layout_.total += round_up<std::int64_t>(param.size(), kAlignment / sizeof(float));
   });
 }
 
@@ -165,10 +166,11 @@ float Model::head_scale() const {
 
 View Model::logits(Context& ctx, const Pass& pass, const Batch& batch) const {
   Stack::Saved encoder_saved, decoder_saved;
-  const View memory = encoder.forward(ctx, pass, embedding(encoder), batch.source_ids, batch.source,
-                                      {}, nullptr, encoder_saved);
-  const View states = decoder.forward(ctx, pass, embedding(decoder), batch.target_ids, batch.target,
-                                      memory, &batch.source, decoder_saved);
+  const States memory{
+      encoder.forward(ctx, pass, batch.source_ids, batch.source, nullptr, encoder_saved),
+      batch.source};
+  const View states =
+      decoder.forward(ctx, pass, batch.target_ids, batch.target, &memory, decoder_saved);
   const View h = ctx.saved.make(states.rows, states.cols, states.dtype);
   scale(ctx, head_scale(), states, h);
   const View y = ctx.saved.make(states.rows, config_.vocab_size);
@@ -185,7 +187,9 @@ void initialise(Context& ctx, const Model& model, std::uint64_t seed, const Init
     const float paper_std = param.init.std * (param.init.embedding ? start.embedding_std : 1);
     const float std = start.hf ? param.init.hf_std : paper_std;
     const bool truncated = !start.hf && param.init.truncated;
-    std::vector<float> host(static_cast<std::size_t>(param.size()), param.init.constant);
+    const float constant =
+        param.init.constant * (start.hf ? model.config().initializer_factor : 1.0f);
+    std::vector<float> host(static_cast<std::size_t>(param.size()), constant);
     if (std > 0)
       for (float& x : host)
         x = static_cast<float>((truncated ? rng.truncated_normal() : rng.normal()) * double{std});

@@ -20,18 +20,22 @@ namespace switchyard {
 struct Stack {
   bool decoder = false;
   std::optional<Param> embed_tokens;  // [vocab_size, d_model] where it is not the shared one
+  const Param* embedding = nullptr;   // that, or the model's shared one
   RelativeBias position;
   std::vector<Block> blocks;
   RmsNorm final_norm;
   std::uint64_t site = 0;
 
   struct Saved {
+    Pass pass;
+    View ids;
+    Ragged tokens;
     RelativeBias::Expanded position;
     std::vector<Block::Saved> blocks;  // with Pass::recompute not to be used any more
-    std::vector<RouterStats> routers;  // of the sparse blocks, where the pass keeps something
+    std::vector<RouterStats> routers;  // of the sparse blocks, with Pass::router_stats
     // With Pass::recompute: what the blocks are computed from again.
     std::vector<View> inputs;
-    View memory;
+    std::optional<States> memory;
     RmsNorm::Saved final_norm;
   };
 
@@ -39,14 +43,13 @@ struct Stack {
   Stack(const ModelConfig& config, bool decoder);
 
   // ids [tokens, 1] i32 -> states [tokens, d_model] after the final norm. `memory` is the encoder's
-  // output, over `keys`; decoder only.
-  View forward(Context& ctx, const Pass& pass, const Param& embedding, View ids,
-               const Ragged& tokens, View memory, const Ragged* keys, Saved& s) const;
-  // dy: the gradient by the states (used up). dmemory += for the decoder. The embedding's gradient
-  // is added to as well.
-  void backward(Context& ctx, const Pass& pass, const Param& embedding, View dy, View ids,
-                const Ragged& tokens, View dmemory, const Ragged* keys, const Saved& s,
-                RouterLossCoefs coefs, const ParamBuffer& grads) const;
+  // output for the decoder, else null.
+  View forward(Context& ctx, const Pass& pass, View ids, const Ragged& tokens, const States* memory,
+               Saved& s) const;
+  // dy: the gradient by the states (used up). grad_memory += that by the decoder's memory. The
+  // embedding's gradient is added to as well.
+  void backward(Context& ctx, View dy, const Saved& s, View grad_memory, RouterLossCoefs coefs,
+                const ParamBuffer& grads) const;
 
   template <class F>
   void each_param(F&& f) {
@@ -60,8 +63,7 @@ struct Stack {
   }
 
  private:
-  View forward_block(Context& ctx, const Pass& pass, std::size_t i, View x, const Ragged& tokens,
-                     const Ragged* keys, Saved& s) const;
+  View forward_block(Context& ctx, std::size_t i, View x, Saved& s) const;
 };
 
 class Model {
@@ -94,13 +96,10 @@ class Model {
   }
 
   const Param& head() const { return lm_head ? *lm_head : shared; }
-  const Param& embedding(const Stack& stack) const {
-    return stack.embed_tokens ? *stack.embed_tokens : shared;
-  }
   // What the decoder's states are multiplied with before the head: d_model^-0.5, or 1.
   float head_scale() const;
 
-  // Teacher-forced logits [target tokens, vocab_size] in ctx.saved (scoring, tests).
+  // Teacher-forced logits [target tokens, vocab_size] in ctx.saved; for tests.
   View logits(Context& ctx, const Pass& pass, const Batch& batch) const;
 
   Param shared;  // [vocab_size, d_model]

@@ -13,8 +13,9 @@
 namespace switchyard {
 
 // How a new model's parameter starts. `std` is the paper's setting (arXiv 2101.03961, 2.4:
-// truncated normal, sqrt(0.1 / fan_in)), `hf_std` Hugging Face's (_init_weights of
-// modeling_switch_transformers and modeling_t5: plain normal). A constant has std 0.
+// truncated normal, sqrt(0.1 / fan_in), for factors of products; what it is silent on is a plain
+// normal), `hf_std` Hugging Face's (_init_weights of modeling_switch_transformers and modeling_t5:
+// plain normal). A constant has std 0, and is multiplied by initializer_factor in Hugging Face's.
 struct Init {
   float constant = 0;
   float std = 0;

@@ -31,7 +31,9 @@ struct Recorder {
 
 struct Pass {
   bool training = false;  // dropout and jitter on
-  bool keep = false;      // intermediate values outlive their layer; so they do with the two others
+  bool keep =
+      false;  // intermediate values outlive their layer; in training and with `record` they do, too
+  bool router_stats = false;  // the sparse layers' losses and counts are taken down
   // Blocks keep only their input, and are computed again in backward: activation checkpointing
   // (Chen et al. 2016, arXiv 1604.06174). The same bits, in less memory. For passes that train.
   bool recompute = false;

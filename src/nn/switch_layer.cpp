@@ -28,8 +28,10 @@ Capacity capacity_of(const CapacityOptions& options, std::int64_t tokens,
   if (options.expert_capacity > 0) return {Capacity::kPerSequence, options.expert_capacity};
   if (options.capacity_factor > 0) {
     const double even = static_cast<double>(tokens) / static_cast<double>(num_experts);
+    // Less what a factor like 1.2 is off in binary: 1.2 of 100 tokens is 120, not 121.
+    constexpr double kExact = 1 - 1e-6;
     return {Capacity::kPerBatch,
-            static_cast<std::int64_t>(std::ceil(even * double{options.capacity_factor}))};
+            static_cast<std::int64_t>(std::ceil(even * double{options.capacity_factor} * kExact))};
   }
   return {};
 }
@@ -114,6 +116,7 @@ void SwitchLayer::route_tokens(Context& ctx, const Pass& pass, const Ragged& tok
   linear(ctx, router_input(ctx, tokens.tags, s), router.weight.weight, s.routing.logits);
   if (bias) add_bias(ctx, bias->weight.value, s.routing.logits);
   route(ctx, capacity_of(pass.capacity, x.rows, num_experts), tokens, s.routing);
+  if (s.stats) s.stats->take(ctx, s.routing);
 }
 
 void SwitchLayer::route_tokens_backward(Context& ctx, View grad_combine_weight, View tags,

@@ -39,7 +39,8 @@ struct SwitchLayer {
   struct Saved {
     View x;  // [tokens, d_model]
     Routing routing;
-    View expert_out;  // [slots, d_model], rows sorted by expert
+    RouterStats* stats = nullptr;  // to be taken in forward
+    View expert_out;               // [slots, d_model], rows sorted by expert
     FfnSaved ffn;
     Dropout drop;
     float jitter_noise = 0;

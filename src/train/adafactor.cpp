@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "src/train/adafactor.h"
 
+#include "src/core/round.h"
+
 namespace switchyard {
 
 namespace {
 
-constexpr std::int64_t kRounding = 16;  // elements: 64 bytes
-
-std::int64_t rounded(std::int64_t n) { return (n + kRounding - 1) / kRounding * kRounding; }
+std::int64_t rounded(std::int64_t n) {
+  return round_up<std::int64_t>(n, kAlignment / sizeof(float));
+}
 
 }  // namespace
 

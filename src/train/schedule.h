@@ -14,10 +14,9 @@ struct Schedule {
   double peak = 3e-4;
   std::int64_t warmup = 0;  // updates from 0 to the peak
   Decay decay = kInverseSqrt;
-  // kInverseSqrt: from this update on peak * sqrt(decay_start / update); kLinear: the update at
-  // which the rate is 0.
-  std::int64_t decay_start = 0;
-  std::int64_t last_update = 0;
+  std::int64_t decay_start = 0;  // kInverseSqrt: from here peak * sqrt(decay_start / update); 0: no
+                                 // decay
+  std::int64_t last_update = 0;  // kLinear: the update at which the rate is 0; beyond the warm-up
 };
 
 // The rate of the `update`-th update, counted from 1.

@@ -117,10 +117,15 @@ StepResult Trainer::forward_backward(Context& ctx, const std::vector<HostBatch>&
   loss.ce_scale = 1.0f / static_cast<float>(target_tokens);
   loss.router_scale = 1.0f / static_cast<float>(batches.size());
 
-  for (const HostBatch& batch : batches) {
-    add_to(result.loss, compute_loss(ctx, model_, batch, pass, loss, &grads_), loss.router_scale);
-    result.source_tokens += batch.source_tokens();
-    result.sentences += static_cast<std::int64_t>(batch.source.size());
+  try {
+    for (const HostBatch& batch : batches) {
+      add_to(result.loss, compute_loss(ctx, model_, batch, pass, loss, &grads_), loss.router_scale);
+      result.source_tokens += batch.source_tokens();
+      result.sentences += static_cast<std::int64_t>(batch.source.size());
+    }
+  } catch (...) {
+    fill(ctx_, 0, grads_.flat());  // of the batches before the one that is refused
+    throw;
   }
   return result;
 }

@@ -54,7 +54,8 @@ class Trainer {
   // One update from the gradient of the mean loss over all target tokens of `batches` (more than
   // one: gradient accumulation). Where the gradient or the loss is not finite, or the gradient is 0
   // though there is a loss, nothing is changed and the result says `skipped`; the tenth such step
-  // in a row is Error(kDiverged).
+  // in a row is Error(kDiverged). Error(kData) where a batch has an id beyond the vocabulary:
+  // nothing is changed then.
   StepResult step(const std::vector<HostBatch>& batches);
 
   // Bytes that the arenas need for forward and backward of `batch`, found by doing both in a

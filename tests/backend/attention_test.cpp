@@ -28,9 +28,10 @@ TEST_CASE("attention, its backward and its probabilities") {
   for (std::int32_t i = 0; i < 15; ++i)
     lengths.push_back(i % 4 + 1), key_lengths.push_back(i % 4 + 1);
   if (kind.cross) key_lengths = {9, 3, 1, 50, 17, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7, 8};
-  const Ragged queries = m.ragged(lengths), keys = m.ragged(key_lengths);
-
   AttentionCall call;
+  call.queries = m.ragged(lengths);
+  call.keys = m.ragged(key_lengths);
+  const Ragged &queries = call.queries, &keys = call.keys;
   call.num_heads = 3;
   call.d_kv = d_kv;
   call.causal = kind.causal;
@@ -38,37 +39,37 @@ TEST_CASE("attention, its backward and its probabilities") {
   if (kind.biased) call.bias = m.normal(3, 91);
   call.drop = {kind.dropout, 21};
   const std::int64_t inner = 3 * d_kv, tq = queries.tokens, tk = keys.tokens;
-  const View q = m.normal(tq, inner), k = m.normal(tk, inner), v = m.normal(tk, inner);
-  const View out = m.output(tq, inner), logsumexp = m.output(tq, 3), dout = m.normal(tq, inner);
+  const AttentionSaved s{m.normal(tq, inner), m.normal(tk, inner), m.normal(tk, inner),
+                         m.output(tq, inner), m.output(tq, 3)};
+  const View grad_out = m.normal(tq, inner);
   const auto spec = spec_of(m, call);
   const auto host_queries = m.sequences(queries), host_keys = m.sequences(keys);
-  const Reals hq = m.reals(q), hk = m.reals(k), hv = m.reals(v);
+  const Reals hq = m.reals(s.q), hk = m.reals(s.k), hv = m.reals(s.v);
 
-  attention(*m.ctx, call, queries, keys, q, k, v, out, logsumexp);
+  attention(*m.ctx, call, s);
   Reals expected_sums;
   const Reals expected =
       reference::attention(spec, host_queries, host_keys, hq, hk, hv, expected_sums);
-  CHECK(m.differs(out, expected, kAttentionRtol) == "");
-  CHECK(m.differs(logsumexp, expected_sums, kAttentionRtol) == "");
+  CHECK(m.differs(s.out, expected, kAttentionRtol) == "");
+  CHECK(m.differs(s.logsumexp, expected_sums, kAttentionRtol) == "");
 
   const View probs = m.output(queries.batch * 3 * queries.max_len, keys.max_len);
-  attention_probs(*m.ctx, call, queries, keys, q, k, logsumexp, probs);
+  attention_probs(*m.ctx, call, s, probs);
   CHECK(m.differs(probs, reference::attention_probs(spec, host_queries, host_keys, hq, hk),
                   kAttentionRtol) == "");
 
-  const View dq = m.output(tq, inner), dk = m.output(tk, inner), dv = m.output(tk, inner);
-  const View grad_bias = kind.biased ? m.normal(3, 91) : View{};
-  Reals bias_sum = m.reals(grad_bias);
-  attention_backward(*m.ctx, call, queries, keys, q, k, v, out, logsumexp, dout, dq, dk, dv,
-                     grad_bias);
-  const auto grads =
-      reference::attention_backward(spec, host_queries, host_keys, hq, hk, hv, m.reals(dout));
-  CHECK(m.differs(dq, grads.dq, kAttentionRtol) == "");
-  CHECK(m.differs(dk, grads.dk, kAttentionRtol) == "");
-  CHECK(m.differs(dv, grads.dv, kAttentionRtol) == "");
+  const AttentionGrads grads{m.output(tq, inner), m.output(tk, inner), m.output(tk, inner),
+                             kind.biased ? m.normal(3, 91) : View{}};
+  Reals bias_sum = m.reals(grads.grad_bias);
+  attention_backward(*m.ctx, call, s, grad_out, grads);
+  const auto expected_grads =
+      reference::attention_backward(spec, host_queries, host_keys, hq, hk, hv, m.reals(grad_out));
+  CHECK(m.differs(grads.dq, expected_grads.dq, kAttentionRtol) == "");
+  CHECK(m.differs(grads.dk, expected_grads.dk, kAttentionRtol) == "");
+  CHECK(m.differs(grads.dv, expected_grads.dv, kAttentionRtol) == "");
   for (std::size_t i = 0; i < bias_sum.values.size(); ++i)
-    bias_sum.values[i] += grads.grad_bias.values[i];
-  if (kind.biased) CHECK(m.differs(grad_bias, bias_sum, kAttentionRtol) == "");
+    bias_sum.values[i] += expected_grads.grad_bias.values[i];
+  if (kind.biased) CHECK(m.differs(grads.grad_bias, bias_sum, kAttentionRtol) == "");
 }
 
 TEST_CASE("one step of attention") {
@@ -83,7 +84,7 @@ TEST_CASE("one step of attention") {
   const View q = m.normal(4, 2 * d_kv), k = m.normal(90, 2 * d_kv), v = m.normal(90, 2 * d_kv);
   const View first_key = m.ints(4, 1, {0, 30, 7, 89}), key_count = m.ints(4, 1, {1, 60, 17, 1});
   const View out = m.output(4, 2 * d_kv);
-  attention_step(*m.ctx, call, q, k, v, first_key, key_count, out);
+  attention_step(*m.ctx, call, q, {k, v, first_key, key_count}, out);
   CHECK(m.differs(out,
                   reference::attention_step(spec_of(m, call), m.reals(q), m.reals(k), m.reals(v),
                                             m.whole_numbers(first_key), m.whole_numbers(key_count)),
@@ -91,8 +92,8 @@ TEST_CASE("one step of attention") {
 
   const View alone = m.output(1, 2 * d_kv);
   for (std::int64_t r = 0; r < 4; ++r) {
-    attention_step(*m.ctx, call, q.slice_rows(r, 1), k, v, first_key.slice_rows(r, 1),
-                   key_count.slice_rows(r, 1), alone);
+    attention_step(*m.ctx, call, q.slice_rows(r, 1),
+                   {k, v, first_key.slice_rows(r, 1), key_count.slice_rows(r, 1)}, alone);
     CHECK(m.reals(alone).values == m.reals(out.slice_rows(r, 1)).values);
   }
 }
@@ -107,24 +108,26 @@ TEST_CASE("a sequence's attention does not depend on its batch, in the bits") {
   call.bias = m.normal(2, 141);
   const View q = m.normal(106, 40), k = m.normal(106, 40), v = m.normal(106, 40);
   const View together = m.output(106, 40), alone = m.output(70, 40);
-  attention(*m.ctx, call, all, all, q, k, v, together, View{});
+  call.queries = call.keys = all;
+  attention(*m.ctx, call, {q, k, v, together, {}});
   const auto part = [&](View x) { return x.slice_rows(36, 70); };
-  attention(*m.ctx, call, last, last, part(q), part(k), part(v), alone, View{});
+  call.queries = call.keys = last;
+  attention(*m.ctx, call, {part(q), part(k), part(v), alone, {}});
   CHECK(m.reals(alone).values == m.reals(part(together)).values);
 }
 
 TEST_CASE("the position bias of every distance, and backward") {
   Machine m = any_machine();
-  const View table = m.normal(8, 3), bias = m.output(3, 21), dtable = m.normal(8, 3);
+  const View table = m.normal(8, 3), bias = m.output(3, 21), grad_table = m.normal(8, 3);
   std::vector<std::int32_t> buckets;
   for (std::int32_t i = 0; i < 21; ++i) buckets.push_back(i * i % 8);
   const View bucket = m.ints(1, 21, buckets);
   expand_bias(*m.ctx, table, bucket, bias);
   CHECK(m.differs(bias, reference::expand_bias(m.reals(table), m.whole_numbers(bucket)), 0) == "");
-  Reals grad = m.reals(dtable);
+  Reals grad = m.reals(grad_table);
   reference::expand_bias_backward(m.reals(bias), m.whole_numbers(bucket), grad);
-  expand_bias_backward(*m.ctx, bias, bucket, dtable);
-  CHECK(m.differs(dtable, grad) == "");
+  expand_bias_backward(*m.ctx, bias, bucket, grad_table);
+  CHECK(m.differs(grad_table, grad) == "");
 }
 
 }  // namespace

@@ -94,6 +94,27 @@ TEST_CASE("after an update bfloat16 products read the new value, those of keep_f
   CHECK(m.values(y) == reference::linear(x, w).values);
 }
 
+TEST_CASE("a weight has the packed forms of all contexts that prepared it") {
+  Bf16Machine m(2);
+  const auto invariant = make_context({2, true});
+  const bool bf16_first = GENERATE(false, true);
+  const Reals x = m.whole(20, 40), w = m.whole(30, 40);
+  Weight weight{m.place(w, DType::f32), nullptr};
+  for (const bool in_bf16 : {bf16_first, !bf16_first, bf16_first})
+    prepare_weight(in_bf16 ? *m.ctx : *invariant, weight);
+  const View y = m.place(m.whole(20, 30), DType::f32);
+  linear(*m.ctx, m.place(x, DType::bf16), weight, y);
+  const Reals expected = reference::linear(x, w);
+  CHECK(m.values(y) == expected.values);
+  linear(*invariant, m.place(x, DType::f32), weight, y);
+  CHECK(m.values(y) == expected.values);
+  // Prepared for the other kind of context only.
+  Weight other{weight.value, nullptr};
+  prepare_weight(*m.ctx, other);
+  linear(*invariant, m.place(x, DType::f32), other, y);
+  CHECK(m.values(y) == expected.values);
+}
+
 TEST_CASE("an optimizer packs the weights it updates, to the bits of prepare_weight()") {
   const int threads = GENERATE(1, 3);
   const std::int64_t out = GENERATE(5, 64, 200), in = GENERATE(7, 130);

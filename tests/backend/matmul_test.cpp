@@ -48,15 +48,15 @@ TEST_CASE("no tokens") {
 TEST_CASE("bias and its backward") {
   Machine m = any_machine();
   const std::int64_t tokens = GENERATE(1, 7, 300), cols = GENERATE(1, 17, 64);
-  const View bias = m.normal(1, cols), y = m.normal(tokens, cols), dbias = m.normal(1, cols);
+  const View bias = m.normal(1, cols), y = m.normal(tokens, cols), grad_bias = m.normal(1, cols);
   Reals sum = m.reals(y);
   reference::add_bias(m.reals(bias), sum);
   add_bias(*m.ctx, bias, y);
   CHECK(m.differs(y, sum) == "");
-  Reals grad = m.reals(dbias);
+  Reals grad = m.reals(grad_bias);
   reference::bias_backward(sum, grad);
-  bias_backward(*m.ctx, y, dbias);
-  CHECK(m.differs(dbias, grad) == "");
+  bias_backward(*m.ctx, y, grad_bias);
+  CHECK(m.differs(grad_bias, grad) == "");
 }
 
 // Rows of one call, alone and together, by one thread and more, with and without a packed weight.
@@ -100,11 +100,11 @@ TEST_CASE("the same inputs give the same bits again") {
   const Weight w{m.normal(96, 130), nullptr};
   const View x = m.normal(700, 130), dy = m.normal(700, 96);
   const auto run = [&] {
-    const View y = m.output(700, 96), dw = m.filled(96, 130, 0), dbias = m.filled(1, 96, 0);
+    const View y = m.output(700, 96), dw = m.filled(96, 130, 0), grad_bias = m.filled(1, 96, 0);
     linear(*m.ctx, x, w, y);
     linear_backward(*m.ctx, x, w, dy, View{}, false, dw);
-    bias_backward(*m.ctx, dy, dbias);
-    return std::vector{m.reals(y).values, m.reals(dw).values, m.reals(dbias).values};
+    bias_backward(*m.ctx, dy, grad_bias);
+    return std::vector{m.reals(y).values, m.reals(dw).values, m.reals(grad_bias).values};
   };
   const auto first = run();
   for (int i = 0; i < 5; ++i) CHECK(run() == first);

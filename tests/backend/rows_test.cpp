@@ -44,13 +44,13 @@ TEST_CASE("embedding and its backward") {
   Machine m = any_machine();
   const std::int64_t cols = GENERATE(1, 12, 130);
   const View table = m.normal(11, cols), ids = m.indices(kTokens, 11);
-  const View y = m.output(kTokens, cols), dtable = m.normal(11, cols);
+  const View y = m.output(kTokens, cols), grad_table = m.normal(11, cols);
   embed(*m.ctx, table, ids, y);
   CHECK(m.differs(y, reference::embed(m.reals(table), m.whole_numbers(ids)), 0) == "");
-  Reals grad = m.reals(dtable);
+  Reals grad = m.reals(grad_table);
   reference::embed_backward(m.whole_numbers(ids), m.reals(y), grad);
-  embed_backward(*m.ctx, ids, y, dtable);
-  CHECK(m.differs(dtable, grad) == "");
+  embed_backward(*m.ctx, ids, y, grad_table);
+  CHECK(m.differs(grad_table, grad) == "");
 }
 
 TEST_CASE("dropout and jitter") {

@@ -38,10 +38,11 @@ ModelConfig small_config() {
 
 struct RandomModel {
   std::unique_ptr<Context> ctx = make_context({1, true});
-  Model model{small_config()};
+  Model model;
   ParamBuffer values{*ctx, model.layout()};
 
-  explicit RandomModel(std::uint64_t seed) {
+  explicit RandomModel(std::uint64_t seed, const ModelConfig& config = small_config())
+      : model(config) {
     initialise(*ctx, model, seed, {.hf = true}, values);
     // Attention and experts loud enough that the output depends on the source and the position.
     model.each_param([&](const Param& p) {
@@ -187,6 +188,21 @@ TEST_CASE("eos suppressed: every hypothesis has exactly the forced length") {
   }
 }
 
+TEST_CASE("greedy: logits that are not finite after the first step are an error, too") {
+  ModelConfig config = small_config();
+  config.tie_word_embeddings = false;
+  RandomModel random(17, config);
+  SearchOptions options;
+  options.max_new_tokens = 6;
+  options.suppress_eos = true;
+  const std::vector<Ids> sources = {{5, 6, 1}};
+  const std::int32_t said = greedy_search(*random.ctx, random.model, sources, options)[0][0].ids[0];
+  // What it is given next is no number.
+  fill(*random.ctx, std::numeric_limits<float>::quiet_NaN(),
+       random.values[random.model.shared].slice_rows(said, 1));
+  CHECK_THROWS_AS(greedy_search(*random.ctx, random.model, sources, options), Error);
+}
+
 TEST_CASE("a model that gives NaN, and options out of range, are errors") {
   RandomModel random(17);
   const float nan = std::numeric_limits<float>::quiet_NaN();
@@ -199,6 +215,8 @@ TEST_CASE("a model that gives NaN, and options out of range, are errors") {
          head.size(), head);
   Translator translator(random.model, options);
   CHECK_THROWS_AS(translator.translate(random_sources(17, 5)), Error);
+  for (const std::int32_t id : {-1, static_cast<std::int32_t>(kVocab)})
+    CHECK_THROWS_AS(translator.translate({{5, id, 1}}), Error);
 
   options.search.num_return_sequences = 3;
   CHECK_THROWS_AS(Translator(random.model, options), Error);

@@ -40,6 +40,43 @@ HostBatch batch_of(const ModelConfig& config, std::int64_t sentences, std::int64
   return random_batch(config, lengths, lengths, 3);
 }
 
+TEST_CASE("without gradients the loss is the same, and no block keeps its values") {
+  TinyModel tiny(small_config()), scored(small_config());
+  const HostBatch batch = batch_of(tiny.model.config(), 20, 17);
+  LossOptions options;
+  options.label_smoothing = 0.1f;
+  const LossResult with = compute_loss(*tiny.ctx, tiny.model, batch, {}, options, &tiny.grads);
+  const LossResult without = compute_loss(*scored.ctx, scored.model, batch, {}, options, nullptr);
+  CHECK(with.loss_sum == without.loss_sum);
+  CHECK(with.nll_sum == without.nll_sum);
+  CHECK(with.router_aux_loss == without.router_aux_loss);
+  CHECK(with.expert_count == without.expert_count);
+  REQUIRE(without.expert_count.size() == 2);
+  CHECK(scored.ctx->saved.peak_bytes() < tiny.ctx->saved.peak_bytes() / 2);
+}
+
+TEST_CASE("an expert's share is a factor's decimal value of the tokens") {
+  ModelConfig config = small_config();
+  config.encoder_sparse = {true};
+  config.num_layers = 1;
+  config.num_experts = 10;
+  TinyModel tiny(config);
+  // All experts are equally probable: the first gets every token.
+  fill(*tiny.ctx, 0, tiny.values[tiny.model.encoder.blocks[0].sparse->router.weight]);
+  const HostBatch batch = random_batch(config, {400, 600}, {2, 2}, 1);
+  struct Case {
+    float factor;
+    std::int32_t capacity;
+  };
+  for (const Case c : {Case{1.2f, 120}, Case{0.8f, 80}, Case{1.1f, 110}, Case{1.001f, 101}}) {
+    CAPTURE(c.factor);
+    Pass pass;
+    pass.capacity.capacity_factor = c.factor;
+    CHECK(compute_loss(*tiny.ctx, tiny.model, batch, pass, {}, nullptr).dropped[0] ==
+          1000 - c.capacity);
+  }
+}
+
 TEST_CASE("compute_loss gives the same bits each time") {
   const int threads = GENERATE(1, 2);
   const bool bf16 = GENERATE(false, true);

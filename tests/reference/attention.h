@@ -28,11 +28,12 @@ Matrix<T> expand_bias(const Matrix<T>& table, const IntMatrix& bucket) {
     for (std::int64_t i = 0; i < bias.cols; ++i) bias(h, i) = table(bucket[i], h);
   return bias;
 }
-// dtable += the transpose of that
+// grad_table += the transpose of that
 template <class T>
-void expand_bias_backward(const Matrix<T>& grad_bias, const IntMatrix& bucket, Matrix<T>& dtable) {
+void expand_bias_backward(const Matrix<T>& grad_bias, const IntMatrix& bucket,
+                          Matrix<T>& grad_table) {
   for (std::int64_t h = 0; h < grad_bias.rows; ++h)
-    for (std::int64_t i = 0; i < grad_bias.cols; ++i) dtable(bucket[i], h) += grad_bias(h, i);
+    for (std::int64_t i = 0; i < grad_bias.cols; ++i) grad_table(bucket[i], h) += grad_bias(h, i);
 }
 
 // One query, at `position` of its sequence, on the rows [first_key, first_key + num_keys) of k; a
@@ -110,7 +111,7 @@ struct AttentionGrads {
 template <class T>
 AttentionGrads<T> attention_backward(const AttentionSpec<T>& spec, const Sequences& queries,
                                      const Sequences& keys, const Matrix<T>& q, const Matrix<T>& k,
-                                     const Matrix<T>& v, const Matrix<T>& dout) {
+                                     const Matrix<T>& v, const Matrix<T>& grad_out) {
   AttentionGrads<T> g{Matrix<T>(q.rows, q.cols), Matrix<T>(k.rows, k.cols),
                       Matrix<T>(v.rows, v.cols), Matrix<T>(spec.bias.rows, spec.bias.cols)};
   for_each_query(spec, queries, keys, [&](const Query<T>& query) {
@@ -123,8 +124,8 @@ AttentionGrads<T> attention_backward(const AttentionSpec<T>& spec, const Sequenc
       const T keep = T(query.dropped(queries.tags, j));
       p[j] = std::exp(s[j] - logsumexp);
       for (std::int64_t c = begin; c < end; ++c) {
-        dp[j] += keep * dout(query.row, c) * v(query.first_key + j, c);
-        g.dv(query.first_key + j, c) += keep * p[j] * dout(query.row, c);
+        dp[j] += keep * grad_out(query.row, c) * v(query.first_key + j, c);
+        g.dv(query.first_key + j, c) += keep * p[j] * grad_out(query.row, c);
       }
       mean += p[j] * dp[j];
     }

@@ -4,6 +4,7 @@
 // search, optimizer; the rest by subject in the other backend_*.cpp.
 #include "src/backend/backend.h"
 
+#include <cmath>
 #include <cstdlib>
 #include <cstring>
 
@@ -85,8 +86,14 @@ void argmax_rows(Context&, View logits, std::int32_t suppressed, View token, Vie
   IntMatrix best(l.rows, 1);
   Reals value(l.rows, 1);
   for (std::int64_t r = 0; r < l.rows; ++r) {
-    best[r] = static_cast<std::int32_t>(reference::argmax(l, r, suppressed));
-    value[r] = l(r, best[r]) - reference::log_sum_exp(l, r);
+    best[r] = -1;
+    for (std::int64_t c = 0; c < l.cols; ++c)
+      if (c != suppressed && !std::isnan(l(r, c)) && (best[r] < 0 || l(r, c) > l(r, best[r])))
+        best[r] = static_cast<std::int32_t>(c);
+    if (best[r] >= 0 && std::isfinite(l(r, best[r])))
+      value[r] = l(r, best[r]) - reference::log_sum_exp(l, r);
+    else
+      best[r] = -1;
   }
   store(best, token);
   store(value, log_prob);

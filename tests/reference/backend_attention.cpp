@@ -24,41 +24,39 @@ reference::AttentionSpec<double> load(const AttentionCall& call) {
 void expand_bias(Context&, View table, View bucket, View bias) {
   store(reference::expand_bias(load(table), load_ints(bucket)), bias);
 }
-void expand_bias_backward(Context&, View grad_bias, View bucket, View dtable) {
-  Reals sum = load(dtable);
+void expand_bias_backward(Context&, View grad_bias, View bucket, View grad_table) {
+  Reals sum = load(grad_table);
   reference::expand_bias_backward(load(grad_bias), load_ints(bucket), sum);
-  store(sum, dtable);
+  store(sum, grad_table);
 }
 
-void attention(Context&, const AttentionCall& call, const Ragged& queries, const Ragged& keys,
-               View q, View k, View v, View out, View logsumexp) {
+void attention(Context&, const AttentionCall& call, const AttentionSaved& s) {
   Reals sums;
-  store(
-      reference::attention(load(call), load(queries), load(keys), load(q), load(k), load(v), sums),
-      out);
-  store(sums, logsumexp);
+  store(reference::attention(load(call), load(call.queries), load(call.keys), load(s.q), load(s.k),
+                             load(s.v), sums),
+        s.out);
+  store(sums, s.logsumexp);
 }
 
-void attention_backward(Context&, const AttentionCall& call, const Ragged& queries,
-                        const Ragged& keys, View q, View k, View v, View, View, View dout, View dq,
-                        View dk, View dv, View grad_bias) {
-  const auto grads = reference::attention_backward(load(call), load(queries), load(keys), load(q),
-                                                   load(k), load(v), load(dout));
-  store(grads.dq, dq);
-  store(grads.dk, dk);
-  store(grads.dv, dv);
-  if (call.bias) add_to(grads.grad_bias, grad_bias);
+void attention_backward(Context&, const AttentionCall& call, const AttentionSaved& s, View grad_out,
+                        const AttentionGrads& grads) {
+  const auto found = reference::attention_backward(load(call), load(call.queries), load(call.keys),
+                                                   load(s.q), load(s.k), load(s.v), load(grad_out));
+  store(found.dq, grads.dq);
+  store(found.dk, grads.dk);
+  store(found.dv, grads.dv);
+  if (call.bias) add_to(found.grad_bias, grads.grad_bias);
 }
 
-void attention_probs(Context&, const AttentionCall& call, const Ragged& queries, const Ragged& keys,
-                     View q, View k, View, View probs) {
-  store(reference::attention_probs(load(call), load(queries), load(keys), load(q), load(k)), probs);
+void attention_probs(Context&, const AttentionCall& call, const AttentionSaved& s, View probs) {
+  store(reference::attention_probs(load(call), load(call.queries), load(call.keys), load(s.q),
+                                   load(s.k)),
+        probs);
 }
 
-void attention_step(Context&, const AttentionCall& call, View q, View k, View v, View first_key,
-                    View key_count, View out) {
-  store(reference::attention_step(load(call), load(q), load(k), load(v), load_ints(first_key),
-                                  load_ints(key_count)),
+void attention_step(Context&, const AttentionCall& call, View q, const CachedKeys& keys, View out) {
+  store(reference::attention_step(load(call), load(q), load(keys.k), load(keys.v),
+                                  load_ints(keys.first_key), load_ints(keys.key_count)),
         out);
 }
 

@@ -39,19 +39,19 @@ void add_bias(Context&, View bias, View y) {
   reference::add_bias(load(bias), sum);
   store(sum, y);
 }
-void bias_backward(Context&, View dy, View dbias) {
-  Reals sum = load(dbias);
+void bias_backward(Context&, View dy, View grad_bias) {
+  Reals sum = load(grad_bias);
   reference::bias_backward(load(dy), sum);
-  store(sum, dbias);
+  store(sum, grad_bias);
 }
 
 void embed(Context&, View table, View ids, View y) {
   store(reference::embed(load(table), load_ints(ids)), y);
 }
-void embed_backward(Context&, View ids, View dy, View dtable) {
-  Reals sum = load(dtable);
+void embed_backward(Context&, View ids, View dy, View grad_table) {
+  Reals sum = load(grad_table);
   reference::embed_backward(load_ints(ids), load(dy), sum);
-  store(sum, dtable);
+  store(sum, grad_table);
 }
 
 void dropout(Context&, Dropout drop, View tags, View x, View y) {
@@ -92,7 +92,7 @@ void activation_backward(Context&, Activation act, View hidden, View gate, Dropo
 }
 
 void linear_cross_entropy(Context&, View h, const Weight& head, View labels, float label_smoothing,
-                          View sums, float grad_scale, View dh, View dhead) {
+                          View sums, float grad_scale, View dh, View grad_head) {
   const Reals states = load(h), weight = load(head.value);
   const IntMatrix targets = load_ints(labels);
   const Reals logits = reference::linear(states, weight);
@@ -103,15 +103,15 @@ void linear_cross_entropy(Context&, View h, const Weight& head, View labels, flo
     total[1] += nll;
   }
   add_to(total, sums);
-  if (!dh && !dhead) return;
+  if (!dh && !grad_head) return;
 
   Reals grad_logits = reference::cross_entropy_backward(logits, targets, label_smoothing);
   for (double& value : grad_logits.values) value *= grad_scale;
   store(reference::linear_backward_input(grad_logits, weight), dh);
-  if (!dhead) return;
-  Reals sum = load(dhead);
+  if (!grad_head) return;
+  Reals sum = load(grad_head);
   reference::linear_backward_weight(states, grad_logits, sum);
-  store(sum, dhead);
+  store(sum, grad_head);
 }
 
 }  // namespace switchyard

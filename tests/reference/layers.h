@@ -45,11 +45,11 @@ void add_bias(const Matrix<T>& bias, Matrix<T>& y) {
   for (std::int64_t t = 0; t < y.rows; ++t)
     for (std::int64_t c = 0; c < y.cols; ++c) y(t, c) += bias[c];
 }
-// dbias += sum over t of dy[t]
+// grad_bias += sum over t of dy[t]
 template <class T>
-void bias_backward(const Matrix<T>& dy, Matrix<T>& dbias) {
+void bias_backward(const Matrix<T>& dy, Matrix<T>& grad_bias) {
   for (std::int64_t t = 0; t < dy.rows; ++t)
-    for (std::int64_t c = 0; c < dy.cols; ++c) dbias[c] += dy(t, c);
+    for (std::int64_t c = 0; c < dy.cols; ++c) grad_bias[c] += dy(t, c);
 }
 
 // y[t] = table[ids[t]]
@@ -60,11 +60,11 @@ Matrix<T> embed(const Matrix<T>& table, const IntMatrix& ids) {
     for (std::int64_t c = 0; c < table.cols; ++c) y(t, c) = table(ids[t], c);
   return y;
 }
-// dtable[ids[t]] += dy[t]
+// grad_table[ids[t]] += dy[t]
 template <class T>
-void embed_backward(const IntMatrix& ids, const Matrix<T>& dy, Matrix<T>& dtable) {
+void embed_backward(const IntMatrix& ids, const Matrix<T>& dy, Matrix<T>& grad_table) {
   for (std::int64_t t = 0; t < ids.rows; ++t)
-    for (std::int64_t c = 0; c < dtable.cols; ++c) dtable(ids[t], c) += dy(t, c);
+    for (std::int64_t c = 0; c < grad_table.cols; ++c) grad_table(ids[t], c) += dy(t, c);
 }
 
 // Also its own backward.
@@ -88,10 +88,11 @@ Matrix<T> rms_norm(const Matrix<T>& x, const Matrix<T>& weight, double eps, Matr
   }
   return y;
 }
-// With n = x * inv_rms: dx += inv_rms * (weight * dy - n * mean(weight * dy * n)); adds to dweight.
+// With n = x * inv_rms: dx += inv_rms * (weight * dy - n * mean(weight * dy * n)); adds to
+// grad_weight.
 template <class T>
 void rms_norm_backward(const Matrix<T>& x, const Matrix<T>& weight, const Matrix<T>& inv_rms,
-                       const Matrix<T>& dy, Matrix<T>& dx, Matrix<T>& dweight) {
+                       const Matrix<T>& dy, Matrix<T>& dx, Matrix<T>& grad_weight) {
   for (std::int64_t t = 0; t < x.rows; ++t) {
     T mean = T(0);
     for (std::int64_t c = 0; c < x.cols; ++c) mean += weight[c] * dy(t, c) * x(t, c) * inv_rms[t];
@@ -99,7 +100,7 @@ void rms_norm_backward(const Matrix<T>& x, const Matrix<T>& weight, const Matrix
     for (std::int64_t c = 0; c < x.cols; ++c) {
       const T n = x(t, c) * inv_rms[t];
       dx(t, c) += inv_rms[t] * (weight[c] * dy(t, c) - n * mean);
-      dweight[c] += dy(t, c) * n;
+      grad_weight[c] += dy(t, c) * n;
     }
   }
 }

@@ -189,9 +189,9 @@ class ModelLoss {
       return {Capacity::kPerSequence, pass_.capacity.expert_capacity};
     if (pass_.capacity.capacity_factor > 0)
       return {Capacity::kPerBatch,
-              static_cast<std::int64_t>(
-                  std::ceil(static_cast<double>(tokens) * pass_.capacity.capacity_factor /
-                            static_cast<double>(c_.num_experts)))};
+              static_cast<std::int64_t>(std::ceil(static_cast<double>(tokens) *
+                                                  pass_.capacity.capacity_factor * (1 - 1e-6) /
+                                                  static_cast<double>(c_.num_experts)))};
     return {};
   }
 

@@ -77,9 +77,9 @@ TEST_CASE("reference: embed and dropout backward") {
   const Sequences s = sequences({0, 4});
   const Reals dy = random(4, 6, 2);
   const auto loss = [&] { return dot(dropout(kDrop, s.tags, embed(table, ids)), dy); };
-  Reals dtable(5, 6);
-  embed_backward(ids, dropout(kDrop, s.tags, dy), dtable);
-  CHECK(close(real_parts(dtable), exact(table, loss), kRtol, 0) == "");
+  Reals grad_table(5, 6);
+  embed_backward(ids, dropout(kDrop, s.tags, dy), grad_table);
+  CHECK(close(real_parts(grad_table), exact(table, loss), kRtol, 0) == "");
 }
 
 TEST_CASE("reference: rms_norm backward") {
@@ -195,10 +195,10 @@ TEST_CASE("reference: position table and cross-entropy backward") {
   Reals table = random(3, 2, 1), logits = random(4, 5, 2);
   const IntMatrix bucket(1, 4, {2, 0, 2, 1}), labels(4, 1, {0, 4, 2, 2});
   const Reals grad_bias = random(2, 4, 3);
-  Reals dtable(3, 2);
-  expand_bias_backward(grad_bias, bucket, dtable);
+  Reals grad_table(3, 2);
+  expand_bias_backward(grad_bias, bucket, grad_table);
   const auto by_bias = [&] { return dot(expand_bias(table, bucket), grad_bias); };
-  CHECK(close(real_parts(dtable), exact(table, by_bias), kRtol, 0) == "");
+  CHECK(close(real_parts(grad_table), exact(table, by_bias), kRtol, 0) == "");
 
   const auto loss = [&] {
     Complex sum = 0;

@@ -58,7 +58,7 @@ struct Case {
   float rate;
 
   Matrix q = random_matrix(query_len, d_kv, 1), k = random_matrix(key_len, d_kv, 2);
-  Matrix v = random_matrix(key_len, d_kv, 3), dout = random_matrix(query_len, d_kv, 4);
+  Matrix v = random_matrix(key_len, d_kv, 3), grad_out = random_matrix(query_len, d_kv, 4);
   Matrix bias = random_matrix(1, query_len + key_len, 5);
   IntMatrix tags = some_tags(query_len);
   std::uint32_t head = 3;
@@ -99,7 +99,7 @@ struct Case {
       std::vector<double> dp(p.size()), ds(p.size());
       double mean = 0;
       for (std::size_t i = 0; i < p.size(); ++i) {
-        for (I c = 0; c < d_kv; ++c) dp[i] += double{dout.at(t, c)} * v.at(I(i), c) * m[i];
+        for (I c = 0; c < d_kv; ++c) dp[i] += double{grad_out.at(t, c)} * v.at(I(i), c) * m[i];
         mean += dp[i] * p[i];
       }
       for (std::size_t i = 0; i < p.size(); ++i) ds[i] = p[i] * (dp[i] - mean);
@@ -128,7 +128,7 @@ TEST_CASE("attention of one head, forward and backward") {
           Matrix scratch(1, attention_scratch(key_len, d_kv));
           attention(x.call(), x.q.in(), x.k.in(), x.v.in(), out.view(), lse.view(), scratch.data());
           attention_backward(x.call(), x.q.in(), x.k.in(), x.v.in(), out.in(), lse.in(),
-                             x.dout.in(), dq.view(), dk.view(), dv.view(), x.center(grad_bias),
+                             x.grad_out.in(), dq.view(), dk.view(), dv.view(), x.center(grad_bias),
                              scratch.data());
           attention_probs(x.call(), x.q.in(), x.k.in(), lse.in(), probs.view());
           std::vector<double> want_probs;
@@ -152,7 +152,7 @@ TEST_CASE("attention of one head, forward and backward") {
               double sum_k = 0, sum_v = 0;
               for (I t = 0; t < query_len; ++t) {
                 sum_k += row(row(x.dscores, t), j) * x.q.at(t, c);
-                sum_v += row(row(x.probs, t), j) * row(row(x.kept, t), j) * x.dout.at(t, c);
+                sum_v += row(row(x.probs, t), j) * row(row(x.kept, t), j) * x.grad_out.at(t, c);
               }
               want_dk.push_back(sum_k), want_dv.push_back(sum_v);
             }

@@ -158,7 +158,13 @@ TEST_CASE("argmax: lowest of equal ids, one suppressed, log-probability") {
       argmax(1, n, equal.in(), -1, token.view(), {});
       REQUIRE(token.at(0, 0) == 0);
       argmax(1, n, none.in(), 0, token.view(), {});
-      REQUIRE(token.at(0, 0) == 1);
+      REQUIRE(token.at(0, 0) == -1);
+      none.at(0, n - 1) = 1;
+      argmax(1, n, none.in(), -1, token.view(), {});
+      REQUIRE(token.at(0, 0) == n - 1);
+      equal.at(0, n - 1) = std::numeric_limits<float>::infinity();
+      argmax(1, n, equal.in(), -1, token.view(), {});
+      REQUIRE(token.at(0, 0) == -1);
     }
   });
 }

@@ -124,6 +124,20 @@ TEST_CASE("three updates of AdamW, clipped and decayed, as a scalar in double") 
   CHECK(trainer.counters().update == 3);
 }
 
+TEST_CASE("a batch that is refused leaves nothing of those before it") {
+  const ModelConfig config = dense_config();
+  TinyModel disturbed(config), plain(config);
+  Trainer a(*disturbed.ctx, disturbed.model, disturbed.values, constant_rate(0.01));
+  Trainer b(*plain.ctx, plain.model, plain.values, constant_rate(0.01));
+  const HostBatch good = random_batch(config, {3, 5}, {4, 2}, 1);
+  HostBatch bad = good;
+  bad.target.back().front() = static_cast<std::int32_t>(config.vocab_size);
+  CHECK_THROWS_AS(a.step({good, bad}), Error);
+  a.step({good});
+  b.step({good});
+  CHECK(disturbed.read(disturbed.values.flat()) == plain.read(plain.values.flat()));
+}
+
 TEST_CASE("the arenas a batch needs are measured beforehand, and no step is changed by it") {
   const ModelConfig config = tiny_config({true, false}, {true});
   const auto batch_of = [&](std::size_t sentences) {

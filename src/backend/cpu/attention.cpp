@@ -27,15 +27,14 @@ std::int64_t length(const Ragged& sequences, std::int64_t b) {
 
 // Head h of sequence b.
 struct Head {
-  Head(const AttentionCall& call, const Ragged& queries, const Ragged& keys, std::int64_t b,
-       std::int64_t h)
-      : query(first_token(queries, b)), key(first_token(keys, b)), col(h * call.d_kv) {
-    kernel.query_len = length(queries, b);
-    kernel.key_len = length(keys, b);
+  Head(const AttentionCall& call, std::int64_t b, std::int64_t h)
+      : query(first_token(call.queries, b)), key(first_token(call.keys, b)), col(h * call.d_kv) {
+    kernel.query_len = length(call.queries, b);
+    kernel.key_len = length(call.keys, b);
     kernel.d_kv = call.d_kv;
     kernel.causal = call.causal;
     if (call.bias) kernel.bias = f32(call.bias)[h] + call.center;
-    kernel.drop = cpu::dropout_of(call.drop, queries.tags, query);
+    kernel.drop = cpu::dropout_of(call.drop, call.queries.tags, query);
     kernel.head = static_cast<std::uint32_t>(h);
   }
   // The head's part of a matrix by queries, or by keys.
@@ -49,10 +48,10 @@ struct Head {
 // A head's matrices as f32, for the kernels: where they are bf16, as copies of its own thread.
 class HeadCopies {
  public:
-  // Floats of scratch that `count` copies of at most max_len rows need.
-  static std::int64_t floats(const View& like, std::int64_t count, std::int64_t max_len,
-                             std::int64_t d_kv) {
-    return like.dtype == DType::f32 ? 0 : count * max_len * d_kv;
+  // Floats of scratch that `count` copies of matrices like this one need.
+  static std::int64_t floats(const View& like, std::int64_t count, const AttentionCall& call) {
+    const std::int64_t most_rows = std::max(call.queries.max_len, call.keys.max_len);
+    return like.dtype == DType::f32 ? 0 : count * most_rows * call.d_kv;
   }
   HeadCopies(float* scratch, std::int64_t d_kv) : next_(scratch), d_kv_(d_kv) {}
 
@@ -85,100 +84,95 @@ void expand_bias(Context&, View table, View bucket, View bias) {
       f32(bias)[h][i] = f32(table)[i32(bucket).data[i]][h];
 }
 
-void expand_bias_backward(Context&, View grad_bias, View bucket, View dtable) {
+void expand_bias_backward(Context&, View grad_bias, View bucket, View grad_table) {
   for (std::int64_t h = 0; h < grad_bias.rows; ++h)
     for (std::int64_t i = 0; i < grad_bias.cols; ++i)
-      f32(dtable)[i32(bucket).data[i]][h] += f32(grad_bias)[h][i];
+      f32(grad_table)[i32(bucket).data[i]][h] += f32(grad_bias)[h][i];
 }
 
-void attention(Context& ctx, const AttentionCall& call, const Ragged& queries, const Ragged& keys,
-               View q, View k, View v, View out, View logsumexp) {
+void attention(Context& ctx, const AttentionCall& call, const AttentionSaved& s) {
   ArenaScope scope(ctx.scratch);
-  const std::int64_t kernel_floats = simd::attention_scratch(keys.max_len, call.d_kv);
-  const std::int64_t most = std::max(queries.max_len, keys.max_len);
-  const cpu::ThreadScratch scratch(ctx, kernel_floats + HeadCopies::floats(q, 4, most, call.d_kv));
-  parallel_tasks(ctx.threads, queries.batch * call.num_heads, [&](std::int64_t task) {
+  const std::int64_t kernel_floats = simd::attention_scratch(call.keys.max_len, call.d_kv);
+  const cpu::ThreadScratch scratch(ctx, kernel_floats + HeadCopies::floats(s.q, 4, call));
+  parallel_tasks(ctx.threads, call.queries.batch * call.num_heads, [&](std::int64_t task) {
     const std::int64_t b = task / call.num_heads, h = task % call.num_heads;
-    const Head head(call, queries, keys, b, h);
+    const Head head(call, b, h);
     const std::int64_t query_len = head.kernel.query_len, key_len = head.kernel.key_len;
     HeadCopies copies(scratch.mine() + kernel_floats, call.d_kv);
-    const simd::Out head_out = copies.out(head.of_queries(out), query_len);
-    simd::attention(head.kernel, copies.in(head.of_queries(q), query_len),
-                    copies.in(head.of_keys(k), key_len), copies.in(head.of_keys(v), key_len),
-                    head_out, columns_from(from(f32(logsumexp), head.query), h), scratch.mine());
-    copies.write(head_out, head.of_queries(out), query_len);
+    const simd::Out head_out = copies.out(head.of_queries(s.out), query_len);
+    simd::attention(head.kernel, copies.in(head.of_queries(s.q), query_len),
+                    copies.in(head.of_keys(s.k), key_len), copies.in(head.of_keys(s.v), key_len),
+                    head_out, columns_from(from(f32(s.logsumexp), head.query), h), scratch.mine());
+    copies.write(head_out, head.of_queries(s.out), query_len);
   });
 }
 
-void attention_backward(Context& ctx, const AttentionCall& call, const Ragged& queries,
-                        const Ragged& keys, View q, View k, View v, View out, View logsumexp,
-                        View dout, View dq, View dk, View dv, View grad_bias) {
+void attention_backward(Context& ctx, const AttentionCall& call, const AttentionSaved& s,
+                        View grad_out, const AttentionGrads& grads) {
   // grad_bias is a sum over sequences: each chunk of sequences has its own part, and the parts are
   // added in order. The number of chunks does not depend on the threads.
   constexpr std::int64_t kMostChunks = 16;
   ArenaScope scope(ctx.scratch);
-  const std::int64_t heads = call.num_heads;
-  const std::int64_t chunks = std::min(queries.batch, kMostChunks);
+  const View& grad_bias = grads.grad_bias;
+  const std::int64_t heads = call.num_heads, batch = call.queries.batch;
+  const std::int64_t chunks = std::min(batch, kMostChunks);
   const std::int64_t width = grad_bias.cols;
   View parts;  // [chunks, heads * width]
   if (grad_bias) {
     parts = ctx.scratch.make(chunks, heads * width);
     simd::fill(chunks, parts.cols, 0, f32(parts));
   }
-  const std::int64_t kernel_floats = simd::attention_scratch(keys.max_len, call.d_kv);
-  const std::int64_t most = std::max(queries.max_len, keys.max_len);
-  const cpu::ThreadScratch scratch(ctx, kernel_floats + HeadCopies::floats(q, 8, most, call.d_kv));
+  const std::int64_t kernel_floats = simd::attention_scratch(call.keys.max_len, call.d_kv);
+  const cpu::ThreadScratch scratch(ctx, kernel_floats + HeadCopies::floats(s.q, 8, call));
   parallel_tasks(ctx.threads, chunks * heads, [&](std::int64_t task) {
     const std::int64_t chunk = task / heads, h = task % heads;
     float* part = grad_bias ? f32(parts)[chunk] + h * width + call.center : nullptr;
-    for (std::int64_t b = queries.batch * chunk / chunks; b < queries.batch * (chunk + 1) / chunks;
-         ++b) {
-      const Head head(call, queries, keys, b, h);
+    for (std::int64_t b = batch * chunk / chunks; b < batch * (chunk + 1) / chunks; ++b) {
+      const Head head(call, b, h);
       const std::int64_t query_len = head.kernel.query_len, key_len = head.kernel.key_len;
       HeadCopies copies(scratch.mine() + kernel_floats, call.d_kv);
       const auto by_query = [&](const View& x) { return copies.in(head.of_queries(x), query_len); };
       const auto by_key = [&](const View& x) { return copies.in(head.of_keys(x), key_len); };
-      const simd::Out head_dq = copies.out(head.of_queries(dq), query_len);
-      const simd::Out head_dk = copies.out(head.of_keys(dk), key_len);
-      const simd::Out head_dv = copies.out(head.of_keys(dv), key_len);
-      simd::attention_backward(head.kernel, by_query(q), by_key(k), by_key(v), by_query(out),
-                               columns_from(from(f32(logsumexp), head.query), h), by_query(dout),
-                               head_dq, head_dk, head_dv, part, scratch.mine());
-      copies.write(head_dq, head.of_queries(dq), query_len);
-      copies.write(head_dk, head.of_keys(dk), key_len);
-      copies.write(head_dv, head.of_keys(dv), key_len);
+      const simd::Out head_dq = copies.out(head.of_queries(grads.dq), query_len);
+      const simd::Out head_dk = copies.out(head.of_keys(grads.dk), key_len);
+      const simd::Out head_dv = copies.out(head.of_keys(grads.dv), key_len);
+      simd::attention_backward(head.kernel, by_query(s.q), by_key(s.k), by_key(s.v),
+                               by_query(s.out), columns_from(from(f32(s.logsumexp), head.query), h),
+                               by_query(grad_out), head_dq, head_dk, head_dv, part, scratch.mine());
+      copies.write(head_dq, head.of_queries(grads.dq), query_len);
+      copies.write(head_dk, head.of_keys(grads.dk), key_len);
+      copies.write(head_dv, head.of_keys(grads.dv), key_len);
     }
   });
   for (std::int64_t h = 0; grad_bias && h < heads; ++h)
     simd::add_column_sums(chunks, width, columns_from(f32(parts), h * width), f32(grad_bias)[h]);
 }
 
-void attention_probs(Context& ctx, const AttentionCall& call, const Ragged& queries,
-                     const Ragged& keys, View q, View k, View logsumexp, View probs) {
-  assert(q.dtype == DType::f32 && k.dtype == DType::f32);
-  parallel_tasks(ctx.threads, queries.batch * call.num_heads, [&](std::int64_t task) {
+void attention_probs(Context& ctx, const AttentionCall& call, const AttentionSaved& s, View probs) {
+  assert(s.q.dtype == DType::f32 && s.k.dtype == DType::f32);
+  parallel_tasks(ctx.threads, call.queries.batch * call.num_heads, [&](std::int64_t task) {
     const std::int64_t b = task / call.num_heads, h = task % call.num_heads;
-    const Head head(call, queries, keys, b, h);
-    const simd::Out mine = from(f32(probs), task * queries.max_len);
-    simd::fill(queries.max_len, keys.max_len, 0, mine);
-    simd::attention_probs(head.kernel, simd::rows_of<float>(head.of_queries(q)),
-                          simd::rows_of<float>(head.of_keys(k)),
-                          columns_from(from(f32(logsumexp), head.query), h), mine);
+    const Head head(call, b, h);
+    const simd::Out mine = from(f32(probs), task * call.queries.max_len);
+    simd::fill(call.queries.max_len, call.keys.max_len, 0, mine);
+    simd::attention_probs(head.kernel, simd::rows_of<float>(head.of_queries(s.q)),
+                          simd::rows_of<float>(head.of_keys(s.k)),
+                          columns_from(from(f32(s.logsumexp), head.query), h), mine);
   });
 }
 
-void attention_step(Context& ctx, const AttentionCall& call, View q, View k, View v, View first_key,
-                    View key_count, View out) {
+void attention_step(Context& ctx, const AttentionCall& call, View q, const CachedKeys& keys,
+                    View out) {
   std::int64_t most_keys = 0;
   for (std::int64_t r = 0; r < q.rows; ++r)
-    most_keys = std::max<std::int64_t>(most_keys, *i32(key_count)[r]);
+    most_keys = std::max<std::int64_t>(most_keys, *i32(keys.key_count)[r]);
   ArenaScope scope(ctx.scratch);
   const cpu::ThreadScratch scratch(ctx, simd::attention_step_scratch(most_keys));
   cpu::for_rows(ctx, q.rows, most_keys * q.cols, [&](std::int64_t first, std::int64_t count) {
     for (std::int64_t r = first; r < first + count; ++r) {
-      const std::int64_t key = *i32(first_key)[r];
-      simd::attention_step(call.num_heads, call.d_kv, *i32(key_count)[r], f32(q)[r],
-                           from(f32(k), key), from(f32(v), key),
+      const std::int64_t key = *i32(keys.first_key)[r];
+      simd::attention_step(call.num_heads, call.d_kv, *i32(keys.key_count)[r], f32(q)[r],
+                           from(f32(keys.k), key), from(f32(keys.v), key),
                            columns_from(f32(call.bias), call.center), f32(out)[r], scratch.mine());
     }
   });

@@ -21,14 +21,13 @@
 #include <vector>
 
 #include "src/backend/backend.h"
+#include "src/core/round.h"
 
 namespace switchyard::cpu {
 
 constexpr std::int64_t kBf16Rounding = 16;
 
-constexpr std::int64_t bf16_rounded(std::int64_t rows) {
-  return (rows + kBf16Rounding - 1) / kBf16Rounding * kBf16Rounding;
-}
+constexpr std::int64_t bf16_rounded(std::int64_t rows) { return round_up(rows, kBf16Rounding); }
 
 // Whether the machine multiplies bfloat16, within ONEDNN_MAX_CPU_ISA. Where it does not, the
 // products below are done by plain loops: for tests.

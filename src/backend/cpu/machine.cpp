@@ -12,6 +12,7 @@
 #include "src/backend/cpu/matmul.h"
 #include "src/backend/cpu/views.h"
 #include "src/core/error.h"
+#include "src/core/round.h"
 #if defined(__SSE2__)
 #include <pmmintrin.h>
 #include <xmmintrin.h>
@@ -25,10 +26,7 @@ using cpu::any;
 using cpu::from;
 using cpu::i32;
 
-constexpr std::size_t kAlignment = 64;
 constexpr std::size_t kHugePage = std::size_t{2} << 20;
-
-std::size_t round_up(std::size_t n, std::size_t to) { return (n + to - 1) / to * to; }
 
 [[noreturn]] void out_of_memory(std::size_t bytes) {
   fail(ErrorKind::kRuntime, "out of memory: ", bytes, " bytes could not be allocated");
@@ -115,7 +113,7 @@ void elementwise(Context& ctx, const View& x, const View& y, F&& f) {
 
 }  // namespace
 
-// To be called by the thread that will use the context: the loops' helper threads are its own.
+// The loops' helper threads are the calling thread's own.
 std::unique_ptr<Context> make_context(const ContextOptions& options) {
   check(options.threads >= 1, ErrorKind::kUsage, "threads ", options.threads, ", at least 1");
   simd::apply_isa_cap();
@@ -169,6 +167,7 @@ void copy(Context& ctx, View x, View y) {
 }
 
 void add(Context& ctx, View x, View y) {
+  assert(x.dtype == DType::f32 && y.dtype == DType::f32);
   elementwise(ctx, x, y, [](std::int64_t rows, std::int64_t cols, simd::AnyIn a, simd::AnyOut b) {
     simd::add(rows, cols, simd::rows_of<float>(a), simd::rows_of<float>(b));
   });
@@ -181,6 +180,7 @@ void scale(Context& ctx, float factor, View x, View y) {
 }
 
 void lerp(Context& ctx, float t, View x, View y) {
+  assert(x.dtype == DType::f32 && y.dtype == DType::f32);
   elementwise(ctx, x, y, [&](std::int64_t rows, std::int64_t cols, simd::AnyIn a, simd::AnyOut b) {
     simd::lerp(rows, cols, t, simd::rows_of<float>(a), simd::rows_of<float>(b));
   });

@@ -72,6 +72,11 @@ bool computes_in_bf16(const Context& ctx, const Weight& w) {
   return ctx.compute_type == DType::bf16 && has_bf16_form(w);
 }
 
+// The panels for row-invariant products; null where the weight was not prepared for them.
+const float* panels_of(const Weight& w) {
+  return w.packed && w.packed->panels.bytes() > 0 ? f32(w.packed->panels.view()).data : nullptr;
+}
+
 // y (=|+=) x [rows, k] . b, b [k, n] packed; tiles of rows for the threads.
 void bf16_rows_product(Context& ctx, const View& x, const Tensor& b, const View& y, bool add) {
   if (x.rows == 0) return;
@@ -114,11 +119,10 @@ View as_f32(Context& ctx, const View& x) {
 
 void pack_bf16(Context& ctx, Weight& weight) {
   const View& w = weight.value;
-  if (!weight.packed) {
+  if (!has_bf16_form(weight)) {
     const auto elements = [](std::int64_t k, std::int64_t n) {
       return simd::packed_bf16_panels(n) * simd::packed_bf16_panel_size(k);
     };
-    weight.packed = std::make_shared<PackedWeight>();
     weight.packed->bf16_transposed = Tensor(ctx, 1, elements(w.cols, w.rows), DType::bf16);
     weight.packed->bf16 = Tensor(ctx, 1, elements(w.rows, w.cols), DType::bf16);
   }
@@ -175,13 +179,16 @@ void pack_bf16_rows(const Weight& weight, std::int64_t panel) {
 }
 
 std::int64_t packing_floats(const Weight& w) {
-  return w.packed ? 0 : simd::packed_gemm_floats(w.value.rows, w.value.cols);
+  return panels_of(w) ? 0 : simd::packed_gemm_floats(w.value.rows, w.value.cols);
 }
 
 void row_invariant_linear(const View& x, const Weight& w, const View& y, float* scratch) {
   const View& value = w.value;
-  if (!w.packed) simd::pack_weight(value.rows, value.cols, f32(value), scratch);
-  const float* packed = w.packed ? f32(w.packed->panels.view()).data : scratch;
+  const float* packed = panels_of(w);
+  if (!packed) {
+    simd::pack_weight(value.rows, value.cols, f32(value), scratch);
+    packed = scratch;
+  }
   simd::packed_gemm(x.rows, 0, y.cols, x.cols, f32(x), packed, f32(y));
 }
 
@@ -191,15 +198,14 @@ using cpu::f32;
 using cpu::from;
 
 void prepare_weight(Context& ctx, Weight& weight) {
-  if (ctx.compute_type == DType::bf16) {
-    if (!weight.keep_f32) cpu::pack_bf16(ctx, weight);
-    return;
-  }
+  const bool in_bf16 = ctx.compute_type == DType::bf16;
+  if (in_bf16 && weight.keep_f32) return;
+  if (!weight.packed) weight.packed = std::make_shared<PackedWeight>();
+  if (in_bf16) return cpu::pack_bf16(ctx, weight);
   const View& w = weight.value;
-  auto packed = std::make_shared<PackedWeight>();
-  packed->panels = Tensor(ctx, 1, simd::packed_gemm_floats(w.rows, w.cols));
-  simd::pack_weight(w.rows, w.cols, f32(w), f32(packed->panels.view()).data);
-  weight.packed = std::move(packed);
+  Tensor& panels = weight.packed->panels;
+  if (panels.bytes() == 0) panels = Tensor(ctx, 1, simd::packed_gemm_floats(w.rows, w.cols));
+  simd::pack_weight(w.rows, w.cols, f32(w), f32(panels.view()).data);
 }
 
 void linear(Context& ctx, View x, const Weight& w, View y) {
@@ -214,8 +220,8 @@ void linear(Context& ctx, View x, const Weight& w, View y) {
     const View x_f32 = cpu::as_f32(ctx, x);
     omp_set_num_threads(ctx.threads);
     cpu::check_gemm(cpu::gemm_nt(x_f32, w.value, 0, y));
-  } else if (w.packed) {
-    cpu::packed_linear(ctx, x, f32(w.packed->panels.view()).data, y);
+  } else if (const float* panels = cpu::panels_of(w)) {
+    cpu::packed_linear(ctx, x, panels, y);
   } else {
     float* packed = cpu::scratch_array<float>(ctx, cpu::packing_floats(w));
     simd::pack_weight(w.value.rows, w.value.cols, f32(w.value), packed);
@@ -246,8 +252,8 @@ void add_bias(Context& ctx, View bias, View y) {
   });
 }
 
-void bias_backward(Context& ctx, View dy, View dbias) {
-  cpu::sum_row_blocks(ctx, dy.rows, dy.cols, f32(dbias).data,
+void bias_backward(Context& ctx, View dy, View grad_bias) {
+  cpu::sum_row_blocks(ctx, dy.rows, dy.cols, f32(grad_bias).data,
                       [&](std::int64_t first, std::int64_t count, float* partial) {
                         simd::add_column_sums(count, dy.cols, from(f32(dy), first), partial);
                       });

@@ -6,9 +6,8 @@
 //   last token is read.
 // - training in bfloat16: the primitives of bf16_gemm.h.
 // - ctx.row_invariant (translation): the kernels of simd/packed_gemm.h, where an element is one
-// chain
-//   of multiply-adds along K whatever the number of rows and threads. On AVX2 and SSE4.1 oneDNN's
-//   own products have no such property.
+//   chain of multiply-adds along K whatever the number of rows and threads. On AVX2 and SSE4.1
+//   oneDNN's own products have no such property.
 #pragma once
 
 #include <cstdint>
@@ -18,6 +17,7 @@
 
 namespace switchyard {
 
+// The forms that contexts have asked for; the others are empty.
 struct PackedWeight {
   Tensor panels;  // of simd/packed_gemm.h
   // Of simd/pack_bf16.h: w^T [in, out] for y = x . w^T, and w [out, in] for dx = dy . w.

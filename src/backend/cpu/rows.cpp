@@ -17,12 +17,12 @@ using cpu::i32;
 
 void embed(Context& ctx, View table, View ids, View y) { gather_rows(ctx, table, ids, y); }
 
-// Threads share out the columns, so that each element of dtable is added to in token order.
-void embed_backward(Context& ctx, View ids, View dy, View dtable) {
+// Threads share out the columns, so that each element of grad_table is added to in token order.
+void embed_backward(Context& ctx, View ids, View dy, View grad_table) {
   constexpr std::int64_t kColumns = 64;
   parallel_for(ctx.threads, 0, dy.cols, kColumns, [&](std::int64_t first, std::int64_t last) {
     simd::scatter_rows_add(dy.rows, last - first, cpu::columns_from(f32(dy), first), i32(ids),
-                           cpu::columns_from(f32(dtable), first));
+                           cpu::columns_from(f32(grad_table), first));
   });
 }
 
@@ -55,14 +55,14 @@ void rms_norm(Context& ctx, View x, View weight, float eps, View y, View inv_rms
 }
 
 void rms_norm_backward(Context& ctx, View x, View weight, View inv_rms, View dy, View dx,
-                       View dweight) {
+                       View grad_weight) {
   const auto rows = [&](std::int64_t first, std::int64_t count, float* dweight_part) {
     simd::rms_norm_backward(count, x.cols, from(f32(x), first), f32(weight).data,
                             from(f32(inv_rms), first), from(f32(dy), first), from(f32(dx), first),
                             dweight_part);
   };
-  if (dweight) {
-    cpu::sum_row_blocks(ctx, x.rows, x.cols, f32(dweight).data, rows);
+  if (grad_weight) {
+    cpu::sum_row_blocks(ctx, x.rows, x.cols, f32(grad_weight).data, rows);
   } else {
     for_rows(ctx, x.rows, x.cols,
              [&](std::int64_t first, std::int64_t count) { rows(first, count, nullptr); });
