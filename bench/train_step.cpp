@@ -49,8 +49,6 @@ int run(int argc, char** argv) {
   options.flag("json", json, "the last line of stdout is one JSON object");
   if (!options.parse(argc, argv)) return 0;
   apply_train_options(options, o, texts);
-  check(!options.given("num-experts") || o.config.sparse_count() > 0, ErrorKind::kUsage,
-        "--num-experts: preset ", texts.preset, " has no sparse layer");
   set_log_level(LogLevel::kQuiet);
   o.max_length = 50;
   o.max_length_crop = true;
@@ -60,8 +58,10 @@ int run(int argc, char** argv) {
   const ParallelText text =
       o.tsv ? read_tsv(o.train_sets[0]) : read_parallel(o.train_sets[0], o.train_sets[1]);
   const Tokenizer tokenizer = make_vocabulary(text, o);
-  const Corpus corpus =
-      encode_corpus(tokenizer, text, {o.max_length, true, ""}, options.threads(), "--train-sets");
+  CorpusOptions cropped;
+  cropped.max_length = o.max_length;
+  cropped.crop = true;
+  const Corpus corpus = encode_corpus(tokenizer, text, cropped, options.threads(), "--train-sets");
   o.config.vocab_size = tokenizer.vocab_size();
   o.config.pad_token_id = o.config.decoder_start_token_id = tokenizer.pad_id();
   o.config.eos_token_id = tokenizer.eos_id();

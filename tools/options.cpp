@@ -63,7 +63,9 @@ Options::Options(Tool tool) : tool_(std::move(tool)) {
   group("Common");
   paths("config,c", config_, "FILE", "read options from a YAML file; given ones stand over it");
   number("threads", threads_, 0, kMaxThreads, "threads; 0: one for each core that may be used");
-  flag("quiet,q", quiet_, "print errors and warnings only");
+  choice("log-level", log_level_, {"quiet", "info", "verbose"},
+         "what is printed; quiet: errors and warnings only");
+  flag("quiet,q", quiet_, "as --log-level quiet");
   // Looked for before anything else (asked_for), so only the help shows them.
   add("help,h", "", "print what is needed most and exit").is_flag = true;
   add("help-all", "", "print all options and exit").is_flag = true;
@@ -104,6 +106,11 @@ void Options::flag(std::string_view name, bool& value, std::string help) {
     value = v.front() == "true" || v.front() == "on" || v.front() == "yes";
   };
   entry.get = [&value] { return Values{value ? "true" : "false"}; };
+}
+
+void Options::action(std::string_view name, bool& value, std::string help) {
+  flag(name, value, std::move(help));
+  entries_.back().get = nullptr;
 }
 
 void Options::flag_number(std::string_view name, std::int64_t& value, std::int64_t implied,
@@ -341,12 +348,20 @@ bool Options::parse(int argc, const char* const* argv) {
     for (const auto& file : config_) read_config(file);
   }
   apply(found);
+  for (const auto& [name, values] : found) find(name, name).on_command_line = true;
   if (threads_ == 0) threads_ = default_threads();
   with_context("--threads", [&] { check_threads(threads_ - 1); });
-  if (quiet_) set_log_level(LogLevel::kQuiet);
+  set_log_level(quiet_ || log_level_ == "quiet" ? LogLevel::kQuiet
+                : log_level_ == "verbose"       ? LogLevel::kVerbose
+                                                : LogLevel::kInfo);
   return true;
 }
 
 bool Options::given(std::string_view name) const { return named(std::string(name)).given; }
+
+void Options::check_unused(std::string_view name, const std::string& why) const {
+  check(!named(std::string(name)).on_command_line, ErrorKind::kUsage, "--", name,
+        ": has no effect here: ", why);
+}
 
 }  // namespace switchyard

@@ -60,6 +60,8 @@ class Options {
 
   // `name` is "long" or "long,s". Each variable keeps its value where the option is not given.
   void flag(std::string_view name, bool& value, std::string help);  // --name, --name=false
+  // A flag for this one run: no setting, so to_yaml() leaves it out.
+  void action(std::string_view name, bool& value, std::string help);
   // --name sets `implied`, --name=N sets N.
   void flag_number(std::string_view name, std::int64_t& value, std::int64_t implied,
                    std::int64_t min, std::int64_t max, std::string help);
@@ -103,9 +105,11 @@ class Options {
 
   // Whether the command line or a config file gave it; for an option that is there.
   bool given(std::string_view name) const;
+  // Error(kUsage) where the command line itself gives an option that has no effect here: `why`.
+  void check_unused(std::string_view name, const std::string& why) const;
   // As counted by --threads, or default_threads().
   int threads() const { return threads_; }
-  // Every option with its effective value, as a YAML file that --config reads; paths are absolute.
+  // Every setting with its effective value, as a YAML file that --config reads; paths are absolute.
   std::string to_yaml() const;
 
  private:
@@ -118,7 +122,7 @@ class Options {
     bool is_flag = false, is_list = false, is_path = false;
     std::function<void(const Values&)> set;
     std::function<Values()> get;
-    bool given = false;
+    bool given = false, on_command_line = false;
   };
 
   Entry& add(std::string_view name, std::string metavar, std::string help);
@@ -155,6 +159,7 @@ class Options {
   std::string positional_;
   std::vector<std::filesystem::path> config_;
   int threads_ = 0;
+  std::string log_level_ = "info";
   bool quiet_ = false;
 };
 

@@ -23,9 +23,15 @@ namespace {
 // The reader of our stdout has gone: nothing is left to do, and nothing is wrong.
 struct StdoutClosed {};
 
+std::string& stdout_name() {
+  static std::string name = "stdout";
+  return name;
+}
+
 [[noreturn]] void stdout_failed(int error) {
   if (error == EPIPE) throw StdoutClosed{};
-  fail(ErrorKind::kRuntime, "stdout: write error: ", std::generic_category().message(error));
+  fail(ErrorKind::kRuntime, stdout_name(),
+       ": write error: ", std::generic_category().message(error));
 }
 
 // One line whatever a message holds: file names may have newlines and escape codes in them.
@@ -53,11 +59,9 @@ void occupy_standard_streams() {
       (void)::open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY);
 }
 
-int report(std::string_view tool, std::string_view message, int code) {
+int report(std::string_view message, int code) {
   set_status_line("");
-  std::string line(tool);
-  line += ": error: " + one_line(message) + "\n";
-  std::fwrite(line.data(), 1, line.size(), stderr);
+  log_error(one_line(message));
   return code;
 }
 
@@ -76,16 +80,16 @@ int run_main(std::string_view tool, const std::function<int()>& f) {
   } catch (const StdoutClosed&) {
     return 0;
   } catch (const Error& e) {
-    return report(tool, e.what(), static_cast<int>(e.kind()));
+    return report(e.what(), static_cast<int>(e.kind()));
   } catch (const std::bad_alloc&) {
-    return report(tool, "out of memory", 1);
+    return report("out of memory", 1);
   } catch (const std::filesystem::filesystem_error& e) {
-    return report(tool, e.path1().string() + ": " + e.code().message(), 1);
+    return report(e.path1().string() + ": " + e.code().message(), 1);
   } catch (const std::system_error& e) {
     // A library could not start its threads.
-    return report(tool, "the system refuses a thread or its memory: " + e.code().message(), 1);
+    return report("the system refuses a thread or its memory: " + e.code().message(), 1);
   } catch (const std::exception& e) {
-    return report(tool, std::string("internal error: ") + e.what(), 1);
+    return report(std::string("internal error: ") + e.what(), 1);
   }
 }
 
@@ -95,6 +99,12 @@ void write_stdout(std::string_view text) {
 
 void flush_stdout() {
   if (std::fflush(stdout) != 0) stdout_failed(errno);
+}
+
+void redirect_stdout(const std::filesystem::path& file) {
+  stdout_name() = escaped(file.string());
+  check(std::freopen(file.c_str(), "w", stdout) != nullptr, ErrorKind::kRuntime, stdout_name(),
+        ": cannot be opened for writing: ", std::generic_category().message(errno));
 }
 
 }  // namespace switchyard

@@ -2,6 +2,7 @@
 // What every tool's main() shares: errors become one line and an exit code, and stdout is checked.
 #pragma once
 
+#include <filesystem>
 #include <functional>
 #include <string_view>
 
@@ -16,5 +17,8 @@ int run_main(std::string_view tool, const std::function<int()>& f);
 // instead of std::cout: it forgets to say that a disk is full.
 void write_stdout(std::string_view text);
 void flush_stdout();
+// From here on stdout is this file, which is made or emptied, and named in errors. Error(kRuntime)
+// where it cannot be opened.
+void redirect_stdout(const std::filesystem::path& file);
 
 }  // namespace switchyard

@@ -26,9 +26,9 @@ int train(int argc, char** argv) {
                     "switch-train -c settings.yml --seed 2"},
        .backend = backend_description});
   add_train_options(options, training, texts);
-  options.flag("dump-config", dump_config, "print the effective options as YAML and exit");
-  options.flag("dry-run", dry,
-               "print counts, memory, speed and time of the run, and exit; writes nothing");
+  options.action("dump-config", dump_config, "print the effective options as YAML and exit");
+  options.action("dry-run", dry,
+                 "print counts, memory, speed and time of the run, and exit; writes nothing");
   if (!options.parse(argc, argv)) return 0;
   apply_train_options(options, training, texts);
   if (dump_config) {

@@ -25,6 +25,9 @@ void add_data(Options& options, TrainingOptions& o) {
                                "longest sentence in tokens, end of sentence included");
   options.flag("max-length-crop", o.max_length_crop,
                "crop longer ones instead of leaving them out");
+  options.flag("strict", o.strict, "text that is not UTF-8 is an error, not taken as U+FFFD");
+  options.text("source-prefix", o.source_prefix, "TEXT",
+               "put before every source line; switch-translate is to be given the same");
   options.path("vocab,v", o.vocab, "FILE", "SentencePiece model; without it one is trained");
   options.number<std::int64_t>("vocab-size", o.vocab_size, 16, 1'000'000,
                                "most pieces of a vocabulary that is trained");
@@ -127,8 +130,8 @@ void add_batches_and_run(Options& options, TrainingOptions& o, TrainTexts& texts
   options.number<std::int64_t>("beam-size,b", o.beam_size, 1, 64, "beam of validation");
   options.number<std::uint64_t>("seed", o.trainer.seed, 0,
                                 std::numeric_limits<std::uint64_t>::max(), "of all random numbers");
-  options.flag("overwrite", o.overwrite, "start anew, whatever the folder has");
-  options.flag("no-reload", texts.no_reload, "start anew in a folder of ours");
+  options.action("overwrite", o.overwrite, "start anew, whatever the folder has");
+  options.action("no-reload", texts.no_reload, "start anew in a folder of ours");
 
   options.alias("--lr", "learn-rate");
   options.alias("--max-tokens", "mini-batch-words");
@@ -149,6 +152,20 @@ DType compute_type_from_name(const std::string& name) {
   return native && name != "float32" ? DType::bf16 : DType::f32;
 }
 
+// What is given but decides nothing is a mistake. In a file it is not: that may list everything.
+void check_all_used(const Options& options, const TrainingOptions& o, const TrainTexts& texts) {
+  if (o.mini_batch_fit)
+    options.check_unused("mini-batch-words", "--mini-batch-fit finds the size of a batch");
+  else
+    options.check_unused("workspace", "it is for --mini-batch-fit");
+  if (texts.optimizer != "adamw") options.check_unused("optimizer-params", "they are adamw's");
+  if (texts.schedule != "inv-sqrt")
+    options.check_unused("lr-decay-inv-sqrt", "the schedule is " + texts.schedule);
+  if (texts.init != "paper") options.check_unused("embedding-std", "--init is " + texts.init);
+  if (o.num_sparse_encoder_layers + o.num_sparse_decoder_layers == 0)
+    options.check_unused("num-experts", "no layer is sparse (--num-sparse-encoder-layers)");
+}
+
 }  // namespace
 
 void add_train_options(Options& options, TrainingOptions& training, TrainTexts& texts) {
@@ -164,6 +181,7 @@ void add_train_options(Options& options, TrainingOptions& training, TrainTexts& 
 
 void apply_train_options(Options& options, TrainingOptions& o, const TrainTexts& texts) {
   options.fill(preset_text(texts.preset), "preset " + texts.preset);
+  check_all_used(options, o, texts);
   o.compute_type = compute_type_from_name(texts.compute_type);
   o.config.scale_decoder_outputs = o.config.tie_word_embeddings;
   TrainerOptions& t = o.trainer;

@@ -40,7 +40,7 @@ struct TranslateOptions {
   std::int64_t maxi_batch = 100;
   int workers = 0;
   std::string long_input = "crop", compute_type = "auto", compat;
-  bool stat = false;
+  bool allow_nonfinite = false, stat = false;
 };
 
 void declare(Options& options, TranslateOptions& o) {
@@ -51,10 +51,14 @@ void declare(Options& options, TranslateOptions& o) {
                "a model's folder, or a training run's, whose best model is taken");
   options.path("input,i", o.input, "FILE", "one sentence a line; .gz is read too");
   options.alias("--src", "input");
+  options.flag("strict", o.text.strict,
+               "a line that is not UTF-8 is an error, not taken with replacement characters");
+  options.flag("allow-nonfinite", o.allow_nonfinite,
+               "load a model some of whose weights are not finite numbers");
   options.path("output,o", o.output, "FILE", "one line for each line read; must not exist yet");
   options.alias("--out", "output");
   options.group("Search");
-  options.number("beam-size,b", search.num_beams, 1, 1024,
+  options.number("beam-size,b", search.num_beams, 1, kMaxNumBeams,
                  "hypotheses searched side by side; 1: greedy");
   options.number("normalize,n", search.length_penalty, -100, 100,
                  "score = sum of log-probabilities / length^N");
@@ -62,18 +66,20 @@ void declare(Options& options, TranslateOptions& o) {
   options.alias("--lenpen", "normalize");
   options.flag("early-stopping", search.early_stopping,
                "end a sentence once as many hypotheses as the beam have ended");
-  options.number("max-output-length", search.max_new_tokens, 1, 1 << 20,
+  options.number("max-output-length", search.max_new_tokens, 1, kMaxNewTokens,
                  "tokens of a translation, the end counted");
   options.alias("--max-decoding-length", "max-output-length");
   options.choice(
       "compat", o.compat, {"hf"},
       "hf: the model's expert_capacity binds in the encoder, as Hugging Face's generate()");
   options.group("Input and output");
+  options.text("source-prefix", o.text.source_prefix, "TEXT",
+               "put before every line, as T5 expects: 'translate English to German: '");
   options.number("max-input-length", o.text.max_input_length, 2, 1 << 20,
                  "tokens of a line, the end counted");
   options.choice("long-input", o.long_input, {"crop", "split", "error"},
                  "what becomes of a longer line");
-  options.flag_number("n-best", o.n_best, kAllOfTheBeam, 1, 1024,
+  options.flag_number("n-best", o.n_best, kAllOfTheBeam, 1, kMaxNumBeams,
                       "the K best translations, or all of the beam: 'line ||| text ||| score'");
   options.flag("scores", o.text.scores, "'text ||| score'");
   options.group("Speed");
@@ -111,8 +117,8 @@ void complete(const Options& options, const TextModel& model, TranslateOptions& 
   translator.threads = std::max(1, options.threads() / translator.workers);
 }
 
-// stdout becomes the file. A file that holds something is not written over.
-void redirect_stdout(const fs::path& output, const fs::path& input) {
+// A file that holds something is not written over.
+void check_output(const fs::path& output, const fs::path& input) {
   const std::string name = escaped(output.string());
   std::error_code none;
   check(!fs::is_directory(output, none), ErrorKind::kUsage, name, ": is a folder, expected a file");
@@ -120,9 +126,6 @@ void redirect_stdout(const fs::path& output, const fs::path& input) {
         ": is the input too");
   check(!fs::is_regular_file(output, none) || fs::file_size(output, none) == 0, ErrorKind::kUsage,
         name, ": exists, expected a new file");
-  if (!std::freopen(output.c_str(), "w", stdout))
-    fail(ErrorKind::kRuntime, name,
-         ": cannot be opened for writing: ", std::generic_category().message(errno));
 }
 
 // Whole lines only, also where a signal ends us: one that comes while a line is being written waits
@@ -194,10 +197,14 @@ int run(int argc, char** argv) {
         "--compute-type: bfloat16 translation is not part of this version, expected float32");
 
   LineReader reader(o.input);
-  const TextModel model = load_text_model(o.model);
+  const TextModel model = load_text_model(o.model, o.allow_nonfinite);
   complete(options, model, o);
+  o.text.input = o.input == "-" ? "stdin" : escaped(o.input.string());
   TextTranslator translator(model.model(), model.tokenizer, o.text);
-  if (o.output != "-") redirect_stdout(o.output, o.input);
+  if (o.output != "-") {
+    check_output(o.output, o.input);
+    redirect_stdout(o.output);
+  }
   std::setvbuf(stdout, nullptr, _IOLBF, std::size_t{1} << 16);
   for (const int signal : {SIGINT, SIGTERM}) std::signal(signal, end_after_line);
 

@@ -67,7 +67,7 @@ TranslatorOptions translator_options(const TextTranslatorOptions& options) {
 
 }  // namespace
 
-TextModel load_text_model(const fs::path& folder) {
+TextModel load_text_model(const fs::path& folder, bool allow_nonfinite) {
   const auto is_there = [](const fs::path& path) {
     std::error_code error;  // what is wrong with a path is said where it is opened
     return fs::exists(path, error);
@@ -79,7 +79,7 @@ TextModel load_text_model(const fs::path& folder) {
   if (!is_there(pieces) && is_there(folder / "spiece.model")) pieces = folder / "spiece.model";
 
   auto ctx = make_context({1, true});
-  LoadedModel loaded = load_model(*ctx, found);
+  LoadedModel loaded = load_model(*ctx, found, allow_nonfinite);
   check(is_there(pieces), ErrorKind::kRuntime, escaped(found.native()),
         ": no spiece.model, expected the model's SentencePiece vocabulary beside its weights");
   Tokenizer tokenizer = Tokenizer::load(pieces);
@@ -103,11 +103,15 @@ void check_tokenizer(const Tokenizer& tokenizer, const ModelConfig& config,
 TextTranslator::TextTranslator(const Model& model, const Tokenizer& tokenizer,
                                const TextTranslatorOptions& options)
     : tokenizer_(tokenizer),
+      prefix_(tokenizer.encode(options.source_prefix)),
       vocab_size_(tokenizer.vocab_size()),
       options_(options),
       translator_(model, translator_options(options)) {
-  check(options.max_input_length >= 2, ErrorKind::kUsage,
-        "maximal input length: ", options.max_input_length, ", expected at least 2");
+  prefix_.pop_back();
+  const auto least = static_cast<std::int64_t>(prefix_.size()) + 2;
+  check(options.max_input_length >= least, ErrorKind::kUsage,
+        "maximal input length: ", options.max_input_length, ", expected at least ", least,
+        prefix_.empty() ? "" : " with this source prefix");
   check(options.long_input != LongInput::kSplit || !(options.n_best || options.scores),
         ErrorKind::kUsage, "a line translated in parts has no n-best list and no score");
 }
@@ -143,7 +147,8 @@ std::vector<std::string> TextTranslator::translate(const std::vector<std::string
 // The id sequences to translate for the line, each with eos: none for a blank line, several only
 // where it is split.
 std::vector<Ids> TextTranslator::encode(const std::string& line) {
-  const auto room = static_cast<std::size_t>(options_.max_input_length) - 1;  // without eos
+  // Without eos.
+  const auto room = static_cast<std::size_t>(options_.max_input_length) - prefix_.size() - 1;
   const bool split = options_.long_input == LongInput::kSplit;
   Ids ids;
   std::int64_t replaced = 0;
@@ -154,29 +159,35 @@ std::vector<Ids> TextTranslator::encode(const std::string& line) {
     ids.insert(ids.end(), more.begin(), more.end() - 1);
     rest.remove_prefix(text.size());
   } while (!rest.empty() && (split || ids.size() <= room));
+  check(!options_.strict || replaced == 0, ErrorKind::kData, place(), ": not UTF-8 (--strict)");
   if (replaced > 0 && counts_.replaced == 0) counts_.first_replaced_line = counts_.lines;
   counts_.replaced += replaced;
   if (ids.empty()) return {};
 
   if (ids.size() > room) {
     ++counts_.long_lines;
-    check(options_.long_input != LongInput::kError, ErrorKind::kData, "line ", counts_.lines,
-          ": more than ", options_.max_input_length, " tokens (--max-input-length)");
+    check(options_.long_input != LongInput::kError, ErrorKind::kData, place(), ": more than ",
+          options_.max_input_length, " tokens (--max-input-length)");
     if (!split) {
-      log_warning("line " + std::to_string(counts_.lines) + ": cropped to " +
-                  std::to_string(options_.max_input_length) + " tokens (--max-input-length)");
+      log_warning(place() + ": cropped to " + std::to_string(options_.max_input_length) +
+                  " tokens (--max-input-length)");
       ids.resize(room);
     }
   }
   std::vector<Ids> parts;
   for (std::size_t begin = 0; begin < ids.size();) {
     const std::size_t end = end_of_part(tokenizer_, ids, begin, room);
-    parts.emplace_back(ids.begin() + static_cast<std::ptrdiff_t>(begin),
-                       ids.begin() + static_cast<std::ptrdiff_t>(end));
-    parts.back().push_back(tokenizer_.eos_id());
+    Ids& part = parts.emplace_back(prefix_);
+    part.insert(part.end(), ids.begin() + static_cast<std::ptrdiff_t>(begin),
+                ids.begin() + static_cast<std::ptrdiff_t>(end));
+    part.push_back(tokenizer_.eos_id());
     begin = end;
   }
   return parts;
+}
+
+std::string TextTranslator::place() const {
+  return options_.input + ":" + std::to_string(counts_.lines);
 }
 
 void TextTranslator::count(const Hypothesis& best) {

@@ -28,7 +28,7 @@ struct TextModel {
 
 // `folder` is a model's own, or that of a training run, whose best model is taken. Error as
 // load_model and Tokenizer::load; Error(kData) where the two do not fit together.
-TextModel load_text_model(const std::filesystem::path& folder);
+TextModel load_text_model(const std::filesystem::path& folder, bool allow_nonfinite = false);
 
 // The pieces of a tokenizer fit into the model's vocabulary, eos is the same; else Error(kData)
 // with both numbers, after `name`.
@@ -43,6 +43,9 @@ struct TextTranslatorOptions {
   TranslatorOptions translator;
   std::int64_t max_input_length = 1024;  // tokens, eos counted; at least 2
   LongInput long_input = LongInput::kCrop;
+  bool strict = false;          // a line that is not UTF-8 is Error(kData), not taken with U+FFFD
+  std::string input = "input";  // what the lines are of, for messages: "news.en:12: ..."
+  std::string source_prefix;    // put before every line, or part of one: T5 is told its task so
   // Lists every hypothesis as "N ||| text ||| score", N the line's number from 0: as many lines
   // for a line as there are hypotheses.
   bool n_best = false;
@@ -72,11 +75,13 @@ class TextTranslator {
 
  private:
   std::vector<Ids> encode(const std::string& line);
+  std::string place() const;  // of the current line
   void count(const Hypothesis& best);
   std::string decode(const Hypothesis& hypothesis) const;
   std::string output(std::int64_t line, const std::vector<NBest>& parts) const;
 
   const Tokenizer& tokenizer_;
+  Ids prefix_;  // of source_prefix, without eos
   std::int64_t vocab_size_;
   TextTranslatorOptions options_;
   Translator translator_;

@@ -6,6 +6,7 @@
 
 #include "src/core/error.h"
 #include "src/core/log.h"
+#include "src/text/utf8.h"
 
 namespace switchyard {
 
@@ -13,8 +14,23 @@ namespace {
 
 constexpr std::int64_t kMostHeldOut = 1000;
 
-ParallelText read_pairs(const std::vector<std::filesystem::path>& files, bool tsv) {
-  return tsv ? read_tsv(files[0]) : read_parallel(files[0], files[1]);
+void check_utf8(const std::vector<std::string>& lines, const std::filesystem::path& file) {
+  std::int64_t ill_formed = 0;
+  for (std::size_t i = 0; i < lines.size(); ++i) {
+    valid_utf8(lines[i], &ill_formed);
+    check(ill_formed == 0, ErrorKind::kData, escaped(file.string()), ":", i + 1,
+          ": not UTF-8 (--strict)");
+  }
+}
+
+ParallelText read_pairs(const std::vector<std::filesystem::path>& files,
+                        const TrainingOptions& options) {
+  ParallelText text = options.tsv ? read_tsv(files[0]) : read_parallel(files[0], files[1]);
+  if (options.strict) {
+    check_utf8(text.source, files.front());
+    check_utf8(text.target, files.back());
+  }
+  return text;
 }
 
 std::string join(const std::vector<std::filesystem::path>& names) {
@@ -61,9 +77,9 @@ void log_counts(const char* name, const Corpus& corpus) {
 
 TrainingText read_training_text(const TrainingOptions& options) {
   TrainingText text;
-  text.train = read_pairs(options.train_sets, options.tsv);
+  text.train = read_pairs(options.train_sets, options);
   if (!options.valid_sets.empty()) {
-    text.valid = read_pairs(options.valid_sets, options.tsv);
+    text.valid = read_pairs(options.valid_sets, options);
   } else {
     const std::size_t pairs = text.train.source.size();
     text.valid = hold_out(text.train);
@@ -84,9 +100,8 @@ Tokenizer make_vocabulary(const ParallelText& text, const TrainingOptions& optio
     ++i;
     return true;
   };
-  TokenizerTraining training;
-  training.vocab_size = static_cast<int>(options.vocab_size);
-  return with_context(join(options.train_sets), [&] { return Tokenizer::train(next, training); });
+  return with_context(join(options.train_sets),
+                      [&] { return Tokenizer::train(next, options.vocab_size); });
 }
 
 HostBatch host_batch(PairBatch pairs) {
@@ -98,6 +113,7 @@ TrainingData encode_training_data(const Tokenizer& tokenizer, TrainingText text,
   CorpusOptions corpus;
   corpus.max_length = options.max_length;
   corpus.crop = options.max_length_crop;
+  corpus.source_prefix = options.source_prefix;
   TrainingData data;
   data.train = encode_corpus(tokenizer, text.train, corpus, threads, join(options.train_sets));
   log_counts("training", data.train);

@@ -153,16 +153,18 @@ void TrainingDirectory::prune(std::int64_t update, std::int64_t best,
 
 std::vector<std::string> changed_settings(const std::string& was, const std::string& now,
                                           const std::string& defaults) {
-  static const char* const kFree[] = {"activation-checkpointing", "after", "config", "disp-first",
-                                      "disp-freq", "dump-config", "early-stopping", "keep-last",
-                                      "model", "no-reload", "overwrite", "preset", "quiet",
-                                      "threads",
+  static const char* const kFree[] = {"activation-checkpointing", "disp-first", "disp-freq",
+                                      "early-stopping", "keep-last", "log-level", "model", "preset",
+                                      "quiet", "threads",
                                       // Their content is compared instead, wherever it lies now.
                                       "train-sets", "valid-sets", "vocab"};
   try {
     Settings before = read_settings(was), after = read_settings(now);
     before.merge(read_settings(defaults));
     for (const char* name : kFree) after.erase(name);
+    // A linear schedule's rates depend on where it ends.
+    const auto schedule = after.find("lr-schedule");
+    if (schedule == after.end() || schedule->second != "linear") after.erase("after");
     std::vector<std::string> changes;
     for (const auto& [name, value] : after) {
       const auto old = before.find(name);

@@ -70,7 +70,8 @@ class TrainingDirectory {
 };
 
 // What differs between two YAML maps of settings, one "option: was A, now B" each; options that
-// have no part in what is computed (--after, --disp-freq, ...) are left out. A setting that `was`
+// have no part in what is computed (--disp-freq, but for a linear schedule --after, ...) are left
+// out. A setting that `was`
 // does not name had its value in `defaults`: the run was begun before the option was there.
 // Error(kData) where one is no map.
 std::vector<std::string> changed_settings(const std::string& was, const std::string& now,

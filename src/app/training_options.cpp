@@ -50,6 +50,10 @@ void check_files_and_batches(const TrainingOptions& o) {
 
 StopRule parse_stop_rule(const std::string& option, const std::string& text) {
   StopRule rule;
+  // Of two limits of one kind the first that is reached counts, too.
+  const auto limit = [](std::int64_t& to, std::int64_t value) {
+    to = to == 0 ? value : std::min(to, value);
+  };
   std::size_t begin = 0;
   while (begin <= text.size()) {
     const std::size_t end = std::min(text.find(',', begin), text.size());
@@ -57,15 +61,15 @@ StopRule parse_stop_rule(const std::string& option, const std::string& text) {
     const std::int64_t count = parse_count(option, text.substr(begin, end - begin), unit);
     check(count > 0, ErrorKind::kUsage, "--", option, ": found ", count, ", expected 1 or more");
     if (unit == "e") {
-      rule.epochs = count;
+      limit(rule.epochs, count);
     } else if (unit == "u") {
-      rule.updates = count;
+      limit(rule.updates, count);
     } else if (unit == "t") {
-      rule.target_tokens = count;
+      limit(rule.target_tokens, count);
     } else if (unit == "m") {
-      rule.seconds = count * 60;
+      limit(rule.seconds, count * 60);
     } else if (unit == "h") {
-      rule.seconds = count * 3600;
+      limit(rule.seconds, count * 3600);
     } else {
       fail(ErrorKind::kUsage, "--", option, ": found '", escaped(text),
            "', expected units e (epochs), u (updates), t (target tokens), m or h");

@@ -33,8 +33,10 @@ struct TrainingOptions {
   bool tsv = false;
   std::int64_t max_length = 128;  // tokens of a sentence, eos included
   bool max_length_crop = false;   // crop longer ones instead of leaving them out
+  bool strict = false;            // text that is not UTF-8 is an error
+  std::string source_prefix;      // put before every source line
 
-  // Vocabulary: an empty path means DIR/spiece.model, trained where absent.
+  // Vocabulary: an empty path means one that is trained, as DIR/spiece.model.
   std::filesystem::path vocab;
   std::int64_t vocab_size = 8000;
 

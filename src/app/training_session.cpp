@@ -167,7 +167,6 @@ void TrainingSession::step() {
   state_.counters = trainer_.counters();
   const auto now = std::chrono::steady_clock::now();
   state_.seconds = begin_seconds_ + std::chrono::duration<double>(now - begin_).count();
-  if (before.position.batch == 0) state_.epoch_sentences = 0;
   if (result.skipped) {
     log_warning("update " + std::to_string(state_.counters.update + 1) +
                 (result.grad_norm == 0 ? ": the gradient is 0" : ": the gradient is not finite") +
@@ -175,6 +174,7 @@ void TrainingSession::step() {
   } else {
     report(before, result, std::chrono::duration<double>(now - begin).count());
   }
+  if (state_.position.epoch > before.position.epoch) state_.epoch_sentences = 0;
   if (is_due(options_.valid_freq, before, state_)) validate();
   if (is_due(options_.save_freq, before, state_)) save();
 }
@@ -281,9 +281,9 @@ void TrainingSession::log_samples(const ValidationResult& result) const {
   const std::size_t count = result.translations.size();
   for (std::size_t s = 0; s < std::min(kSamples, count); ++s) {
     const std::size_t i = s * count / kSamples;
-    log_info("[valid] source:      " + parts_.text.valid_source[i]);
-    log_info("[valid] translation: " + result.translations[i]);
-    log_info("[valid] reference:   " + parts_.text.valid_reference[i]);
+    log_info("[valid] source:      " + escaped(parts_.text.valid_source[i]));
+    log_info("[valid] translation: " + escaped(result.translations[i]));
+    log_info("[valid] reference:   " + escaped(parts_.text.valid_reference[i]));
   }
 }
 

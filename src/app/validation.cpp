@@ -58,7 +58,7 @@ Validator::Validator(const Model& model, const Tokenizer& tokenizer, const Train
   // A capacity factor is training's; Hugging Face's capacity binds in scoring as well.
   capacity_.expert_capacity = options.trainer.capacity.expert_capacity;
   for (const std::string& line : data.valid_source) {
-    Ids ids = tokenizer.encode(line);
+    Ids ids = tokenizer.encode(options.source_prefix + line);
     crop(ids, options.max_length);
     sources_.push_back(std::move(ids));
   }

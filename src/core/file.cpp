@@ -47,13 +47,6 @@ std::size_t checked_mul(std::size_t a, std::size_t b, std::string_view what) {
   return result;
 }
 
-std::size_t checked_add(std::size_t a, std::size_t b, std::string_view what) {
-  std::size_t result = 0;
-  if (__builtin_add_overflow(a, b, &result))
-    fail(ErrorKind::kData, escaped(what), ": ", a, " + ", b, " is beyond 64 bits");
-  return result;
-}
-
 InputFile::InputFile(const fs::path& path) : path_(path), fd_(open_regular(path, size_bytes_)) {}
 
 InputFile::~InputFile() { ::close(fd_); }

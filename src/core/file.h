@@ -13,9 +13,8 @@ namespace switchyard {
 
 namespace fs = std::filesystem;
 
-// a * b and a + b of sizes that come from a file; Error(kData) naming `what` where they overflow.
+// a * b of sizes that come from a file; Error(kData) naming `what` where that overflows.
 std::size_t checked_mul(std::size_t a, std::size_t b, std::string_view what);
-std::size_t checked_add(std::size_t a, std::size_t b, std::string_view what);
 
 // A regular file read by place. A directory, FIFO, device, dangling link or missing file is an
 // Error(kRuntime) at once (never blocks). Read and not mapped: where a file is cut while it is in

@@ -55,6 +55,12 @@ void log_at(LogLevel level, std::string_view text) {
   print_line(log, time_stamp() + std::string(text), log.level >= level);
 }
 
+void log_problem(const char* kind, std::string_view text) {
+  Log& log = the_log();
+  const std::lock_guard<std::mutex> lock(log.mutex);
+  print_line(log, log.tool + ": " + kind + ": " + std::string(text), true);
+}
+
 }  // namespace
 
 void set_log_level(LogLevel level) {
@@ -76,11 +82,8 @@ void open_log_file(const std::string& path) {
 void log_info(std::string_view text) { log_at(LogLevel::kInfo, text); }
 void log_verbose(std::string_view text) { log_at(LogLevel::kVerbose, text); }
 
-void log_warning(std::string_view text) {
-  Log& log = the_log();
-  const std::lock_guard<std::mutex> lock(log.mutex);
-  print_line(log, log.tool + ": warning: " + std::string(text), true);
-}
+void log_warning(std::string_view text) { log_problem("warning", text); }
+void log_error(std::string_view text) { log_problem("error", text); }
 
 void set_tool_name(std::string_view name) {
   Log& log = the_log();

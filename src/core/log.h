@@ -16,8 +16,9 @@ void open_log_file(const std::string& path);
 // "[2026-11-22 10:02:11] text" at kInfo and above.
 void log_info(std::string_view text);
 void log_verbose(std::string_view text);
-// "TOOL: warning: text" at every level.
+// "TOOL: warning: text" and "TOOL: error: text" at every level.
 void log_warning(std::string_view text);
+void log_error(std::string_view text);
 // The name in front of warnings and errors: "switch-train".
 void set_tool_name(std::string_view name);
 

@@ -11,6 +11,8 @@
 #include <sstream>
 #include <string>
 
+#include "src/core/cgroup.h"
+
 namespace switchyard {
 
 namespace {
@@ -40,19 +42,11 @@ std::int64_t left_in_group(const std::filesystem::path& limit_file,
 }
 
 std::int64_t left_in_groups() {
-  const std::filesystem::path root = "/sys/fs/cgroup";
-  std::int64_t left = left_in_group(root / "memory" / "memory.limit_in_bytes",
-                                    root / "memory" / "memory.usage_in_bytes");
-  std::ifstream lines("/proc/self/cgroup");
-  for (std::string line; std::getline(lines, line);) {
-    if (!line.starts_with("0::/")) continue;
-    std::filesystem::path group = line.substr(4);
-    for (;; group = group.parent_path()) {
-      const auto folder = root / group;
-      left = std::min(left, left_in_group(folder / "memory.max", folder / "memory.current"));
-      if (group.empty()) break;
-    }
-  }
+  const std::filesystem::path version_1 = "/sys/fs/cgroup/memory";
+  std::int64_t left =
+      left_in_group(version_1 / "memory.limit_in_bytes", version_1 / "memory.usage_in_bytes");
+  for (const auto& folder : cgroup_folders())
+    left = std::min(left, left_in_group(folder / "memory.max", folder / "memory.current"));
   return left;
 }
 

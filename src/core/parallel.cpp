@@ -3,7 +3,10 @@
 
 #include <sched.h>
 
+#include <algorithm>
+#include <cmath>
 #include <fstream>
+#include <limits>
 #include <mutex>
 #include <set>
 #include <string>
@@ -12,6 +15,7 @@
 #include <utility>
 #include <vector>
 
+#include "src/core/cgroup.h"
 #include "src/core/error.h"
 
 namespace switchyard {
@@ -37,20 +41,24 @@ int physical_cores() {
   return std::max(1, static_cast<int>(cores.size()));
 }
 
-// The CPU quota of cgroup v2 or v1 in whole CPUs, rounded up; 0: none.
-int cgroup_quota() {
-  std::string quota;
-  double period = 0;
-  if (std::ifstream file("/sys/fs/cgroup/cpu.max"); file >> quota >> period) {
-    if (quota == "max" || period <= 0) return 0;
-  } else {
-    std::ifstream quota_file("/sys/fs/cgroup/cpu/cpu.cfs_quota_us");
-    std::ifstream period_file("/sys/fs/cgroup/cpu/cpu.cfs_period_us");
-    if (!(quota_file >> quota) || !(period_file >> period) || quota[0] == '-' || period <= 0)
-      return 0;
+constexpr double kNoQuota = std::numeric_limits<double>::infinity();
+
+// A quota ("max" and "-1": none) and a period in microseconds, from two streams or one.
+double cpus_of(std::istream& quota, std::istream& period) {
+  double allowed = 0, each = 0;
+  return quota >> allowed && period >> each && allowed > 0 && each > 0 ? allowed / each : kNoQuota;
+}
+
+// The least CPU quota of our control groups, version 2's and 1's, in CPUs.
+double cgroup_quota() {
+  std::ifstream quota("/sys/fs/cgroup/cpu/cpu.cfs_quota_us");
+  std::ifstream period("/sys/fs/cgroup/cpu/cpu.cfs_period_us");
+  double cpus = cpus_of(quota, period);
+  for (const auto& folder : cgroup_folders()) {
+    std::ifstream both(folder / "cpu.max");
+    cpus = std::min(cpus, cpus_of(both, both));
   }
-  const double cpus = std::stod(quota) / period;
-  return std::max(1, static_cast<int>(cpus + 0.999));
+  return cpus;
 }
 
 }  // namespace
@@ -75,9 +83,8 @@ void check_threads(int threads) {
 }
 
 int default_threads() {
-  const int cores = physical_cores();
-  const int quota = cgroup_quota();
-  return quota > 0 ? std::min(cores, quota) : cores;
+  const double cpus = std::min<double>(physical_cores(), std::ceil(cgroup_quota()));
+  return std::max(1, static_cast<int>(cpus));
 }
 
 }  // namespace switchyard

@@ -331,7 +331,7 @@ TensorToWrite tensor_to_write(Context& ctx, std::string name, std::vector<std::i
 }
 
 void save_model(Context& ctx, const fs::path& folder, const Model& model, const ParamBuffer& values,
-                const GenerationConfig& generation, std::int64_t sentinels) {
+                const GenerationConfig& generation) {
   const ModelConfig& config = model.config();
   const std::string model_type = written_model_type(config);
   std::vector<float> host;
@@ -350,7 +350,7 @@ void save_model(Context& ctx, const fs::path& folder, const Model& model, const 
   write_safetensors(folder / "model.safetensors", std::move(tensors));
   write_file_durably(folder / "config.json", config_text(config));
   write_file_durably(folder / "generation_config.json", generation_config_text(config, generation));
-  write_file_durably(folder / "tokenizer_config.json", tokenizer_config_text(sentinels));
+  write_file_durably(folder / "tokenizer_config.json", tokenizer_config_text());
   write_file_durably(folder / "special_tokens_map.json", special_tokens_map_text());
 }
 

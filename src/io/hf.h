@@ -41,9 +41,8 @@ TensorToWrite tensor_to_write(Context& ctx, std::string name, std::vector<std::i
 
 // Writes the files into an existing folder, each durably; `values` has the model's layout. Beside
 // them tokenizer_config.json and special_tokens_map.json, with which `transformers` loads the
-// spiece.model that the caller puts there; `sentinels`: how many <extra_id_N> follow its pieces.
+// spiece.model that the caller puts there.
 void save_model(Context& ctx, const std::filesystem::path& folder, const Model& model,
-                const ParamBuffer& values, const GenerationConfig& generation,
-                std::int64_t sentinels = 0);
+                const ParamBuffer& values, const GenerationConfig& generation);
 
 }  // namespace switchyard

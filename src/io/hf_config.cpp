@@ -272,15 +272,17 @@ GenerationConfig read_generation_config(const std::filesystem::path& path, Model
             " to ", high);
       to = value;
     };
-    constexpr std::int64_t kMaxTokens = std::int64_t{1} << 31;
-    read("num_beams", generation.num_beams, std::int64_t{1}, std::int64_t{1} << 16);
+    read("num_beams", generation.num_beams, std::int64_t{1}, kMaxNumBeams);
     read("length_penalty", generation.length_penalty, -1000.0f, 1000.0f);
+    // "never" is false with a stricter bound on what running hypotheses can still become.
+    const auto early_stopping = object.find("early_stopping");
+    if (early_stopping != object.end() && *early_stopping == "never") *early_stopping = false;
     bool early = false;
     if (get_field(object, "early_stopping", early)) generation.early_stopping = early;
     std::optional<std::int64_t> max_length;
-    read("max_length", max_length, std::int64_t{2}, kMaxTokens);
+    read("max_length", max_length, std::int64_t{2}, kMaxNewTokens + 1);
     if (max_length) generation.max_new_tokens = *max_length - 1;
-    read("max_new_tokens", generation.max_new_tokens, std::int64_t{1}, kMaxTokens);
+    read("max_new_tokens", generation.max_new_tokens, std::int64_t{1}, kMaxNewTokens);
     get_field(object, "pad_token_id", model.pad_token_id);
     get_field(object, "eos_token_id", model.eos_token_id);
     get_field(object, "decoder_start_token_id", model.decoder_start_token_id);

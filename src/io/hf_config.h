@@ -48,7 +48,7 @@ std::string generation_config_text(const ModelConfig& config, const GenerationCo
 
 // What makes AutoTokenizer load spiece.model as T5's tokenizer does, `sentinels` <extra_id_N>
 // behind its pieces.
-std::string tokenizer_config_text(std::int64_t sentinels);
+std::string tokenizer_config_text();
 std::string special_tokens_map_text();
 
 // The name of a parameter in a file of this model_type: T5's feed-forwards are DenseReluDense.

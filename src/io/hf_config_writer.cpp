@@ -151,9 +151,9 @@ std::string generation_config_text(const ModelConfig& config, const GenerationCo
   return out.dump(2) + "\n";
 }
 
-std::string tokenizer_config_text(std::int64_t sentinels) {
+std::string tokenizer_config_text() {
   json out = special_tokens();
-  out["extra_ids"] = sentinels;
+  out["extra_ids"] = 0;
   out["tokenizer_class"] = "T5Tokenizer";
   return out.dump(2) + "\n";
 }

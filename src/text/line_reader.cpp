@@ -179,7 +179,8 @@ bool LineReader::ready() {
   Impl& in = *impl_;
   std::size_t end = 0;
   for (;;) {
-    if (in.find_end(end) || in.at_end || in.gz) return true;
+    // A line that is too long is for next() to refuse, not for us to read on.
+    if (in.find_end(end) || in.at_end || in.gz || in.buffer.size() >= kMaxLineBytes) return true;
     pollfd waiting = {in.fd, POLLIN, 0};
     if (::poll(&waiting, 1, 0) <= 0) return false;
     in.fill();

@@ -155,12 +155,12 @@ void check_normalizer(std::string_view bytes) {
     if (field.number == 2 && field.wire_type == 2) check_charsmap(field.bytes);
 }
 
-enum PieceType : std::uint64_t { kNormal = 1, kUnknown = 2, kUserDefined = 4 };
+enum PieceType : std::uint32_t { kNormal = 1, kUnknown = 2, kUserDefined = 4 };
 
 struct Piece {
   std::string_view text;
   float score = 0;
-  std::uint64_t type = kNormal;
+  std::uint32_t type = kNormal;
 };
 
 Piece parse_piece(std::string_view bytes, std::size_t index) {
@@ -169,7 +169,9 @@ Piece parse_piece(std::string_view bytes, std::size_t index) {
   for (Field field; message.next(field);) {
     if (field.number == 1 && field.wire_type == 2) piece.text = field.bytes;
     if (field.number == 2 && field.wire_type == 5) piece.score = read_pod<float>(field.bytes);
-    if (field.number == 3 && field.wire_type == 0) piece.type = field.varint;
+    // As protobuf reads an enumeration: the upper bits are dropped.
+    if (field.number == 3 && field.wire_type == 0)
+      piece.type = static_cast<std::uint32_t>(field.varint);
   }
   require(!piece.text.empty(), "piece ", index, " is empty");
   require(piece.text.size() <= kMaxPieceBytes, "piece ", index, " has ", piece.text.size(),
@@ -198,7 +200,7 @@ int deepest_nesting(std::vector<std::string_view> symbols) {
 void check_sentencepiece_model(std::string_view bytes) {
   require(!bytes.empty(), "empty, expected a SentencePiece model");
   std::size_t pieces = 0, unknowns = 0;
-  std::uint64_t model_type = 1;
+  std::uint32_t model_type = 1;
   std::unordered_set<std::string_view> seen;
   std::vector<std::string_view> user_defined;
   Message message(bytes);
@@ -213,7 +215,8 @@ void check_sentencepiece_model(std::string_view bytes) {
     } else if (field.number == 2) {
       Message trainer(field.bytes);
       for (Field setting; trainer.next(setting);)
-        if (setting.number == 3 && setting.wire_type == 0) model_type = setting.varint;
+        if (setting.number == 3 && setting.wire_type == 0)
+          model_type = static_cast<std::uint32_t>(setting.varint);
     } else if (field.number == 3 || field.number == 5) {
       check_normalizer(field.bytes);
     }

@@ -102,17 +102,17 @@ Tokenizer Tokenizer::from_bytes(std::string bytes, std::string_view name) {
   return Tokenizer(std::move(impl));
 }
 
-Tokenizer Tokenizer::train(const NextSentence& next, const TokenizerTraining& options) {
+Tokenizer Tokenizer::train(const NextSentence& next, std::int64_t vocab_size) {
   const std::unordered_map<std::string, std::string> settings = {
       {"model_type", "unigram"},
-      {"vocab_size", std::to_string(options.vocab_size)},
+      {"vocab_size", std::to_string(vocab_size)},
       {"hard_vocab_limit", "false"},
       {"character_coverage", "1.0"},
       {"pad_id", "0"},
       {"eos_id", "1"},
       {"unk_id", "2"},
       {"bos_id", "-1"},
-      {"input_sentence_size", std::to_string(options.max_sentences)},
+      {"input_sentence_size", "2000000"},
       {"num_threads", std::to_string(kTrainingThreads)},
       {"minloglevel", "2"},
   };

@@ -16,11 +16,6 @@
 
 namespace switchyard {
 
-struct TokenizerTraining {
-  int vocab_size = 8000;                   // an upper bound: less where the text has fewer pieces
-  std::int64_t max_sentences = 2'000'000;  // more are sampled down to this many
-};
-
 class Tokenizer {
  public:
   // Reads a spiece.model. Every fault of the file is an Error(kData) naming it, found before
@@ -29,10 +24,12 @@ class Tokenizer {
   // The same from bytes; `name` stands for the file in messages.
   static Tokenizer from_bytes(std::string bytes, std::string_view name);
 
-  // Trains a model. `next` puts a sentence into its argument, or returns false at the end. The same
-  // sentences give the same bytes on every machine. Error(kData) where there is too little text.
+  // Trains a model of at most `vocab_size` pieces; less where the text has fewer. `next` puts a
+  // sentence into its argument, or returns false at the end; of more than two million some are
+  // drawn. The same sentences give the same bytes on every machine. Error(kData) where there is too
+  // little text.
   using NextSentence = std::function<bool(std::string&)>;
-  static Tokenizer train(const NextSentence& next, const TokenizerTraining& options);
+  static Tokenizer train(const NextSentence& next, std::int64_t vocab_size);
 
   Tokenizer(Tokenizer&&) noexcept;
   Tokenizer& operator=(Tokenizer&&) noexcept;

@@ -5,41 +5,11 @@
 
 #include <cstddef>
 
+#include "src/core/utf8.h"
+
 namespace switchyard {
 
 namespace {
-
-constexpr char32_t kReplacement = 0xFFFD;
-
-struct Decoded {
-  char32_t code_point;
-  std::size_t bytes;  // taken from the text, at least 1
-  bool valid;
-};
-
-// The first code point of a text that is not empty. An ill-formed one takes its maximal subpart: as
-// many bytes as could begin a well-formed sequence, or one.
-Decoded decode_first(std::string_view text) {
-  const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
-  const unsigned char lead = byte(0);
-  if (lead < 0x80) return {lead, 1, true};
-  if (lead < 0xC2 || lead > 0xF4) return {kReplacement, 1, false};
-  const std::size_t length = lead < 0xE0 ? 2 : lead < 0xF0 ? 3 : 4;
-  char32_t c = lead & (0xFFu >> (length + 1));
-  for (std::size_t i = 1; i < length; ++i) {
-    // The second byte's range keeps out overlong forms, surrogates and values past U+10FFFF.
-    unsigned char low = 0x80, high = 0xBF;
-    if (i == 1) {
-      if (lead == 0xE0) low = 0xA0;
-      if (lead == 0xED) high = 0x9F;
-      if (lead == 0xF0) low = 0x90;
-      if (lead == 0xF4) high = 0x8F;
-    }
-    if (i >= text.size() || byte(i) < low || byte(i) > high) return {kReplacement, i, false};
-    c = (c << 6) | (byte(i) & 0x3Fu);
-  }
-  return {c, length, true};
-}
 
 bool is_case_ignorable(char32_t c) {
   switch (c) {  // Word_Break MidLetter, MidNumLet, Single_Quote
@@ -136,13 +106,6 @@ void append_utf8(std::string& out, char32_t c) {
   const int trail = c < 0x800 ? 1 : c < 0x10000 ? 2 : 3;
   out += static_cast<char>((0xFF00u >> (trail + 1) & 0xFFu) | c >> (6 * trail));
   for (int i = trail - 1; i >= 0; --i) out += static_cast<char>(0x80u | (c >> (6 * i) & 0x3Fu));
-}
-
-std::string to_utf8(std::u32string_view code_points) {
-  std::string out;
-  out.reserve(code_points.size());
-  for (const char32_t c : code_points) append_utf8(out, c);
-  return out;
 }
 
 bool is_space(char32_t c) {

@@ -16,7 +16,6 @@ std::string valid_utf8(std::string_view text, std::int64_t* replaced = nullptr);
 
 // Code points of a text; ill-formed parts count as U+FFFD.
 std::u32string to_code_points(std::string_view text);
-std::string to_utf8(std::u32string_view code_points);
 void append_utf8(std::string& out, char32_t code_point);
 
 // str.isspace() of Python: what str.split() and str.strip() cut at.

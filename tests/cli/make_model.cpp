@@ -18,8 +18,6 @@ namespace {
 Tokenizer make_tokenizer() {
   Rng rng(1);
   int sentences = 0;
-  TokenizerTraining training;
-  training.vocab_size = 200;
   return Tokenizer::train(
       [&](std::string& sentence) {
         sentence.clear();
@@ -31,7 +29,7 @@ Tokenizer make_tokenizer() {
         sentence += '.';
         return sentences++ < 500;
       },
-      training);
+      200);
 }
 
 }  // namespace

@@ -149,6 +149,12 @@ def test_refusals():
     free = run(*['50u' if a == '60u' else '3u' if a == '7u' else a for a in command('whole')])
     check(free.returncode == 0, 'when to end and what to print may change: ' + free.stderr)
 
+    linear = ['--lr-schedule', 'linear', '--lr-warmup', '2']
+    check(run(*command('linear', *linear)).returncode == 0, 'a linear schedule')
+    longer = run(*['99u' if a == '60u' else a for a in command('linear', *linear)])
+    check(longer.returncode == 2 and '--after: was 60u, now 99u' in longer.stderr,
+          'the end of a linear schedule may not change: ' + longer.stderr)
+
     with open('a.src') as file:
         lines = file.read().splitlines()
     os.rename('a.src', 'kept.src')
@@ -234,25 +240,42 @@ def test_activation_checkpointing():
 
 
 def test_fit():
-    fit = ['--mini-batch-fit', '--workspace', '12']
-    whole = run(*command('fit', *fit))
+    def fitted(model, workspace, *more):
+        words = command(model, '--mini-batch-fit', '--workspace', str(workspace), *more)
+        at = words.index('--mini-batch-words')
+        return words[:at] + words[at + 2:]
+
+    whole = run(*fitted('fit', 12))
     check(whole.returncode == 0, '--mini-batch-fit: ' + whole.stderr)
     words = re.search(r'batches: up to ([0-9,]+) words, which fit into 12 MiB', whole.stderr)
     check(words and words.group(1) != '256', 'what was chosen is said: ' + whole.stderr)
     batch = int(re.search(r'optimizer, (\d+) MiB a batch', whole.stderr).group(1))
     check(6 <= batch <= 12, f'a batch fills the workspace: {whole.stderr}')
-    code, _ = run_until(28, signal.SIGKILL, command('fit-killed', *fit))
-    again = run(*command('fit-killed', *fit))
+    code, _ = run_until(28, signal.SIGKILL, fitted('fit-killed', 12))
+    again = run(*fitted('fit-killed', 12))
     check(code == -signal.SIGKILL and again.returncode == 0 and
           f'batches: up to {words.group(1)} words, as before' in again.stderr,
           'a killed run goes on with batches of the same size: ' + again.stderr)
     check_same('fit', 'fit-killed')
-    other = run(*command('fit', '--mini-batch-fit', '--workspace', '13'))
+    other = run(*fitted('fit', 13))
     check(other.returncode == 2 and '--workspace: was 12, now 13' in other.stderr,
           'another workspace is refused: ' + other.stderr)
-    tight = run(*command('narrow', '--mini-batch-fit', '-w', '1', '--d-model', '512'))
+    tight = run(*fitted('narrow', 1, '--d-model', '512'))
     check(tight.returncode == 2 and '--workspace: found 1 MiB, expected the ' in tight.stderr,
           'a workspace that is too small: ' + tight.stderr)
+
+
+def test_settings_as_a_file():
+    dumped = run(*command('dumped'), '--overwrite', '--dump-config')
+    check(dumped.returncode == 0 and not os.path.exists('dumped'), 'settings are only printed')
+    with open('dumped.yml', 'w') as file:
+        file.write(dumped.stdout)
+    trained = run(TRAIN, '-c', 'dumped.yml', '--overwrite')
+    check(trained.returncode == 0, 'printed settings train: ' + trained.stderr)
+    before = bytes_of('dumped', 'last', 'optimizer.safetensors')
+    kept = run(TRAIN, '-c', 'dumped/training_args.yml')
+    check(kept.returncode == 0 and before == bytes_of('dumped', 'last', 'optimizer.safetensors') and
+          'going on from' in kept.stderr, 'what a run was told once is not kept: ' + kept.stderr)
 
 
 def test_dry_run():
@@ -314,6 +337,7 @@ def main():
         make_corpus(400, 'a')
         test_resume()
         test_refusals()
+        test_settings_as_a_file()
         test_lock()
         test_adafactor()
         test_fit()

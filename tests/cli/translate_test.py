@@ -49,6 +49,22 @@ class Lines(unittest.TestCase):
         alone = [self.lines(line + b"\n", "-b", "2")[0][0] for line in text.split(b"\n")[:5]]
         self.assertEqual(alone, expected[:5])
 
+    def test_source_prefix(self):
+        text = b"abc d efg\n\n  hij k\n"
+        with_it = b"".join(b"tr: " + line + b"\n" for line in text.split(b"\n")[:-1])
+        expected, _ = self.lines(with_it)
+        expected[1] = b""  # a blank line stays blank
+        self.assertEqual(self.lines(text, "--source-prefix", "tr: ")[0], expected)
+        self.assertNotEqual(self.lines(text)[0], expected)
+        # Each part of a long line has it, and fits with it.
+        long_line = b"abc d efg. " * 30 + b"\n"
+        for room in ("12", "40"):
+            self.lines(long_line, "--source-prefix", "tr: ", "--long-input", "split",
+                       "--max-input-length", room)
+        code, _, err = translate(text, "--source-prefix", "tr: " * 9, "--max-input-length", "9")
+        self.assertEqual(code, 2)
+        self.assertIn("with this source prefix", err)
+
     def test_odd_text_gives_one_line_each(self):
         odd = [b"", b"   ", b"\t", "\u3000".encode(), "\u200b\u200d".encode(), b"a\0b",
                "a\u2028b\u0085c".encode(), b"\xc0\xaf", b"\xed\xa0\x80 x", b"cut \xe2\x82",
@@ -60,8 +76,8 @@ class Lines(unittest.TestCase):
         for i in range(4):
             self.assertEqual(out[i], b"")
         self.assertIn("invalid UTF-8", err)
-        self.assertIn("line 16: cropped", err)
-        self.assertIn("line 17: cropped", err)
+        self.assertIn("stdin:16: cropped", err)
+        self.assertIn("stdin:17: cropped", err)
 
     def test_ends_of_lines(self):
         expected, _ = self.lines(b"abc d\n\nefg\n")
@@ -79,7 +95,7 @@ class Lines(unittest.TestCase):
         text = b"abc def. " * 30 + b"\nabc\n"
         cropped, err = self.lines(text, "--max-input-length", "20")
         self.assertEqual(len(cropped), 2)
-        self.assertIn("line 1: cropped to 20 tokens", err)
+        self.assertIn("stdin:1: cropped to 20 tokens", err)
         split, _ = self.lines(text, "--max-input-length", "20", "--long-input", "split")
         self.assertEqual(len(split), 2)
         self.assertTrue(split[0].startswith(cropped[0][:3]))
@@ -87,7 +103,7 @@ class Lines(unittest.TestCase):
         self.assertEqual(split[1], cropped[1])
         code, out, err = translate(text, "--max-input-length", "20", "--long-input", "error")
         self.assertEqual((code, out), (3, b""))
-        self.assertIn("line 1", err)
+        self.assertIn("stdin:1: more than", err)
 
     def test_n_best_and_scores(self):
         plain, _ = self.lines(b"abc def\n\nghi\n", "-b", "3")

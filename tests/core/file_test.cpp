@@ -9,12 +9,10 @@
 
 using namespace switchyard;
 
-TEST_CASE("file: sizes are multiplied and added with a check") {
+TEST_CASE("file: sizes are multiplied with a check") {
   const std::size_t large = ~std::size_t{0};
   CHECK(checked_mul(6, 7, "x") == 42);
-  CHECK(checked_add(large - 1, 1, "x") == large);
   CHECK_THROWS_AS(checked_mul(large / 2, 3, "x"), Error);
-  CHECK_THROWS_AS(checked_add(large, 1, "x"), Error);
 }
 
 TEST_CASE("file: a regular file is read, an empty one too") {

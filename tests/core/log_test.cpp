@@ -18,15 +18,16 @@ TEST_CASE("log: the file gets every line whole, verbose ones only when asked for
   log_verbose("two");
   set_log_level(LogLevel::kQuiet);
   log_warning("three");
+  log_error("four");
   const std::string text = read_text(folder / "log");
   open_log_file("/dev/null");
   set_log_level(LogLevel::kInfo);
 
   const std::string stamp = "[2026-11-22 10:02:11] ";
-  REQUIRE(text.size() == 2 * stamp.size() + std::string("one\ntwo\n").size() +
-                             std::string("switch-test: warning: three\n").size());
+  const std::string problems = "switch-test: warning: three\nswitch-test: error: four\n";
+  REQUIRE(text.size() == 2 * stamp.size() + std::string("one\ntwo\n").size() + problems.size());
   CHECK(text[0] == '[');
   CHECK(text.substr(stamp.size(), 5) == "one\n[");
-  CHECK(text.find("two\nswitch-test: warning: three\n") != std::string::npos);
+  CHECK(text.find("two\n" + problems) != std::string::npos);
   CHECK_THROWS_AS(open_log_file((folder / "missing" / "log").string()), Error);
 }

@@ -86,6 +86,8 @@ TEST_CASE("hf: generation_config.json") {
   CHECK(read.max_new_tokens == 77);
 
   const fs::path path = saved.folder / "generation_config.json";
+  write_text(path, R"({"early_stopping": "never"})");
+  CHECK(saved.load().generation.early_stopping == false);
   write_text(path, R"({"max_length": 20, "num_beams": null, "eos_token_id": [2]})");
   const LoadedModel loaded = saved.load();
   CHECK(loaded.generation.max_new_tokens == 19);

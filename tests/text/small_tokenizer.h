@@ -29,15 +29,13 @@ inline std::vector<std::string> small_sentences(int count) {
 
 inline Tokenizer train_tokenizer(const std::vector<std::string>& sentences, int vocab_size) {
   std::size_t i = 0;
-  TokenizerTraining options;
-  options.vocab_size = vocab_size;
   return Tokenizer::train(
       [&](std::string& sentence) {
         if (i == sentences.size()) return false;
         sentence = sentences[i++];
         return true;
       },
-      options);
+      vocab_size);
 }
 
 inline const Tokenizer& small_tokenizer() {

@@ -5,6 +5,16 @@
 
 using namespace switchyard;
 
+namespace {
+
+std::string to_utf8(std::u32string_view code_points) {
+  std::string out;
+  for (const char32_t c : code_points) append_utf8(out, c);
+  return out;
+}
+
+}  // namespace
+
 TEST_CASE("ill-formed UTF-8 becomes U+FFFD, one for each maximal subpart") {
   // Unicode 15, table 3-8 and section 3.9.
   const auto [bytes, expected, count] = GENERATE(table<std::string, std::string, int>({

@@ -78,8 +78,9 @@ def bad_values(models):
                          ('is_encoder_decoder', False), ('switchyard', 1)]:
         models.refused(f'{field} {value}', 3, [f'config.json: {field}: '],
                        set_fields('config.json', **{field: value}))
-    for field, value in [('num_beams', 0), ('num_beams', 10**9), ('max_length', 1),
-                         ('max_new_tokens', -1), ('length_penalty', 'x')]:
+    for field, value in [('num_beams', 0), ('num_beams', 1025), ('max_length', 1),
+                         ('max_new_tokens', -1), ('max_new_tokens', 2**20 + 1),
+                         ('early_stopping', 'maybe'), ('length_penalty', 'x')]:
         models.refused(f'{field} {value}', 3, [f'generation_config.json: {field}: '],
                        set_fields('generation_config.json', **{field: value}))
 

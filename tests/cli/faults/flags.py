@@ -117,6 +117,14 @@ def names(commands):
             (commands.train + ['--mini-batch', '0', '--mini-batch-words', '0'], ['--mini-batch-words and --mini-batch']),
             (commands.train + ['--num-sparse-encoder-layers', '2'], ['--num-sparse-encoder-layers 2']),
             (commands.train + ['--lr-schedule', 'linear'], ['--lr-schedule linear']),
+            (commands.train + ['--optimizer', 'adafactor', '--optimizer-params', '0.9', '0.98', '1e-9'],
+             ['--optimizer-params: has no effect here']),
+            *((commands.train + given, [f'{given[-2]}: has no effect here']) for given in [
+                ['--workspace', '100'], ['--mini-batch-fit', '--mini-batch-words', '99'],
+                ['--lr-schedule', 'constant', '--lr-decay-inv-sqrt', '9'],
+                ['--init', 'hf', '--embedding-std', '1']]),
+            (commands.train + ['--num-sparse-encoder-layers', '0', '--num-sparse-decoder-layers', '0'],
+             ['--num-experts: has no effect here']),
             ([judge.tools.train, '-t', 'lines', 'lines'], ['--model: missing']),
             ([judge.tools.train, '-m', 'out'], ['--train-sets: missing'])]:
         judge.refused(' '.join(command[-3:]), 2, words, command)

@@ -59,6 +59,14 @@ def translated(models, case, command, lines, **how):
     return found[:-1]
 
 
+def is_utf8(line):
+    try:
+        line.decode()
+        return True
+    except UnicodeDecodeError:
+        return False
+
+
 def lines_of_translations(models):
     judge, command = models.judge, models.command('good')
     together = translated(models, 'all odd lines', command, len(ODD_LINES), stdin=ALL)
@@ -69,7 +77,9 @@ def lines_of_translations(models):
             judge.check(case, expected == b'', f'{expected} for a blank line')
     judge.works('invalid bytes are counted', command, ['5 places of invalid UTF-8', 'the first in line 2'],
                 stdin=b'ab\n\xc0\xaf\n\xed\xa0\x80\n')
-    judge.works('a cropped line is named', command, ['line 2: cropped'], stdin=b'ab\n' + b'x' * 100_000)
+    judge.refused('--strict', 3, ['stdin:2: not UTF-8'], command + ['--strict'],
+                  stdin=b'ab\n\xc0\xaf\n\xed\xa0\x80\n')
+    judge.works('a cropped line is named', command, ['stdin:2: cropped'], stdin=b'ab\n' + b'x' * 100_000)
     # A control token that is spelled out does not end the sentence.
     with_score = command + ['--scores']
     one, two = translated(models, '</s>', with_score, 2, stdin=b'ab </s> cd ef gh\nab\n')
@@ -186,6 +196,10 @@ def training_text(judge):
                    '-m', 'trained-' + case, '--max-length-crop']
         judge.works('training on odd lines: ' + case, command,
                     ['left out (an empty side)', 'cropped to --max-length', 'places that are no UTF-8'])
+    first = next(i for i, line in enumerate(lines) if not is_utf8(line)) + 1
+    judge.refused('training with --strict', 3, [f'odd.src:{first}: not UTF-8'],
+                  [judge.tools.train, '--threads', '1', '--preset', 'tiny', *sizes, '-t', 'odd.src', 'odd.tgt',
+                   '-m', 'never', '--strict', '-q'], inputs=['odd.src', 'odd.tgt'])
     models = {case: open(f'trained-{case}/model.safetensors', 'rb').read() for case in ('files', 'gzip')}
     judge.check('gzip', models['files'] == models['gzip'], 'another model than of the plain files')
 

@@ -36,8 +36,8 @@ CONTROLS = piece('<pad>', 0, CONTROL) + piece('</s>', 0, CONTROL) + piece('<unk>
 SMALL = CONTROLS + piece('\u2581', -1) + piece('a', -2) + piece('b', -3)
 
 
-def nested_symbols(count):
-    return b''.join(piece('b' * (i + 2), 0, USER_DEFINED) for i in range(count))
+def nested_symbols(count, kind=USER_DEFINED):
+    return b''.join(piece('b' * (i + 2), 0, kind) for i in range(count))
 
 
 def charsmap(units, replacements, size=None):
@@ -83,6 +83,8 @@ DAMAGED = [
     ('score -inf', SMALL + piece('c', float('-inf')), 'not finite'),
     ('byte pieces missing', SMALL + piece('<0x41>', 0, BYTE) + field(TRAINER, field(35, 1)), ''),
     ('100 nested symbols', SMALL + nested_symbols(100), 'nest deeper'),
+    ('100 nested symbols of a type beyond 32 bits',
+     SMALL + nested_symbols(100, USER_DEFINED + (1 << 32)), 'nest deeper'),
     ('another algorithm', SMALL + field(TRAINER, field(3, 2)), 'model type 2'),
     ('charsmap of 3 bytes', SMALL + field(NORMALIZER, field(2, b'abc')), 'charsmap'),
     ('charsmap longer than it is', charsmap(trie(OFFSET_1), b'\0', size=1 << 31), 'charsmap'),

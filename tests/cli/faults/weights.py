@@ -127,6 +127,10 @@ def wrong_tensors(models):
             tensors[NORM] = dtype, shape, values[:8] + struct.pack('<f', value) + values[12:]
         models.refused(f'{value} in the weights', 3, [NAME, NORM, 'at element 2', 'expected finite'],
                        change_tensors(spoil_value))
+    # Loaded, it is found by what it computes.
+    folder = models.spoiled(change_tensors(spoil_value))
+    models.judge.refused('--allow-nonfinite', 3, ['logits are not finite'],
+                         models.command(folder) + ['--allow-nonfinite'], stdin=b'ab\n')
 
     def huge(tensors):
         """All weights are finite, what is computed with them is not."""
