@@ -52,26 +52,26 @@ View Block::forward(Context& ctx, const Pass& pass, const States& in, const Stat
   {
     const SublayerScope saved(ctx, pass);
     const ArenaScope scratch(ctx.scratch);
-    const States h{self_norm.forward(ctx, x, s.self_norm), in.tokens};
+    const States h{self_norm.forward(ctx, ctx.scratch, x, s.self_norm), in.tokens};
     const View y = self_attention.forward(ctx, pass, h, h, &position, s.self_attention);
     x = add_residual(ctx, pass, x, y, tags, site + kSelfOutput);
   }
   if (cross_attention) {
     const SublayerScope saved(ctx, pass);
     const ArenaScope scratch(ctx.scratch);
-    const States h{cross_norm->forward(ctx, x, s.cross_norm), in.tokens};
+    const States h{cross_norm->forward(ctx, ctx.scratch, x, s.cross_norm), in.tokens};
     const View y = cross_attention->forward(ctx, pass, h, *memory, nullptr, s.cross_attention);
     x = add_residual(ctx, pass, x, y, tags, site + kCrossOutput);
   }
   const SublayerScope saved(ctx, pass);
   const ArenaScope scratch(ctx.scratch);
-  const View h = ffn_norm.forward(ctx, x, s.ffn_norm);
+  const View h = ffn_norm.forward(ctx, ctx.scratch, x, s.ffn_norm);
   const View y = dense ? dense->forward(ctx, pass, h, tags, s.dense)
                        : sparse->forward(ctx, pass, h, in.tokens, s.sparse);
   return add_residual(ctx, pass, x, y, tags, site + kFfnOutput);
 }
 
-void Block::backward(Context& ctx, const Pass& pass, View dx, const Saved& s,
+void Block::backward(Context& ctx, const Pass& pass, View dx, Saved& s,
                      const BlockGrads& to) const {
   const ArenaScope scope(ctx.scratch);
   const View tags = s.self_attention.call.queries.tags;
@@ -79,19 +79,26 @@ void Block::backward(Context& ctx, const Pass& pass, View dx, const Saved& s,
   const View dh = ctx.scratch.make(dx.rows, dx.cols);
 
   dropout(ctx, pass.dropout(site + kFfnOutput), tags, dx, dy);
-  if (dense) {
-    dense->backward(ctx, dy, tags, s.dense, dh, to.params);
-  } else {
-    sparse->backward(ctx, dy, tags, s.sparse, to.coefs, dh, to.params);
+  {
+    const ArenaScope again(ctx.scratch);
+    (dense ? s.dense.x : s.sparse.x) = ffn_norm.forward_again(ctx, s.ffn_norm);
+    if (dense) {
+      dense->backward(ctx, dy, tags, s.dense, dh, to.params);
+    } else {
+      sparse->backward(ctx, dy, tags, s.sparse, to.coefs, dh, to.params);
+    }
   }
   ffn_norm.backward(ctx, dh, s.ffn_norm, dx, to.params);
 
   if (cross_attention) {
+    const ArenaScope again(ctx.scratch);
+    s.cross_attention.x = cross_norm->forward_again(ctx, s.cross_norm);
     dropout(ctx, pass.dropout(site + kCrossOutput), tags, dx, dy);
     cross_attention->backward(ctx, dy, s.cross_attention, dh, to.memory, {}, to.params);
     cross_norm->backward(ctx, dh, s.cross_norm, dx, to.params);
   }
 
+  s.self_attention.x = s.self_attention.memory = self_norm.forward_again(ctx, s.self_norm);
   dropout(ctx, pass.dropout(site + kSelfOutput), tags, dx, dy);
   self_attention.backward(ctx, dy, s.self_attention, dh, dh, to.bias, to.params);
   self_norm.backward(ctx, dh, s.self_norm, dx, to.params);
@@ -102,15 +109,19 @@ void Block::step(Context& ctx, View x, const KvCache& cache, std::int64_t index,
   const ArenaScope saved(ctx.saved), scratch(ctx.scratch);
   Saved s;
   add(ctx,
-      self_attention.step_self(ctx, self_norm.forward(ctx, x, s.self_norm), cache, index, position),
+      self_attention.step_self(ctx, self_norm.forward(ctx, ctx.scratch, x, s.self_norm), cache,
+                               index, position),
       x);
-  add(ctx, cross_attention->step_cross(ctx, cross_norm->forward(ctx, x, s.cross_norm), cross), x);
+  add(ctx,
+      cross_attention->step_cross(ctx, cross_norm->forward(ctx, ctx.scratch, x, s.cross_norm),
+                                  cross),
+      x);
   // A step's rows are one token of a sequence each: no capacity binds.
   const Pass pass;
   Ragged rows;
   rows.tokens = rows.batch = x.rows;
   rows.max_len = 1;
-  const View h = ffn_norm.forward(ctx, x, s.ffn_norm);
+  const View h = ffn_norm.forward(ctx, ctx.scratch, x, s.ffn_norm);
   add(ctx,
       dense ? dense->forward(ctx, pass, h, {}, s.dense)
             : sparse->forward(ctx, pass, h, rows, s.sparse),

@@ -49,9 +49,8 @@ struct Block {
   // null.
   View forward(Context& ctx, const Pass& pass, const States& x, const States* memory,
                const RelativeBias::Expanded& position, Saved& s) const;
-  // dx: in, the gradient by the output; out, by the input.
-  void backward(Context& ctx, const Pass& pass, View dx, const Saved& s,
-                const BlockGrads& to) const;
+  // dx: in, the gradient by the output; out, by the input. What norms gave is made again, in `s`.
+  void backward(Context& ctx, const Pass& pass, View dx, Saved& s, const BlockGrads& to) const;
   // One decoding step, x [rows, d_model] updated in place.
   void step(Context& ctx, View x, const KvCache& cache, std::int64_t index,
             const RelativeBias::Expanded& position, const CachedKeys& cross) const;

@@ -61,7 +61,7 @@ View DecoderState::step(const Ids& tokens) {
   cache_.end_step();
 
   RmsNorm::Saved saved;
-  const View h = model_.decoder.final_norm.forward(ctx_, x, saved);
+  const View h = model_.decoder.final_norm.forward(ctx_, ctx_.saved, x, saved);
   scale(ctx_, model_.head_scale(), h, h);
   const View logits = ctx_.saved.make(rows(), model_.config().vocab_size);
   linear(ctx_, h, model_.head().weight, logits);

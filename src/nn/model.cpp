@@ -74,7 +74,7 @@ View Stack::forward(Context& ctx, const Pass& pass, View ids, const Ragged& toke
     x = forward_block(ctx, i, x, s);
     if (pass.record) record_block(ctx, *pass.record, decoder, blocks[i], s.blocks[i]);
   }
-  const View y = final_norm.forward(ctx, x, s.final_norm);
+  const View y = final_norm.forward(ctx, ctx.saved, x, s.final_norm);
   dropout(ctx, pass.dropout(site + kFinalSite), tokens.tags, y, y);
   if (states) states->push_back(y);
   return y;
@@ -101,7 +101,7 @@ View Stack::forward_block(Context& ctx, std::size_t i, View x, Saved& s) const {
   return output;
 }
 
-void Stack::backward(Context& ctx, View dy, const Saved& s, View grad_memory, RouterLossCoefs coefs,
+void Stack::backward(Context& ctx, View dy, Saved& s, View grad_memory, RouterLossCoefs coefs,
                      const ParamBuffer& grads) const {
   const ArenaScope scope(ctx.scratch);
   const View dx = ctx.scratch.make(dy.rows, dy.cols);

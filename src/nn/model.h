@@ -48,7 +48,7 @@ struct Stack {
                Saved& s) const;
   // dy: the gradient by the states (used up). grad_memory += that by the decoder's memory. The
   // embedding's gradient is added to as well.
-  void backward(Context& ctx, View dy, const Saved& s, View grad_memory, RouterLossCoefs coefs,
+  void backward(Context& ctx, View dy, Saved& s, View grad_memory, RouterLossCoefs coefs,
                 const ParamBuffer& grads) const;
 
   template <class F>

@@ -13,11 +13,17 @@ RmsNorm::RmsNorm(std::string name, std::int64_t d_model, float eps) : epsilon(ep
   weight.init = {1, 0, false, 0};
 }
 
-View RmsNorm::forward(Context& ctx, View x, Saved& s) const {
+View RmsNorm::forward(Context& ctx, Arena& arena, View x, Saved& s) const {
   s.x = x;
   s.inv_rms = ctx.saved.make(x.rows, 1);
-  const View y = ctx.saved.make(x.rows, x.cols, ctx.compute_type);
+  const View y = arena.make(x.rows, x.cols, ctx.compute_type);
   rms_norm(ctx, x, weight.weight.value, epsilon, y, s.inv_rms);
+  return y;
+}
+
+View RmsNorm::forward_again(Context& ctx, const Saved& s) const {
+  const View y = ctx.scratch.make(s.x.rows, s.x.cols, ctx.compute_type);
+  rms_norm(ctx, s.x, weight.weight.value, epsilon, y, s.inv_rms);
   return y;
 }
 

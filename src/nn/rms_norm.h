@@ -19,8 +19,10 @@ struct RmsNorm {
   RmsNorm() = default;
   RmsNorm(std::string name, std::int64_t d_model, float epsilon);
 
-  // x [tokens, d_model] f32 -> the same shape in ctx.saved, of compute type.
-  View forward(Context& ctx, View x, Saved& s) const;
+  // x [tokens, d_model] f32 -> the same shape in `arena`, of compute type.
+  View forward(Context& ctx, Arena& arena, View x, Saved& s) const;
+  // The same again, in ctx.scratch: quicker made than kept.
+  View forward_again(Context& ctx, const Saved& s) const;
   // dx += the gradient by x.
   void backward(Context& ctx, View dy, const Saved& s, View dx, const ParamBuffer& grads) const;
 
