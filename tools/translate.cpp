@@ -51,12 +51,10 @@ void declare(Options& options, TranslateOptions& o) {
                "a model's folder, or a training run's, whose best model is taken");
   options.path("input,i", o.input, "FILE", "one sentence a line; .gz is read too");
   options.alias("--src", "input");
-  options.flag("strict", o.text.strict,
-               "a line that is not UTF-8 is an error, not taken with replacement characters");
-  options.flag("allow-nonfinite", o.allow_nonfinite,
-               "load a model some of whose weights are not finite numbers");
   options.path("output,o", o.output, "FILE", "one line for each line read; must not exist yet");
   options.alias("--out", "output");
+  options.flag("allow-nonfinite", o.allow_nonfinite,
+               "load a model some of whose weights are not finite numbers");
   options.group("Search");
   options.number("beam-size,b", search.num_beams, 1, kMaxNumBeams,
                  "hypotheses searched side by side; 1: greedy");
@@ -79,6 +77,8 @@ void declare(Options& options, TranslateOptions& o) {
                  "tokens of a line, the end counted");
   options.choice("long-input", o.long_input, {"crop", "split", "error"},
                  "what becomes of a longer line");
+  options.flag("strict", o.text.strict,
+               "a line that is not UTF-8 is an error, not taken with replacement characters");
   options.flag_number("n-best", o.n_best, kAllOfTheBeam, 1, kMaxNumBeams,
                       "the K best translations, or all of the beam: 'line ||| text ||| score'");
   options.flag("scores", o.text.scores, "'text ||| score'");
