@@ -41,12 +41,12 @@ std::string_view name_of_temporary(std::string_view name) {
   const std::size_t mark = name.rfind(kTemporaryMark);
   if (mark == std::string_view::npos) return {};
   const std::string_view rest = name.substr(mark + kTemporaryMark.size());
-  const std::size_t dash = std::min(rest.find('-'), rest.size());
+  const std::size_t dash = rest.find('-');
   const auto number = [](std::string_view text) {
     return !text.empty() && text.find_first_not_of("0123456789") == text.npos;
   };
   const bool ours =
-      dash < rest.size() && number(rest.substr(0, dash)) && number(rest.substr(dash + 1));
+      dash != rest.npos && number(rest.substr(0, dash)) && number(rest.substr(dash + 1));
   return ours ? name.substr(0, mark) : std::string_view{};
 }
 

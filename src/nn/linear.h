@@ -12,7 +12,7 @@ struct Linear {
   Param weight;  // [out, in]
 
   Linear() = default;
-  // Starts as Init says, of the paper's with fan_in = in; `hf_std` as there.
+  // A new one starts with the paper's truncated normal of fan_in = in, or with Init::hf_std.
   Linear(std::string name, std::int64_t out, std::int64_t in, float hf_std);
 
   // x [tokens, in] -> [tokens, out] in `arena`, of compute type.
