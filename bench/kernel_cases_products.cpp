@@ -80,16 +80,19 @@ void add_logit_cases(Context& ctx, const KernelSizes& s, std::vector<KernelCase>
   const IndexOut token = make_indices(ctx, n, 1, [=](auto row, auto) { return row * 31 % vocab; });
   const IndexOut best = make_indices(ctx, 1, kTopK, [](auto, auto) { return 0; });
   const auto losses = std::make_shared<std::vector<TokenLoss>>(static_cast<std::size_t>(n));
+  const LogitBlocks shape{n, vocab, vocab};
   const double m = logits.bytes();
   cases.push_back({"softmax", {m, m}, 0, [=] { softmax(n, vocab, logits, probs, scalar); }});
   cases.push_back({"cross_entropy", {m}, 0, [=] {
-                     cross_entropy(n, vocab, logits, token, 0.1f, losses->data());
+                     cross_entropy(shape, 0, n, logits.data(), token, 0.1f, losses->data());
                    }});
   cases.push_back({"cross_entropy_gradient", {0, 0, m}, 0, [=] {
-                     cross_entropy_gradient(n, vocab, probs, token, 0.1f, 1, losses->data(), probs);
+                     cross_entropy_gradient(shape, 0, n, probs.data(), token, 0.1f, 1,
+                                            losses->data(), probs.data());
                    }});
   cases.push_back({"cross_entropy_gradient, bf16", {m, m / 2}, 0, [=] {
-                     cross_entropy_gradient(n, vocab, probs, token, 0.1f, 1, losses->data(), half);
+                     cross_entropy_gradient(shape, 0, n, probs.data(), token, 0.1f, 1,
+                                            losses->data(), static_cast<Bf16*>(AnyOut(half).data));
                    }});
   cases.push_back({"argmax", {m}, 0, [=] { argmax(n, vocab, logits, -1, token, scalar); }});
   cases.push_back({"top_k", {m}, 0, [=] {
@@ -132,6 +135,14 @@ void add_packed_cases(Context& ctx, const KernelSizes& s, std::vector<KernelCase
   cases.push_back({"pack_bf16", {w.bytes(), half.bytes()}, 0, each_panel(pack_bf16)});
   cases.push_back(
       {"pack_bf16_transposed", {w.bytes(), half.bytes()}, 0, each_panel(pack_bf16_transposed)});
+  constexpr std::int64_t kTokens = 512;
+  const Matrix dy(ctx, kTokens, d, DType::bf16), stripe(ctx, kBf16PanelCols, kTokens, DType::bf16);
+  cases.push_back({"transpose_bf16", {dy.bytes(), dy.bytes()}, 0, [=] {
+                     for (std::int64_t c = 0; c + kBf16PanelCols <= d; c += kBf16PanelCols)
+                       transpose_bf16(kTokens, kBf16PanelCols,
+                                      {static_cast<const Bf16*>(AnyIn(AnyOut(dy)).data) + c, d},
+                                      rows_of<Bf16>(AnyOut(stripe)));
+                   }});
 }
 
 }  // namespace

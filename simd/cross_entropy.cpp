@@ -12,10 +12,35 @@ HWY_BEFORE_NAMESPACE();
 namespace switchyard::simd {
 namespace HWY_NAMESPACE {
 
-HWY_INLINE double mean_of(std::int64_t n, const float* x) {
-  const float total = sum_over(n, [&](V sum, std::size_t i, auto chunk)
-                                      HWY_ATTR { return hn::Add(sum, chunk.load(x + i)); });
-  return static_cast<double>(total) / static_cast<double>(n);
+HWY_INLINE float sum_of(std::int64_t n, const float* x) {
+  return sum_over(n, [&](V sum, std::size_t i, auto chunk)
+                         HWY_ATTR { return hn::Add(sum, chunk.load(x + i)); });
+}
+
+// f(columns, first element) added up over the blocks of a row.
+template <class F>
+HWY_INLINE float sum_blocks(const LogitBlocks& shape, std::int64_t row, F&& f) {
+  float sum = 0;
+  for (std::int64_t b = 0; b < shape.count(); ++b) sum += f(shape.cols(b), shape.offset(row, b));
+  return sum;
+}
+
+HWY_INLINE float max_of(const LogitBlocks& shape, std::int64_t row, const float* logits) {
+  float max = -std::numeric_limits<float>::infinity();
+  for (std::int64_t b = 0; b < shape.count(); ++b)
+    max = std::max(max, row_max(shape.cols(b), logits + shape.offset(row, b)));
+  return max;
+}
+
+HWY_INLINE double mean_of(const LogitBlocks& shape, std::int64_t row, const float* logits) {
+  const float total = sum_blocks(shape, row, [&](std::int64_t cols, std::int64_t at) HWY_ATTR {
+    return sum_of(cols, logits + at);
+  });
+  return static_cast<double>(total) / static_cast<double>(shape.vocab);
+}
+
+HWY_INLINE std::int64_t index_of(const LogitBlocks& shape, std::int64_t row, std::int32_t label) {
+  return shape.offset(row, label / shape.width) + label % shape.width;
 }
 
 // From a row's largest logit, its sum of exp(logit - max), the label's logit and the mean of all.
@@ -27,43 +52,53 @@ TokenLoss token_loss(float max, float exp_total, float label_logit, double mean_
   return {(1 - eps) * nll + eps * (logsumexp - mean_logit), nll};
 }
 
-void cross_entropy(std::int64_t rows, std::int64_t vocab, In logits, IndexIn labels,
-                   float smoothing, TokenLoss* losses) {
-  for (std::int64_t r = 0; r < rows; ++r) {
-    const float* row = logits[r];
-    const float max = row_max(vocab, row);
-    const double mean = smoothing == 0 ? 0 : mean_of(vocab, row);
-    losses[r] = token_loss(max, exp_sum(vocab, row, max), row[*labels[r]], mean, smoothing);
+void cross_entropy(const LogitBlocks& shape, std::int64_t first, std::int64_t count,
+                   const float* logits, IndexIn labels, float smoothing, TokenLoss* losses) {
+  for (std::int64_t r = first; r < first + count; ++r) {
+    const float max = max_of(shape, r, logits);
+    const double mean = smoothing == 0 ? 0 : mean_of(shape, r, logits);
+    const float exp_total = sum_blocks(shape, r, [&](std::int64_t cols, std::int64_t at) HWY_ATTR {
+      return exp_sum(cols, logits + at, max);
+    });
+    losses[r] = token_loss(max, exp_total, logits[index_of(shape, r, *labels[r])], mean, smoothing);
   }
 }
 
 template <class G>
-void gradient_typed(std::int64_t rows, std::int64_t vocab, Out logits, IndexIn labels,
-                    float smoothing, float grad_scale, TokenLoss* losses, Rows<G> grad) {
-  const V off_label = hn::Set(f32, grad_scale * smoothing / static_cast<float>(vocab));
-  for (std::int64_t r = 0; r < rows; ++r) {
-    float* row = logits[r];
-    const std::int32_t label = *labels[r];
-    const float label_logit = row[label];
-    const float max = row_max(vocab, row);
-    const double mean = smoothing == 0 ? 0 : mean_of(vocab, row);
-    const float exp_total = exp_and_sum(vocab, row, max, row);
+void gradient_typed(const LogitBlocks& shape, std::int64_t first, std::int64_t count, float* logits,
+                    IndexIn labels, float smoothing, float grad_scale, TokenLoss* losses, G* grad) {
+  const V off_label = hn::Set(f32, grad_scale * smoothing / static_cast<float>(shape.vocab));
+  for (std::int64_t r = first; r < first + count; ++r) {
+    float& of_label = logits[index_of(shape, r, *labels[r])];
+    const float label_logit = of_label;
+    const float max = max_of(shape, r, logits);
+    const double mean = smoothing == 0 ? 0 : mean_of(shape, r, logits);
+    const float exp_total = sum_blocks(shape, r, [&](std::int64_t cols, std::int64_t at) HWY_ATTR {
+      return exp_and_sum(cols, logits + at, max, logits + at);
+    });
     losses[r] = token_loss(max, exp_total, label_logit, mean, smoothing);
     // exp_total goes with the label too, so that its gradient is rounded once.
-    row[label] -= (1 - smoothing) * exp_total;
+    of_label -= (1 - smoothing) * exp_total;
     const V factor = hn::Set(f32, grad_scale / exp_total);
-    G* to = grad[r];
-    each_vector(vocab, [&](std::size_t i, auto chunk) HWY_ATTR {
-      chunk.store(hn::MulSub(chunk.load(row + i), factor, off_label), to + i);
-    });
+    for (std::int64_t b = 0; b < shape.count(); ++b) {
+      const float* from = logits + shape.offset(r, b);
+      G* to = grad + shape.offset(r, b);
+      each_vector(shape.cols(b), [&](std::size_t i, auto chunk) HWY_ATTR {
+        chunk.store(hn::MulSub(chunk.load(from + i), factor, off_label), to + i);
+      });
+    }
   }
 }
 
-void cross_entropy_gradient(std::int64_t rows, std::int64_t vocab, Out logits, IndexIn labels,
-                            float smoothing, float grad_scale, TokenLoss* losses, AnyOut grad) {
-  with_rows(grad, [&](auto to) {
-    gradient_typed(rows, vocab, logits, labels, smoothing, grad_scale, losses, to);
-  });
+void gradient_f32(const LogitBlocks& shape, std::int64_t first, std::int64_t count, float* logits,
+                  IndexIn labels, float smoothing, float grad_scale, TokenLoss* losses,
+                  float* grad) {
+  gradient_typed(shape, first, count, logits, labels, smoothing, grad_scale, losses, grad);
+}
+void gradient_bf16(const LogitBlocks& shape, std::int64_t first, std::int64_t count, float* logits,
+                   IndexIn labels, float smoothing, float grad_scale, TokenLoss* losses,
+                   Bf16* grad) {
+  gradient_typed(shape, first, count, logits, labels, smoothing, grad_scale, losses, grad);
 }
 
 }  // namespace HWY_NAMESPACE
@@ -74,17 +109,25 @@ HWY_AFTER_NAMESPACE();
 namespace switchyard::simd {
 
 HWY_EXPORT(cross_entropy);
-HWY_EXPORT(cross_entropy_gradient);
+HWY_EXPORT(gradient_f32);
+HWY_EXPORT(gradient_bf16);
 
-void cross_entropy(std::int64_t rows, std::int64_t vocab, In logits, IndexIn labels,
-                   float smoothing, TokenLoss* losses) {
-  HWY_DYNAMIC_DISPATCH(cross_entropy)(rows, vocab, logits, labels, smoothing, losses);
+void cross_entropy(const LogitBlocks& shape, std::int64_t first, std::int64_t count,
+                   const float* logits, IndexIn labels, float smoothing, TokenLoss* losses) {
+  HWY_DYNAMIC_DISPATCH(cross_entropy)(shape, first, count, logits, labels, smoothing, losses);
 }
 
-void cross_entropy_gradient(std::int64_t rows, std::int64_t vocab, Out logits, IndexIn labels,
-                            float smoothing, float grad_scale, TokenLoss* losses, AnyOut grad) {
-  HWY_DYNAMIC_DISPATCH(cross_entropy_gradient)
-  (rows, vocab, logits, labels, smoothing, grad_scale, losses, grad);
+void cross_entropy_gradient(const LogitBlocks& shape, std::int64_t first, std::int64_t count,
+                            float* logits, IndexIn labels, float smoothing, float grad_scale,
+                            TokenLoss* losses, float* grad) {
+  HWY_DYNAMIC_DISPATCH(gradient_f32)
+  (shape, first, count, logits, labels, smoothing, grad_scale, losses, grad);
+}
+void cross_entropy_gradient(const LogitBlocks& shape, std::int64_t first, std::int64_t count,
+                            float* logits, IndexIn labels, float smoothing, float grad_scale,
+                            TokenLoss* losses, Bf16* grad) {
+  HWY_DYNAMIC_DISPATCH(gradient_bf16)
+  (shape, first, count, logits, labels, smoothing, grad_scale, losses, grad);
 }
 
 }  // namespace switchyard::simd

@@ -3,23 +3,43 @@
 //   loss = (1 - smoothing) * nll + smoothing * mean over the vocabulary of -log p
 #pragma once
 
+#include <algorithm>
+
 #include "simd/rows_view.h"
 
 namespace switchyard::simd {
+
+// Logits [rows, vocab] in blocks of `width` columns, block after block, each without gaps between
+// its rows; the last may be narrower. A product of a block reads and writes it as it lies.
+struct LogitBlocks {
+  std::int64_t rows = 0, vocab = 0, width = 0;
+
+  std::int64_t count() const { return (vocab + width - 1) / width; }
+  std::int64_t cols(std::int64_t block) const { return std::min(width, vocab - block * width); }
+  // Where a row begins in a block, in elements.
+  std::int64_t offset(std::int64_t row, std::int64_t block) const {
+    return block * width * rows + row * cols(block);
+  }
+};
 
 struct TokenLoss {
   double loss = 0;
   double nll = 0;
 };
 
-// losses [rows]. labels [rows, 1], each in [0, vocab).
-void cross_entropy(std::int64_t rows, std::int64_t vocab, In logits, IndexIn labels,
-                   float smoothing, TokenLoss* losses);
+// losses [shape.rows] of the rows [first, first + count). labels [shape.rows, 1], each in
+// [0, vocab).
+void cross_entropy(const LogitBlocks& shape, std::int64_t first, std::int64_t count,
+                   const float* logits, IndexIn labels, float smoothing, TokenLoss* losses);
 
 // The same, and grad = grad_scale * d loss / d logits
 //   = grad_scale * (softmax - (1 - smoothing) * onehot(label) - smoothing / vocab).
 // logits are used up; grad may be logits.
-void cross_entropy_gradient(std::int64_t rows, std::int64_t vocab, Out logits, IndexIn labels,
-                            float smoothing, float grad_scale, TokenLoss* losses, AnyOut grad);
+void cross_entropy_gradient(const LogitBlocks& shape, std::int64_t first, std::int64_t count,
+                            float* logits, IndexIn labels, float smoothing, float grad_scale,
+                            TokenLoss* losses, float* grad);
+void cross_entropy_gradient(const LogitBlocks& shape, std::int64_t first, std::int64_t count,
+                            float* logits, IndexIn labels, float smoothing, float grad_scale,
+                            TokenLoss* losses, Bf16* grad);
 
 }  // namespace switchyard::simd

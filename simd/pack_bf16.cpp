@@ -124,10 +124,14 @@ HWY_INLINE void transpose_8x8(Rows<const Bf16> x, Rows<Bf16> y) {
 }
 
 void transpose_bf16(std::int64_t rows, std::int64_t cols, Rows<const Bf16> x, Rows<Bf16> y) {
+  // A cache line of each row of y at a time. Strides are often a multiple of 1 KiB, where few lines
+  // of x fit into a first-level cache together: those of 32 rows do.
+  constexpr std::int64_t kLine = 32;
   const std::int64_t whole_rows = rows / 8 * 8, whole_cols = cols / 8 * 8;
-  for (std::int64_t c = 0; c < whole_cols; c += 8)
-    for (std::int64_t r = 0; r < whole_rows; r += 8)
-      transpose_8x8({x[r] + c, x.stride}, {y[c] + r, y.stride});
+  for (std::int64_t line = 0; line < whole_rows; line += kLine)
+    for (std::int64_t c = 0; c < whole_cols; c += 8)
+      for (std::int64_t r = line; r < std::min(line + kLine, whole_rows); r += 8)
+        transpose_8x8({x[r] + c, x.stride}, {y[c] + r, y.stride});
   for (std::int64_t c = 0; c < cols; ++c)
     for (std::int64_t r = c < whole_cols ? whole_rows : 0; r < rows; ++r) y[c][r] = x[r][c];
 }

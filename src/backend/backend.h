@@ -77,6 +77,7 @@ struct Weight {
   View value;
   std::shared_ptr<PackedWeight> packed;
   bool keep_f32 = false;  // its products are f32 whatever the context computes in: a router's
+  bool is_head = false;   // linear_cross_entropy() goes back through it, and not linear_backward()
 };
 
 // Makes, or makes anew, the packed form that the context's products read: after loading, and in

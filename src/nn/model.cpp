@@ -137,6 +137,7 @@ Model::Model(const ModelConfig& c) : encoder(c, false), decoder(c, true), config
     lm_head->cols = c.d_model;
     lm_head->init = {0, paper_std, true, c.initializer_factor};
   }
+  (lm_head ? *lm_head : shared).weight.is_head = true;
   for (Stack* stack : {&encoder, &decoder})
     stack->embedding = stack->embed_tokens ? &*stack->embed_tokens : &shared;
   each_param([&](Param& param) {

@@ -80,6 +80,55 @@ TEST_CASE("linear and its backward in bfloat16") {
   CHECK(m.values(dw) == expected_dw.values);
 }
 
+// |a - b| / |b|
+double distance(const std::vector<double>& a, const std::vector<double>& b) {
+  double difference = 0, size = 0;
+  for (std::size_t i = 0; i < b.size(); ++i) {
+    difference += (a[i] - b[i]) * (a[i] - b[i]);
+    size += b[i] * b[i];
+  }
+  return std::sqrt(difference / size);
+}
+
+TEST_CASE("head and cross-entropy in bfloat16") {
+  const int threads = GENERATE(1, 3);
+  const std::int64_t tokens = GENERATE(1, 30, 600), vocab = GENERATE(5, 512, 1101);
+  const bool by_h = GENERATE(false, true), by_head = GENERATE(false, true);
+  CAPTURE(threads, tokens, vocab, by_h, by_head);
+  Bf16Machine m(threads);
+  Reals h = m.whole(tokens, 24), w = m.whole(vocab, 24);
+  for (double& x : h.values) x /= 8;  // logits of a few units
+  const Reals before_dhead = m.whole(vocab, 24);
+  IntMatrix labels(tokens, 1);
+  for (std::int64_t t = 0; t < tokens; ++t) labels[t] = static_cast<std::int32_t>(t * 7 % vocab);
+
+  const Reals logits = reference::linear(h, w);
+  Reals grad = reference::cross_entropy_backward(logits, labels, 0.1);
+  for (double& x : grad.values) x *= 0.25;
+  Reals grad_head(vocab, 24);
+  reference::linear_backward_weight(h, grad, grad_head);
+  double loss = 0;
+  for (std::int64_t t = 0; t < tokens; ++t)
+    loss += reference::cross_entropy(logits, t, labels[t], 0.1).loss;
+
+  Weight head{m.place(w, DType::f32), nullptr};
+  head.is_head = true;
+  prepare_weight(*m.ctx, head);
+  const View ids = m.ctx->scratch.make(tokens, 1, DType::i32);
+  upload(*m.ctx, labels.values.data(), tokens, ids);
+  const View sums = m.place(Reals(1, 2), DType::f32);
+  const View dh = by_h ? m.place(m.whole(tokens, 24), DType::f32) : View{};
+  const View dhead = by_head ? m.place(before_dhead, DType::f32) : View{};
+  linear_cross_entropy(*m.ctx, m.place(h, DType::bf16), head, ids, 0.1f, sums, 0.25f, dh, dhead);
+  CHECK(std::abs(m.values(sums)[0] / loss - 1) < 1e-5);
+  // Logits are exact; what is rounded to bfloat16 is their gradient.
+  if (by_h) CHECK(distance(m.values(dh), reference::linear_backward_input(grad, w).values) < 0.004);
+  if (!by_head) return;
+  std::vector<double> added = m.values(dhead);
+  for (std::size_t i = 0; i < added.size(); ++i) added[i] -= before_dhead.values[i];
+  CHECK(distance(added, grad_head.values) < 0.004);
+}
+
 TEST_CASE("after an update bfloat16 products read the new value, those of keep_f32 always do") {
   Bf16Machine m(2);
   const Reals x = m.whole(20, 40), w = m.whole(30, 40);

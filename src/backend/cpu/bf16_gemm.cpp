@@ -4,6 +4,7 @@
 #include <dnnl.h>
 #include <omp.h>
 
+#include <atomic>
 #include <dnnl.hpp>
 #include <string>
 
@@ -18,7 +19,7 @@ namespace {
 
 using dnnl::memory;
 
-constexpr std::int64_t kSmallTile = 64, kLargeTile = 256, kMostTokens = 1024;
+constexpr std::int64_t kSmallTile = 64, kLargeTile = 256;
 // A packed weight of more elements does not stay in a second-level cache of 1 MiB from tile to
 // tile: larger tiles read it less often.
 constexpr std::int64_t kCachedElements = std::int64_t{1} << 19;
@@ -69,7 +70,7 @@ struct Bf16Product::OneSize {
 #endif
     primitive = dnnl::matmul(description);
     const memory::desc space = description.scratchpad_desc();
-    for (int t = 0; t < (shape.whole_machine ? 1 : threads); ++t) {
+    for (int t = 0; t < threads; ++t) {
       callers.push_back({memory(a, engine(), nullptr), memory(b, engine(), nullptr),
                          memory(c, engine(), nullptr), memory(space, engine()),
                          dnnl::stream(engine())});
@@ -95,7 +96,7 @@ Bf16Product::Bf16Product(const Shape& shape, int threads)
         " available");
   // oneDNN plans for the calling thread's maximum.
   const int before = omp_get_max_threads();
-  omp_set_num_threads(shape.whole_machine ? threads : 1);
+  omp_set_num_threads(1);
   try {
     for (std::int64_t size = kBf16Rounding; size <= max_size_; size += kBf16Rounding)
       sizes_.push_back(std::make_unique<OneSize>(shape, size, threads));
@@ -152,41 +153,63 @@ void Bf16Product::run_plain(std::int64_t size, const Bf16* a, const Bf16* b, voi
   }
 }
 
-std::int64_t token_operands(std::int64_t tokens, std::int64_t n, std::int64_t k) {
-  const std::int64_t most = std::min(tokens, kMostTokens);
-  return most * n + simd::packed_bf16_panels(k) * simd::packed_bf16_panel_size(most);
-}
-
-bool add_token_products(const Bf16Product& product, int thread, int threads, std::int64_t tokens,
-                        const View& dy, const View& x, const View& dw, Bf16* scratch) {
-  constexpr std::int64_t kColumns = 64;  // of dy in one piece of work
-  const std::int64_t n = dy.cols, k = x.cols;
-  const std::int64_t stripes = (n + kColumns - 1) / kColumns, panels = simd::packed_bf16_panels(k);
-  bool ok = true;
-  for (std::int64_t first = 0; first < tokens && ok; first += product.max_size()) {
-    const std::int64_t size = std::min(product.max_size(), tokens - first);
-    const simd::Rows<const Bf16> dy_rows{bf16(dy) + first * n, n}, x_rows{bf16(x) + first * k, k};
-    Bf16* const transposed = scratch;
-    Bf16* const packed = scratch + size * n;
-    parallel_for(threads, 0, stripes + panels, 1, [&](std::int64_t i, std::int64_t) {
-      const std::int64_t panel = i - stripes, col = i * kColumns;
-      if (panel >= 0)
-        simd::pack_bf16(size, k, x_rows, panel,
-                        packed + panel * simd::packed_bf16_panel_size(size));
-      else
-        simd::transpose_bf16(size, std::min(kColumns, n - col), {dy_rows.data + col, n},
-                             {transposed + col * size, size});
-    });
-    ok = product.run(thread, size, transposed, packed, dw.data);
-  }
-  return ok;
-}
-
 const Bf16Product& Bf16Products::get(const Context& ctx, const Bf16Product::Shape& shape) {
   if (const auto found = products_.find(shape); found != products_.end()) return *found->second;
   auto product = std::make_unique<Bf16Product>(shape, ctx.threads);
   primitives_ += product->primitives();
   return *products_.emplace(shape, std::move(product)).first->second;
+}
+
+TokenProducts::TokenProducts(const Context& ctx, Bf16Products& products, std::int64_t n,
+                             std::int64_t k)
+    : n_(n), k_(k), stripe_rows_(kMostTokens * k <= kCachedElements ? kSmallTile : kLargeTile) {
+  const auto of_rows = [&](std::int64_t rows) {
+    return rows == 0 ? nullptr
+                     : &products.get(ctx, {Bf16Product::kTokens, rows, k, DType::f32, true});
+  };
+  stripe_ = of_rows(n >= stripe_rows_ ? stripe_rows_ : 0);
+  rest_ = of_rows(n % stripe_rows_);
+}
+
+std::int64_t TokenProducts::packed_elements(std::int64_t tokens) const {
+  return simd::packed_bf16_panels(k_) * simd::packed_bf16_panel_size(tokens);
+}
+
+std::int64_t TokenProducts::scratch_elements(std::int64_t tokens, int threads) const {
+  const std::int64_t most = std::min(tokens, kMostTokens);
+  return packed_elements(most) + threads * stripe_elements(most);
+}
+
+void TokenProducts::pack(int threads, std::int64_t tokens, const Bf16* x, Bf16* packed) const {
+  parallel_tasks(threads, simd::packed_bf16_panels(k_), [&](std::int64_t panel) {
+    simd::pack_bf16(tokens, k_, simd::Rows<const Bf16>{x, k_}, panel,
+                    packed + panel * simd::packed_bf16_panel_size(tokens));
+  });
+}
+
+bool TokenProducts::run_stripe(int thread, std::int64_t stripe, std::int64_t tokens, const Bf16* dy,
+                               const Bf16* packed, const View& dw, Bf16* scratch) const {
+  const std::int64_t row = stripe * stripe_rows_, rows = std::min(stripe_rows_, n_ - row);
+  simd::transpose_bf16(tokens, rows, {dy + row, n_}, {scratch, tokens});
+  const Bf16Product& product = rows == stripe_rows_ ? *stripe_ : *rest_;
+  return product.run(thread, tokens, scratch, packed, f32(dw)[row]);
+}
+
+bool TokenProducts::run(int thread, int threads, std::int64_t tokens, const View& dy, const View& x,
+                        const View& dw, Bf16* scratch) const {
+  std::atomic<bool> ok = true;
+  for (std::int64_t first = 0; first < tokens; first += kMostTokens) {
+    const std::int64_t size = std::min(kMostTokens, tokens - first);
+    Bf16* const of_threads = scratch + packed_elements(size);
+    pack(threads, size, bf16(x) + first * k_, scratch);
+    parallel_tasks(threads, stripes(), [&](std::int64_t i) {
+      const int own = threads == 1 ? 0 : omp_get_thread_num();
+      if (!run_stripe(threads == 1 ? thread : own, i, size, bf16(dy) + first * n_, scratch, dw,
+                      of_threads + own * stripe_elements(size)))
+        ok = false;
+    });
+  }
+  return ok;
 }
 
 }  // namespace switchyard::cpu

@@ -69,10 +69,8 @@ class Products {
       rows_product(wi.rows, wi.cols, add);
       rows_product(wi.cols, wi.rows, add);
     }
-    for (const bool whole_machine : {false, true}) {
-      tokens_product(wi.rows, wi.cols, whole_machine);
-      tokens_product(wi.cols, wi.rows, whole_machine);
-    }
+    tokens_product(wi.rows, wi.cols);
+    tokens_product(wi.cols, wi.rows);
     row_block = std::min(rows_product(wi.rows, wi.cols, false).max_size(),
                          rows_product(wi.cols, wi.rows, false).max_size());
   }
@@ -96,10 +94,9 @@ class Products {
   // dw += dy^T . x; with whole_machine not from a loop, but by all threads.
   void weight_gradient(const View& dy, const View& x, const View& dw, bool whole_machine = false) {
     if (ctx_.compute_type != DType::bf16) return note(cpu::gemm_tn(dy, x, 1, dw));
-    const cpu::Bf16Product& product = tokens_product(dw.rows, dw.cols, whole_machine);
-    note(cpu::add_token_products(product, whole_machine ? 0 : omp_get_thread_num(),
-                                 whole_machine ? ctx_.threads : 1, x.rows, dy, x, dw,
-                                 reinterpret_cast<Bf16*>(scratch_.mine())));
+    note(tokens_product(dw.rows, dw.cols)
+             .run(whole_machine ? 0 : omp_get_thread_num(), whole_machine ? ctx_.threads : 1,
+                  x.rows, dy, x, dw, reinterpret_cast<Bf16*>(scratch_.mine())));
   }
   void check() const { cpu::check_gemm(ok_); }
 
@@ -108,27 +105,26 @@ class Products {
 
  private:
   // Of each thread: weights that are not packed, or the operands of a weight's gradient.
-  static std::int64_t scratch_floats(const Context& ctx, const ExpertCall& call,
-                                     std::int64_t slots) {
+  static std::int64_t scratch_floats(Context& ctx, const ExpertCall& call, std::int64_t slots) {
     std::int64_t floats = 0;
     const View& wi = call.weights[0].wi->value;
-    if (ctx.compute_type == DType::bf16)
-      floats = std::max(cpu::token_operands(slots, wi.rows, wi.cols),
-                        cpu::token_operands(slots, wi.cols, wi.rows)) /
-                   2 +
-               1;
+    if (ctx.compute_type == DType::bf16) {
+      // As much as a thread alone needs is, of all, more than they need together.
+      const auto elements = [&](std::int64_t n, std::int64_t k) {
+        return cpu::TokenProducts(ctx, ctx.device->bf16_products, n, k).scratch_elements(slots, 1);
+      };
+      floats = std::max(elements(wi.rows, wi.cols), elements(wi.cols, wi.rows)) / 2 + 1;
+    }
     for (std::int64_t e = 0; ctx.row_invariant && e < call.count; ++e)
       floats = std::max({floats, cpu::packing_floats(*call.weights[e].wi),
                          cpu::packing_floats(*call.weights[e].wo)});
     return floats;
   }
   const cpu::Bf16Product& rows_product(std::int64_t n, std::int64_t k, bool add) {
-    return ctx_.device->bf16_products.get(ctx_,
-                                          {cpu::Bf16Product::kRows, n, k, DType::bf16, add, false});
+    return ctx_.device->bf16_products.get(ctx_, {cpu::Bf16Product::kRows, n, k, DType::bf16, add});
   }
-  const cpu::Bf16Product& tokens_product(std::int64_t n, std::int64_t k, bool whole_machine) {
-    return ctx_.device->bf16_products.get(
-        ctx_, {cpu::Bf16Product::kTokens, n, k, DType::f32, true, whole_machine});
+  cpu::TokenProducts tokens_product(std::int64_t n, std::int64_t k) {
+    return {ctx_, ctx_.device->bf16_products, n, k};
   }
   void run_rows(const View& x, const Tensor& b, const View& y, bool add) {
     note(rows_product(y.cols, x.cols, add)
@@ -251,10 +247,9 @@ void experts_backward(Context& ctx, const ExpertCall& call, const Routing& routi
       const WeightTask& task = weight_tasks[i];
       products.weight_gradient(task.dy, task.x, task.dw);
     });
+    for (std::int64_t i = 0; i < whole_count; ++i)
+      products.weight_gradient(whole_tasks[i].dy, whole_tasks[i].x, whole_tasks[i].dw, true);
   }
-  omp_set_num_threads(ctx.threads);
-  for (std::int64_t i = 0; i < whole_count; ++i)
-    products.weight_gradient(whole_tasks[i].dy, whole_tasks[i].x, whole_tasks[i].dw, true);
   products.check();
 }
 

@@ -2,11 +2,12 @@
 // Output head and cross-entropy, a block of tokens at a time: the gradient overwrites the block's
 // logits, and the logits of all tokens never exist together (Cut Cross-Entropy, arXiv 2411.09009).
 #include "simd/cross_entropy.h"
+#include "src/backend/cpu/bf16_head.h"
+#include "src/backend/cpu/matmul.h"
 #include "src/backend/cpu/views.h"
 
 namespace switchyard {
 
-using cpu::any;
 using cpu::f32;
 using cpu::from;
 using cpu::i32;
@@ -14,40 +15,51 @@ using cpu::i32;
 void linear_cross_entropy(Context& ctx, View h, const Weight& head, View labels,
                           float label_smoothing, View sums, float grad_scale, View dh,
                           View grad_head) {
-  constexpr std::int64_t kBlock = 512;
   const std::int64_t vocab = head.value.rows;
+  const bool in_bf16 = cpu::computes_in_bf16(ctx, head);
   ArenaScope scope(ctx.scratch);
   const bool with_gradient = dh || grad_head;
-  const View block_logits = ctx.scratch.make(std::min(kBlock, h.rows), vocab);
+  const View block_logits = ctx.scratch.make(std::min(cpu::kHeadTokens, h.rows), vocab);
   // In place, unless its products want another type.
   const View block_grad = with_gradient && h.dtype != DType::f32
                               ? ctx.scratch.make(block_logits.rows, vocab, h.dtype)
                               : block_logits;
-  auto* losses = cpu::scratch_array<simd::TokenLoss>(ctx, std::min(kBlock, h.rows));
+  auto* losses = cpu::scratch_array<simd::TokenLoss>(ctx, block_logits.rows);
   simd::TokenLoss sum;
-  for (std::int64_t begin = 0; begin < h.rows; begin += kBlock) {
-    const std::int64_t rows = std::min(kBlock, h.rows - begin);
+  for (std::int64_t begin = 0; begin < h.rows; begin += cpu::kHeadTokens) {
+    const std::int64_t rows = std::min(cpu::kHeadTokens, h.rows - begin);
     const View h_block = h.slice_rows(begin, rows);
     const View logits = block_logits.slice_rows(0, rows);
     const View grad_logits = block_grad.slice_rows(0, rows);
-    linear(ctx, h_block, head, logits);
+    const View dh_block = dh ? dh.slice_rows(begin, rows) : dh;
+    const simd::LogitBlocks shape =
+        in_bf16 ? cpu::bf16_head_blocks(h_block, head) : simd::LogitBlocks{rows, vocab, vocab};
+    if (in_bf16)
+      cpu::bf16_head_logits(ctx, h_block, head, f32(logits).data);
+    else
+      linear(ctx, h_block, head, logits);
+    const simd::IndexIn label = from(i32(labels), begin);
     cpu::for_rows(ctx, rows, vocab, [&](std::int64_t first, std::int64_t count) {
-      const simd::IndexIn label = from(i32(labels), begin + first);
-      if (with_gradient) {
-        simd::cross_entropy_gradient(count, vocab, from(f32(logits), first), label, label_smoothing,
-                                     grad_scale, losses + first, from(any(grad_logits), first));
-      } else {
-        simd::cross_entropy(count, vocab, from(f32(logits), first), label, label_smoothing,
-                            losses + first);
-      }
+      const auto gradient = [&](auto* grad) {
+        simd::cross_entropy_gradient(shape, first, count, f32(logits).data, label, label_smoothing,
+                                     grad_scale, losses, grad);
+      };
+      if (!with_gradient)
+        simd::cross_entropy(shape, first, count, f32(logits).data, label, label_smoothing, losses);
+      else if (grad_logits.dtype == DType::bf16)
+        gradient(cpu::bf16(grad_logits));
+      else
+        gradient(f32(grad_logits).data);
     });
     for (std::int64_t r = 0; r < rows; ++r) {
       sum.loss += losses[r].loss;
       sum.nll += losses[r].nll;
     }
-    if (with_gradient)
-      linear_backward(ctx, h_block, head, grad_logits, dh ? dh.slice_rows(begin, rows) : dh, false,
-                      grad_head);
+    if (!with_gradient) continue;
+    if (in_bf16)
+      cpu::bf16_head_backward(ctx, h_block, head, cpu::bf16(grad_logits), dh_block, grad_head);
+    else
+      linear_backward(ctx, h_block, head, grad_logits, dh_block, false, grad_head);
   }
   f32(sums).data[0] += static_cast<float>(sum.loss);
   f32(sums).data[1] += static_cast<float>(sum.nll);

@@ -68,10 +68,6 @@ void packed_linear(Context& ctx, const View& x, const float* packed, const View&
   });
 }
 
-bool computes_in_bf16(const Context& ctx, const Weight& w) {
-  return ctx.compute_type == DType::bf16 && has_bf16_form(w);
-}
-
 // The panels for row-invariant products; null where the weight was not prepared for them.
 const float* panels_of(const Weight& w) {
   return w.packed && w.packed->panels.bytes() > 0 ? f32(w.packed->panels.view()).data : nullptr;
@@ -83,7 +79,7 @@ void bf16_rows_product(Context& ctx, const View& x, const Tensor& b, const View&
   assert(y.contiguous() && x.row_capacity >= bf16_rounded(x.rows) &&
          y.row_capacity >= bf16_rounded(x.rows));
   const Bf16Product& product =
-      ctx.device->bf16_products.get(ctx, {Bf16Product::kRows, y.cols, x.cols, y.dtype, add, false});
+      ctx.device->bf16_products.get(ctx, {Bf16Product::kRows, y.cols, x.cols, y.dtype, add});
   const Bf16* packed = bf16(b.view());
   const std::int64_t rows = bf16_rounded(x.rows), tile = product.max_size();
   const OneThreadEach one_thread_each;
@@ -101,12 +97,11 @@ void bf16_tokens_product(Context& ctx, const View& dy, const View& x, const View
   const std::int64_t tokens = bf16_rounded(dy.rows);
   // What x has past its last token is multiplied by zeros.
   simd::fill(tokens - dy.rows, dy.cols, 0, from(any(dy), dy.rows));
-  const Bf16Product& product = ctx.device->bf16_products.get(
-      ctx, {Bf16Product::kTokens, dy.cols, x.cols, DType::f32, true, true});
+  const TokenProducts products(ctx, ctx.device->bf16_products, dy.cols, x.cols);
   ArenaScope scope(ctx.scratch);
-  auto* scratch = scratch_array<Bf16>(ctx, token_operands(tokens, dy.cols, x.cols));
-  omp_set_num_threads(ctx.threads);
-  check_gemm(add_token_products(product, 0, ctx.threads, tokens, dy, x, dw, scratch));
+  auto* scratch = scratch_array<Bf16>(ctx, products.scratch_elements(tokens, ctx.threads));
+  const OneThreadEach one_thread_each;
+  check_gemm(products.run(0, ctx.threads, tokens, dy, x, dw, scratch));
 }
 
 // A matrix as f32: itself, or a copy in scratch.
@@ -162,6 +157,10 @@ void check_gemm(bool ok) {
   check(ok, ErrorKind::kRuntime, "oneDNN: a matrix product failed: out of memory");
 }
 
+bool computes_in_bf16(const Context& ctx, const Weight& w) {
+  return ctx.compute_type == DType::bf16 && has_bf16_form(w);
+}
+
 bool has_bf16_form(const Weight& w) { return w.packed && w.packed->bf16.bytes() > 0; }
 
 // A panel of the transposed matrix, and a stretch of rows of every panel of the plain one.
@@ -172,10 +171,14 @@ void pack_bf16_rows(const Weight& weight, std::int64_t panel) {
                              transposed + panel * simd::packed_bf16_panel_size(w.cols));
   const std::int64_t first = panel * simd::kBf16PanelCols;
   const std::int64_t rows = std::min(simd::kBf16PanelCols, w.rows - first);
-  Bf16* const plain = bf16(weight.packed->bf16.view()) + first * simd::kBf16PanelCols;
-  for (std::int64_t p = 0; p < simd::packed_bf16_panels(w.cols); ++p)
+  const std::int64_t block = weight.is_head ? first / kHeadBlock * kHeadBlock : 0;
+  const std::int64_t block_rows = weight.is_head ? std::min(kHeadBlock, w.rows - block) : w.rows;
+  const std::int64_t panels = simd::packed_bf16_panels(w.cols);
+  Bf16* const plain = bf16(weight.packed->bf16.view()) + panels * (block * simd::kBf16PanelCols) +
+                      (first - block) * simd::kBf16PanelCols;
+  for (std::int64_t p = 0; p < panels; ++p)
     simd::pack_bf16(rows, w.cols, from(f32(w), first), p,
-                    plain + p * simd::packed_bf16_panel_size(w.rows));
+                    plain + p * simd::packed_bf16_panel_size(block_rows));
 }
 
 std::int64_t packing_floats(const Weight& w) {
@@ -233,6 +236,7 @@ void linear(Context& ctx, View x, const Weight& w, View y) {
 void linear_backward(Context& ctx, View x, const Weight& w, View dy, View dx, bool add_to_dx,
                      View dw) {
   if (cpu::computes_in_bf16(ctx, w)) {
+    assert(!w.is_head);
     if (dx) cpu::bf16_rows_product(ctx, dy, w.packed->bf16, dx, add_to_dx);
     if (dw) cpu::bf16_tokens_product(ctx, dy, x, dw);
     return;

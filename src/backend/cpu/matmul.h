@@ -20,7 +20,8 @@ namespace switchyard {
 // The forms that contexts have asked for; the others are empty.
 struct PackedWeight {
   Tensor panels;  // of simd/packed_gemm.h
-  // Of simd/pack_bf16.h: w^T [in, out] for y = x . w^T, and w [out, in] for dx = dy . w.
+  // Of simd/pack_bf16.h: w^T [in, out] for y = x . w^T, and w [out, in] for dx = dy . w, a head's
+  // in blocks of kHeadBlock of its rows.
   Tensor bf16_transposed, bf16;
 };
 
@@ -50,6 +51,9 @@ class OneThreadEach {
 [[nodiscard]] bool gemm_tn(const View& dy, const View& x, float beta, const View& dw);
 void check_gemm(bool ok);
 
+// Words of the vocabulary whose logits, or gradients, one product of bfloat16 computes.
+constexpr std::int64_t kHeadBlock = 512;
+bool computes_in_bf16(const Context& ctx, const Weight& w);
 // Whether a weight is packed for products in bfloat16.
 bool has_bf16_form(const Weight& w);
 // Rounds and packs the rows [64 * panel, 64 * (panel + 1)) of its value, into both matrices.
