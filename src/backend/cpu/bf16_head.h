@@ -12,7 +12,7 @@
 namespace switchyard::cpu {
 
 // The most tokens at a time.
-constexpr std::int64_t kHeadTokens = 512;
+constexpr std::int64_t kHeadTokens = kMostTokens;
 
 // Of h [T, d_model] bf16, T at most kHeadTokens.
 inline simd::LogitBlocks bf16_head_blocks(const View& h, const Weight& head) {
