@@ -9,9 +9,8 @@
 // Ragged batches have another number of tokens each step, so what varies is cut into pieces of few
 // sizes, all of them multiples of kBf16Rounding and all compiled when the first is wanted:
 // - rows of x: tiles of at most 64 rows, or 256 where the weight does not fit into a core's cache;
-// - in a weight's gradient, where tokens are summed over: pieces of at most kMostTokens, and
-// stripes
-//   of as many of the weight's rows as a tile has.
+// - in a weight's gradient, where tokens are summed over: pieces of at most kMostTokens, for
+//   stripes of as many of its rows as a tile has.
 // Matrices that are multiplied are therefore read, and results written, up to a multiple of
 // kBf16Rounding rows: within the capacity of a token matrix, and experts start at such multiples.
 #pragma once
