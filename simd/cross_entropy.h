@@ -9,16 +9,17 @@
 
 namespace switchyard::simd {
 
-// Logits [rows, vocab] in blocks of `width` columns, block after block, each without gaps between
-// its rows; the last may be narrower. A product of a block reads and writes it as it lies.
+// Logits [rows, vocab] in blocks of `width` columns, block after block; the last may be narrower. A
+// product of a block reads and writes it as it lies.
 struct LogitBlocks {
   std::int64_t rows = 0, vocab = 0, width = 0;
+  std::int64_t gap = 0;  // elements between two rows of the only block
 
   std::int64_t count() const { return (vocab + width - 1) / width; }
   std::int64_t cols(std::int64_t block) const { return std::min(width, vocab - block * width); }
   // Where a row begins in a block, in elements.
   std::int64_t offset(std::int64_t row, std::int64_t block) const {
-    return block * width * rows + row * cols(block);
+    return block * width * rows + row * (cols(block) + gap);
   }
 };
 

@@ -288,6 +288,8 @@ void copy_blocks(Context& ctx, View x, View parent, std::int64_t block_rows, std
 // sums [1, 2] += { sum of losses, sum of nll }. h [T, d_model] compute type, head [V, d_model],
 // labels [T, 1] i32. dh [T, d_model] f32 = grad_scale * d sum / d h, grad_head [V, d_model] +=
 // grad_scale * d sum / d head; each may be empty. The logits are f32, their gradient compute type.
+// Where products are bfloat16, h, dh and grad_head have no gaps between their rows, and
+// head.is_head was set before prepare_weight().
 void linear_cross_entropy(Context& ctx, View h, const Weight& head, View labels,
                           float label_smoothing, View sums, float grad_scale, View dh,
                           View grad_head);

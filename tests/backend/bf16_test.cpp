@@ -53,9 +53,20 @@ Reals sum(Reals a, const Reals& b) {
 }
 
 TEST_CASE("linear and its backward in bfloat16") {
-  const int threads = GENERATE(1, 3);
-  const std::int64_t tokens = GENERATE(1, 16, 63, 65, 300);
-  const std::int64_t in = GENERATE(7, 64, 130), out = GENERATE(5, 96, 512);
+  struct Sizes {
+    int threads;
+    std::int64_t tokens, in, out;
+  };
+  std::vector<Sizes> all;
+  for (const int threads : {1, 3})
+    for (const std::int64_t tokens : {1, 16, 63, 65, 300})
+      for (const std::int64_t in : {7, 64, 130})
+        for (const std::int64_t out : {5, 96, 512}) all.push_back({threads, tokens, in, out});
+  // More tokens than one product sums over; an x so wide that gradients go by large stripes.
+  all.push_back({1, 1100, 20, 70});
+  all.push_back({3, 1100, 20, 70});
+  all.push_back({1, 40, 1030, 600});
+  const auto [threads, tokens, in, out] = GENERATE_COPY(from_range(all));
   CAPTURE(threads, tokens, in, out);
   Bf16Machine m(threads);
   const Reals x = m.whole(tokens, in), w = m.whole(out, in), dy = m.whole(tokens, out);
@@ -203,7 +214,8 @@ TEST_CASE("an optimizer packs the weights it updates, to the bits of prepare_wei
 TEST_CASE("experts in bfloat16") {
   const int threads = GENERATE(1, 3);
   const bool gated = GENERATE(false, true);
-  const std::int64_t num_experts = GENERATE(1, 5), num_tokens = GENERATE(9, 90);
+  // 1,100 for one expert: its gradients are shared by all threads.
+  const std::int64_t num_experts = GENERATE(1, 5), num_tokens = GENERATE(9, 90, 1100);
   CAPTURE(threads, gated, num_experts, num_tokens);
   constexpr std::int64_t d_model = 40, d_ff = 70;
   Bf16Machine m(threads);

@@ -45,7 +45,7 @@ TEST_CASE("panels of bfloat16 hold the matrix and zeros") {
 
 TEST_CASE("a bfloat16 matrix transposed") {
   for_each_target([&] {
-    for (const std::int64_t rows : {1, 7, 8, 9, 16, 50}) {
+    for (const std::int64_t rows : {1, 7, 8, 9, 16, 50, 100}) {
       for (const std::int64_t cols : {1, 7, 8, 9, 16, 50}) {
         CAPTURE(rows, cols);
         const std::int64_t x_stride = cols + 3, y_stride = rows + 5;

@@ -89,12 +89,14 @@ TEST_CASE("equal experts, NaN and infinities in the router") {
 }
 
 TEST_CASE("label-smoothed cross-entropy and its gradient") {
-  std::vector<std::pair<std::int64_t, std::int64_t>> shapes{{70, 64}, {100, 33}, {5, 2}};
-  for (const std::int64_t n : lengths(1)) shapes.push_back({n, n});
+  std::vector<LogitBlocks> shapes{
+      {kRows, 70, 64}, {kRows, 100, 33}, {kRows, 5, 2}, {kRows, 40, 40, 16}};
+  for (const std::int64_t n : lengths(1)) shapes.push_back({kRows, n, n});
   for_each_target([&] {
     for (const float smoothing : {0.0f, 0.1f}) {
-      for (const auto& [n, width] : shapes) {
-        CAPTURE(n, width, smoothing);
+      for (const LogitBlocks& shape : shapes) {
+        const std::int64_t n = shape.vocab, width = shape.width;
+        CAPTURE(n, width, shape.gap, smoothing);
         Matrix logits = random_matrix(kRows, n, 1, 10);
         IntMatrix labels(kRows, 1);
         const float scale = 0.25f;
@@ -112,11 +114,10 @@ TEST_CASE("label-smoothed cross-entropy and its gradient") {
           want_nll.push_back(lse - row[labels.at(r, 0)]);
           want_loss.push_back((1 - eps) * want_nll.back() + eps * mean);
         }
-        const LogitBlocks shape{kRows, n, width};
         const auto place = [&](std::int64_t r, std::int64_t c) {
           return static_cast<std::size_t>(shape.offset(r, c / width) + c % width);
         };
-        std::vector<float> blocks(static_cast<std::size_t>(kRows * n));
+        std::vector<float> blocks(static_cast<std::size_t>(kRows * (n + shape.gap)));
         for (std::int64_t r = 0; r < kRows; ++r)
           for (std::int64_t c = 0; c < n; ++c) blocks[place(r, c)] = logits.at(r, c);
         std::vector<TokenLoss> losses(kRows), again(kRows);

@@ -155,17 +155,23 @@ void Bf16Product::run_plain(std::int64_t size, const Bf16* a, const Bf16* b, voi
 
 const Bf16Product& Bf16Products::get(const Context& ctx, const Bf16Product::Shape& shape) {
   if (const auto found = products_.find(shape); found != products_.end()) return *found->second;
+  assert(!omp_in_parallel());
   auto product = std::make_unique<Bf16Product>(shape, ctx.threads);
   primitives_ += product->primitives();
   return *products_.emplace(shape, std::move(product)).first->second;
 }
 
-TokenProducts::TokenProducts(const Context& ctx, Bf16Products& products, std::int64_t n,
-                             std::int64_t k)
-    : n_(n), k_(k), stripe_rows_(kMostTokens * k <= kCachedElements ? kSmallTile : kLargeTile) {
+// Where x is wide, large stripes read it less often; but each thread needs some of its own.
+TokenProducts::TokenProducts(Context& ctx, std::int64_t n, std::int64_t k)
+    : n_(n),
+      k_(k),
+      stripe_rows_(kMostTokens * k > kCachedElements && n >= 2 * kLargeTile * ctx.threads
+                       ? kLargeTile
+                       : kSmallTile) {
   const auto of_rows = [&](std::int64_t rows) {
     return rows == 0 ? nullptr
-                     : &products.get(ctx, {Bf16Product::kTokens, rows, k, DType::f32, true});
+                     : &ctx.device->bf16_products.get(
+                           ctx, {Bf16Product::kTokens, rows, k, DType::f32, true});
   };
   stripe_ = of_rows(n >= stripe_rows_ ? stripe_rows_ : 0);
   rest_ = of_rows(n % stripe_rows_);

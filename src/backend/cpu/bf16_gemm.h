@@ -74,6 +74,7 @@ class Bf16Product {
 // several threads at a time.
 class Bf16Products {
  public:
+  // A new shape is compiled: not in a parallel loop.
   const Bf16Product& get(const Context& ctx, const Bf16Product::Shape& shape);
   std::int64_t primitives() const { return primitives_; }
 
@@ -87,7 +88,7 @@ class Bf16Products {
 // with a transposed stripe of dy, so that all three stay in a core's cache.
 class TokenProducts {
  public:
-  TokenProducts(const Context& ctx, Bf16Products& products, std::int64_t n, std::int64_t k);
+  TokenProducts(Context& ctx, std::int64_t n, std::int64_t k);
 
   // All of it by `threads` threads under OneThreadEach; 1: by the caller, which is number `thread`.
   // Uses scratch_elements() of `scratch`. False where oneDNN failed.

@@ -18,6 +18,7 @@ void bf16_head_logits(Context& ctx, const View& h, const Weight& head, float* lo
     return ctx.device->bf16_products.get(
         ctx, {Bf16Product::kRows, shape.cols(block), d_model, DType::f32, false});
   };
+  // One tile for all blocks: where d_model is above 1,024 a narrow last one makes it small.
   const std::int64_t tile = std::min(product(0).max_size(), product(last).max_size());
   const std::int64_t tiles = (shape.rows + tile - 1) / tile;
   const Bf16* packed = bf16(head.packed->bf16_transposed.view());
@@ -39,14 +40,16 @@ void bf16_head_logits(Context& ctx, const View& h, const Weight& head, float* lo
 void bf16_head_backward(Context& ctx, const View& h, const Weight& head, Bf16* grad, const View& dh,
                         const View& grad_head) {
   const simd::LogitBlocks shape = bf16_head_blocks(h, head);
-  assert(head.is_head && shape.rows <= kHeadTokens);
+  assert(head.is_head && shape.rows <= kHeadTokens && h.contiguous());
+  assert(!dh || (dh.dtype == DType::f32 && dh.contiguous() && dh.row_capacity >= shape.rows));
+  assert(!grad_head || grad_head.contiguous());
   const std::int64_t last = shape.count() - 1, d_model = h.cols;
   const auto dh_product = [&](std::int64_t block) -> const Bf16Product& {
     return ctx.device->bf16_products.get(
         ctx, {Bf16Product::kRows, d_model, shape.cols(block), DType::f32, block > 0});
   };
   const auto head_products = [&](std::int64_t block) {
-    return TokenProducts(ctx, ctx.device->bf16_products, shape.cols(block), d_model);
+    return TokenProducts(ctx, shape.cols(block), d_model);
   };
   const std::int64_t tile = std::min(dh_product(0).max_size(), dh_product(last).max_size());
   const std::int64_t tiles = dh ? (shape.rows + tile - 1) / tile : 0;
@@ -66,6 +69,7 @@ void bf16_head_backward(Context& ctx, const View& h, const Weight& head, Bf16* g
     const std::int64_t cols = shape.cols(block);
     Bf16* const dy = grad + shape.offset(0, block);
     simd::fill(shape.rows - h.rows, cols, 0, simd::AnyOut(dy + h.rows * cols, cols, DType::bf16));
+    const Bf16Product& by_block = dh_product(block);
     const TokenProducts products = head_products(block);
     const std::int64_t num_stripes = grad_head ? products.stripes() : 0;
     parallel_tasks(ctx.threads, tiles + num_stripes, [&](std::int64_t i) {
@@ -73,8 +77,8 @@ void bf16_head_backward(Context& ctx, const View& h, const Weight& head, Bf16* g
       bool done;
       if (i < tiles) {
         const std::int64_t first = i * tile;
-        done = dh_product(block).run(thread, std::min(tile, shape.rows - first), dy + first * cols,
-                                     packed + block * block_size, f32(dh)[first]);
+        done = by_block.run(thread, std::min(tile, shape.rows - first), dy + first * cols,
+                            packed + block * block_size, f32(dh)[first]);
       } else {
         done = products.run_stripe(thread, i - tiles, shape.rows, dy, packed_h,
                                    grad_head.slice_rows(block * kHeadBlock, cols),

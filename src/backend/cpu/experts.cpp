@@ -111,7 +111,7 @@ class Products {
     if (ctx.compute_type == DType::bf16) {
       // As much as a thread alone needs is, of all, more than they need together.
       const auto elements = [&](std::int64_t n, std::int64_t k) {
-        return cpu::TokenProducts(ctx, ctx.device->bf16_products, n, k).scratch_elements(slots, 1);
+        return cpu::TokenProducts(ctx, n, k).scratch_elements(slots, 1);
       };
       floats = std::max(elements(wi.rows, wi.cols), elements(wi.cols, wi.rows)) / 2 + 1;
     }
@@ -123,9 +123,7 @@ class Products {
   const cpu::Bf16Product& rows_product(std::int64_t n, std::int64_t k, bool add) {
     return ctx_.device->bf16_products.get(ctx_, {cpu::Bf16Product::kRows, n, k, DType::bf16, add});
   }
-  cpu::TokenProducts tokens_product(std::int64_t n, std::int64_t k) {
-    return {ctx_, ctx_.device->bf16_products, n, k};
-  }
+  cpu::TokenProducts tokens_product(std::int64_t n, std::int64_t k) { return {ctx_, n, k}; }
   void run_rows(const View& x, const Tensor& b, const View& y, bool add) {
     note(rows_product(y.cols, x.cols, add)
              .run(omp_get_thread_num(), x.rows, cpu::bf16(x), cpu::bf16(b.view()), y.data));
@@ -191,8 +189,8 @@ void experts_backward(Context& ctx, const ExpertCall& call, const Routing& routi
   const bool in_bf16 = ctx.compute_type == DType::bf16;
 
   // By weight. One that sums over many tokens is cut into blocks of its outputs or, where products
-  // are bfloat16 and want it whole, shared by all threads at the end. This follows from the routing
-  // alone, so that the bits do not depend on the threads.
+  // are bfloat16 and x is packed once for all of them, shared by all threads at the end. This
+  // follows from the routing alone, so that the bits do not depend on the threads.
   constexpr std::int64_t kManyRows = 1024, kOutBlock = 128;
   const std::int64_t d_ff = saved.hidden.cols, d_model = x.cols;
   const std::int64_t most_cuts = (std::max(d_ff, d_model) + kOutBlock - 1) / kOutBlock;

@@ -32,8 +32,10 @@ void linear_cross_entropy(Context& ctx, View h, const Weight& head, View labels,
     const View logits = block_logits.slice_rows(0, rows);
     const View grad_logits = block_grad.slice_rows(0, rows);
     const View dh_block = dh ? dh.slice_rows(begin, rows) : dh;
+    assert(grad_logits.row_stride == logits.row_stride);
     const simd::LogitBlocks shape =
-        in_bf16 ? cpu::bf16_head_blocks(h_block, head) : simd::LogitBlocks{rows, vocab, vocab};
+        in_bf16 ? cpu::bf16_head_blocks(h_block, head)
+                : simd::LogitBlocks{rows, vocab, vocab, logits.row_stride - vocab};
     if (in_bf16)
       cpu::bf16_head_logits(ctx, h_block, head, f32(logits).data);
     else

@@ -97,7 +97,7 @@ void bf16_tokens_product(Context& ctx, const View& dy, const View& x, const View
   const std::int64_t tokens = bf16_rounded(dy.rows);
   // What x has past its last token is multiplied by zeros.
   simd::fill(tokens - dy.rows, dy.cols, 0, from(any(dy), dy.rows));
-  const TokenProducts products(ctx, ctx.device->bf16_products, dy.cols, x.cols);
+  const TokenProducts products(ctx, dy.cols, x.cols);
   ArenaScope scope(ctx.scratch);
   auto* scratch = scratch_array<Bf16>(ctx, products.scratch_elements(tokens, ctx.threads));
   const OneThreadEach one_thread_each;

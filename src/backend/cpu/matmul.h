@@ -51,7 +51,7 @@ class OneThreadEach {
 [[nodiscard]] bool gemm_tn(const View& dy, const View& x, float beta, const View& dw);
 void check_gemm(bool ok);
 
-// Words of the vocabulary whose logits, or gradients, one product of bfloat16 computes.
+// Words of the vocabulary in a block of the head: see bf16_head.h.
 constexpr std::int64_t kHeadBlock = 512;
 bool computes_in_bf16(const Context& ctx, const Weight& w);
 // Whether a weight is packed for products in bfloat16.
