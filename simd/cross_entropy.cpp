@@ -90,15 +90,12 @@ void gradient_typed(const LogitBlocks& shape, std::int64_t first, std::int64_t c
   }
 }
 
-void gradient_f32(const LogitBlocks& shape, std::int64_t first, std::int64_t count, float* logits,
-                  IndexIn labels, float smoothing, float grad_scale, TokenLoss* losses,
-                  float* grad) {
-  gradient_typed(shape, first, count, logits, labels, smoothing, grad_scale, losses, grad);
-}
-void gradient_bf16(const LogitBlocks& shape, std::int64_t first, std::int64_t count, float* logits,
-                   IndexIn labels, float smoothing, float grad_scale, TokenLoss* losses,
-                   Bf16* grad) {
-  gradient_typed(shape, first, count, logits, labels, smoothing, grad_scale, losses, grad);
+void cross_entropy_gradient(const LogitBlocks& shape, std::int64_t first, std::int64_t count,
+                            float* logits, IndexIn labels, float smoothing, float grad_scale,
+                            TokenLoss* losses, AnyOut grad) {
+  with_rows(grad, [&](auto to) {
+    gradient_typed(shape, first, count, logits, labels, smoothing, grad_scale, losses, to.data);
+  });
 }
 
 }  // namespace HWY_NAMESPACE
@@ -109,8 +106,7 @@ HWY_AFTER_NAMESPACE();
 namespace switchyard::simd {
 
 HWY_EXPORT(cross_entropy);
-HWY_EXPORT(gradient_f32);
-HWY_EXPORT(gradient_bf16);
+HWY_EXPORT(cross_entropy_gradient);
 
 void cross_entropy(const LogitBlocks& shape, std::int64_t first, std::int64_t count,
                    const float* logits, IndexIn labels, float smoothing, TokenLoss* losses) {
@@ -119,14 +115,8 @@ void cross_entropy(const LogitBlocks& shape, std::int64_t first, std::int64_t co
 
 void cross_entropy_gradient(const LogitBlocks& shape, std::int64_t first, std::int64_t count,
                             float* logits, IndexIn labels, float smoothing, float grad_scale,
-                            TokenLoss* losses, float* grad) {
-  HWY_DYNAMIC_DISPATCH(gradient_f32)
-  (shape, first, count, logits, labels, smoothing, grad_scale, losses, grad);
-}
-void cross_entropy_gradient(const LogitBlocks& shape, std::int64_t first, std::int64_t count,
-                            float* logits, IndexIn labels, float smoothing, float grad_scale,
-                            TokenLoss* losses, Bf16* grad) {
-  HWY_DYNAMIC_DISPATCH(gradient_bf16)
+                            TokenLoss* losses, AnyOut grad) {
+  HWY_DYNAMIC_DISPATCH(cross_entropy_gradient)
   (shape, first, count, logits, labels, smoothing, grad_scale, losses, grad);
 }
 

@@ -35,12 +35,9 @@ void cross_entropy(const LogitBlocks& shape, std::int64_t first, std::int64_t co
 
 // The same, and grad = grad_scale * d loss / d logits
 //   = grad_scale * (softmax - (1 - smoothing) * onehot(label) - smoothing / vocab).
-// logits are used up; grad may be logits.
+// logits are used up; grad lies as they do, whatever its stride, and may be logits.
 void cross_entropy_gradient(const LogitBlocks& shape, std::int64_t first, std::int64_t count,
                             float* logits, IndexIn labels, float smoothing, float grad_scale,
-                            TokenLoss* losses, float* grad);
-void cross_entropy_gradient(const LogitBlocks& shape, std::int64_t first, std::int64_t count,
-                            float* logits, IndexIn labels, float smoothing, float grad_scale,
-                            TokenLoss* losses, Bf16* grad);
+                            TokenLoss* losses, AnyOut grad);
 
 }  // namespace switchyard::simd

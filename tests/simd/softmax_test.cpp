@@ -117,17 +117,19 @@ TEST_CASE("label-smoothed cross-entropy and its gradient") {
         const auto place = [&](std::int64_t r, std::int64_t c) {
           return static_cast<std::size_t>(shape.offset(r, c / width) + c % width);
         };
-        std::vector<float> blocks(static_cast<std::size_t>(kRows * (n + shape.gap)));
+        constexpr float kGuard = 77;
+        std::vector<float> blocks(static_cast<std::size_t>(kRows * (n + shape.gap) + 1), kGuard);
         for (std::int64_t r = 0; r < kRows; ++r)
           for (std::int64_t c = 0; c < n; ++c) blocks[place(r, c)] = logits.at(r, c);
         std::vector<TokenLoss> losses(kRows), again(kRows);
         cross_entropy(shape, 0, kRows, blocks.data(), labels.in(), smoothing, losses.data());
         for (std::int64_t r = 0; r < kRows; ++r)
           cross_entropy_gradient(shape, r, 1, blocks.data(), labels.in(), smoothing, scale,
-                                 again.data(), blocks.data());
+                                 again.data(), Out{blocks.data(), n});
         std::vector<double> grad;
         for (std::int64_t r = 0; r < kRows; ++r)
-          for (std::int64_t c = 0; c < n; ++c) grad.push_back(double{blocks[place(r, c)]});
+          for (std::int64_t c = 0; c < n; ++c)
+            grad.push_back(double{std::exchange(blocks[place(r, c)], kGuard)});
         std::vector<double> loss, nll;
         for (std::size_t r = 0; r < kRows; ++r) {
           loss.push_back(losses[r].loss);
@@ -137,13 +139,14 @@ TEST_CASE("label-smoothed cross-entropy and its gradient") {
         REQUIRE(close(loss, want_loss, 1e-6, 1e-6) == "");
         REQUIRE(close(nll, want_nll, 1e-6, 1e-6) == "");
         REQUIRE(close(grad, want_grad, 2e-6, 1e-7) == "");
+        REQUIRE(blocks == std::vector<float>(blocks.size(), kGuard));  // nothing written elsewhere
       }
     }
     std::vector<float> logits(20, kNan);
     IntMatrix labels(1, 1);
     TokenLoss loss;
     cross_entropy_gradient({1, 20, 20}, 0, 1, logits.data(), labels.in(), 0, 1, &loss,
-                           logits.data());
+                           Out{logits.data(), 20});
     REQUIRE(std::isnan(loss.loss));
     REQUIRE(std::isnan(logits[19]));
   });

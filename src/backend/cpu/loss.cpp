@@ -8,6 +8,7 @@
 
 namespace switchyard {
 
+using cpu::any;
 using cpu::f32;
 using cpu::from;
 using cpu::i32;
@@ -42,16 +43,12 @@ void linear_cross_entropy(Context& ctx, View h, const Weight& head, View labels,
       linear(ctx, h_block, head, logits);
     const simd::IndexIn label = from(i32(labels), begin);
     cpu::for_rows(ctx, rows, vocab, [&](std::int64_t first, std::int64_t count) {
-      const auto gradient = [&](auto* grad) {
+      if (with_gradient) {
         simd::cross_entropy_gradient(shape, first, count, f32(logits).data, label, label_smoothing,
-                                     grad_scale, losses, grad);
-      };
-      if (!with_gradient)
+                                     grad_scale, losses, any(grad_logits));
+      } else {
         simd::cross_entropy(shape, first, count, f32(logits).data, label, label_smoothing, losses);
-      else if (grad_logits.dtype == DType::bf16)
-        gradient(cpu::bf16(grad_logits));
-      else
-        gradient(f32(grad_logits).data);
+      }
     });
     for (std::int64_t r = 0; r < rows; ++r) {
       sum.loss += losses[r].loss;
