@@ -68,6 +68,12 @@ def compare():
     result = run(ours, peer, '--rounds', '2', '--pause', '0')
     if result['ratio']['tokens_per_s'] != {'median': 0.125, 'p20': 0.125, 'p80': 0.125}:
         sys.exit(f'ratio of 200 to 1,600: {result}')
+    # In turns of a part of a second two halves of a second of counting take twice as long.
+    count = ('import time, itertools as i; end = time.time() + 1; '
+             'print(next(n for n in i.count() if time.time() > end), "tok/s")')
+    result = run(*[f"python3 -c '{count}'"] * 2, '--rounds', '1', '--pause', '0', '--turns', '.05')
+    if not 0.5 < result['ratio']['tokens_per_s']['median'] < 2:
+        sys.exit(f'the same twice, in turns: {result}')
     check_positive(run('echo 5 target tok/s', ours, '--rounds', '1', '--pause', '0')['runs'][0][0],
                    'tokens_per_s', 'peak_bytes')
     for bad in ('echo no figure', 'exit 3'):
