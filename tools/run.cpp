@@ -34,23 +34,6 @@ std::string& stdout_name() {
        ": write error: ", std::generic_category().message(error));
 }
 
-// One line whatever a message holds: file names may have newlines and escape codes in them.
-std::string one_line(std::string_view text) {
-  static const char* digits = "0123456789abcdef";
-  std::string line;
-  for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (byte < 0x20 || byte == 0x7f) {
-      line += "\\x";
-      line += digits[byte >> 4];
-      line += digits[byte & 15];
-    } else {
-      line += c;
-    }
-  }
-  return line;
-}
-
 // Where we were started without one of stdin, stdout and stderr (`>&-`), the first file opened
 // would take its place and be written to as such. What stands there instead refuses to be used.
 void occupy_standard_streams() {
@@ -61,7 +44,8 @@ void occupy_standard_streams() {
 
 int report(std::string_view message, int code) {
   set_status_line("");
-  log_error(one_line(message));
+  // One line whatever it holds: file names may have newlines and escape codes in them.
+  log_error(escaped(message, message.size()));
   return code;
 }
 

@@ -10,8 +10,6 @@ namespace switchyard {
 
 namespace {
 
-constexpr std::size_t kMaxBytes = 200;
-
 // Bytes of the well-formed, printable UTF-8 character that the text begins with; 0 where it does
 // not. The C1 controls count as not printable: terminals obey them.
 std::size_t printable_length(std::string_view text) {
@@ -23,11 +21,11 @@ std::size_t printable_length(std::string_view text) {
 
 }  // namespace
 
-std::string escaped(std::string_view text) {
+std::string escaped(std::string_view text, std::size_t max_bytes) {
   constexpr char kHex[] = "0123456789ABCDEF";
   std::string out;
   for (std::size_t i = 0; i < text.size();) {
-    if (i >= kMaxBytes) return out + "...";
+    if (i >= max_bytes) return out + "...";
     const std::size_t length = printable_length(text.substr(i));
     if (length == 0) {
       const auto byte = static_cast<std::uint8_t>(text[i]);

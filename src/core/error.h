@@ -47,7 +47,7 @@ decltype(auto) with_context(std::string_view context, F&& f) {
 }
 
 // `text` with control characters and bytes that are not printable ASCII or valid UTF-8 shown as
-// \xNN, cut after 200 bytes: what is safe to print of a name that came from a file.
-std::string escaped(std::string_view text);
+// \xNN, cut after `max_bytes`: what is safe to print of a name that came from a file.
+std::string escaped(std::string_view text, std::size_t max_bytes = 200);
 
 }  // namespace switchyard

@@ -39,7 +39,12 @@ Ragged upload_sequences(Context& ctx, Arena& arena, const std::vector<Ids>& sequ
                         View& ids) {
   check_ids(sequences, vocab_size);
   Ragged ragged;
+  ragged.batch = static_cast<std::int64_t>(sequences.size());
+  ragged.tokens = total(sequences);
   Ids flat, offsets{0}, tags;
+  flat.reserve(static_cast<std::size_t>(ragged.tokens));
+  offsets.reserve(sequences.size() + 1);
+  if (sentence) tags.reserve(2 * flat.capacity());
   for (std::size_t b = 0; b < sequences.size(); ++b) {
     const Ids& sequence = sequences[b];
     flat.insert(flat.end(), sequence.begin(), sequence.end());
@@ -52,8 +57,6 @@ Ragged upload_sequences(Context& ctx, Arena& arena, const std::vector<Ids>& sequ
       }
     }
   }
-  ragged.batch = static_cast<std::int64_t>(sequences.size());
-  ragged.tokens = static_cast<std::int64_t>(flat.size());
   ragged.offsets = arena.make_row(ragged.batch + 1, DType::i32);
   upload(ctx, offsets.data(), ragged.batch + 1, ragged.offsets);
   if (sentence) ragged.tags = upload_column(ctx, arena, tags, 2);
@@ -68,6 +71,7 @@ Batch upload_batch(Context& ctx, Arena& arena, const HostBatch& host, const Mode
   batch.target =
       upload_sequences(ctx, arena, host.target, &host.sentence, config.vocab_size, batch.labels);
   Ids shifted;
+  shifted.reserve(static_cast<std::size_t>(batch.target.tokens));
   for (const Ids& target : host.target) {
     shifted.push_back(static_cast<std::int32_t>(config.decoder_start_token_id));
     shifted.insert(shifted.end(), target.begin(), target.end() - 1);

@@ -95,6 +95,7 @@ void SwitchLayer::backward(Context& ctx, View dy, View tags, const Saved& s, Rou
   const View expert_in = expert_input(ctx, s);
   const View grad_in = ctx.scratch.make(expert_in.rows, dy.cols, dy.dtype);
   std::vector<FfnGrads> expert_grads;
+  expert_grads.reserve(experts.size());
   for (const Ffn& expert : experts) expert_grads.push_back(expert.grads_of(grads));
   experts_backward(ctx, expert_call(s, tags), s.routing, expert_in, s.ffn, grad_out, grad_in,
                    expert_grads.data());

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a step of training does to memory once the largest batch has been seen. A program of its
+// own, since it counts what the heap is asked for.
+#include <atomic>
+#include <cstdlib>
+#include <new>
+
+#include "src/train/trainer.h"
+#include "tests/support/catch.h"
+#include "tests/support/tiny_model.h"
+
+namespace {
+
+std::atomic<std::int64_t> blocks_taken{0}, bytes_taken{0}, blocks_held{0};
+
+}  // namespace
+
+extern "C" const char __executable_start, etext;  // the linker's
+
+// Counts what this program's own code asks for: oneDNN and the C++ library are shared objects.
+void* operator new(std::size_t bytes) {
+  const auto* caller = static_cast<const char*>(__builtin_return_address(0));
+  if (caller >= &__executable_start && caller < &etext) {
+    ++blocks_taken;
+    bytes_taken += static_cast<std::int64_t>(bytes);
+  }
+  ++blocks_held;
+  if (void* data = std::malloc(bytes)) return data;
+  throw std::bad_alloc();
+}
+void operator delete(void* data) noexcept {
+  if (data) --blocks_held;
+  std::free(data);
+}
+void operator delete(void* data, std::size_t) noexcept { operator delete(data); }
+
+namespace switchyard {
+namespace {
+
+TEST_CASE("after the largest batch a step takes only lists of ids and results from the heap") {
+  const bool bf16 = GENERATE(false, true);
+  const bool recompute = GENERATE(false, true);
+  CAPTURE(bf16, recompute);
+  ModelConfig config = tiny_config({true, false}, {true});
+  config.vocab_size = 100;
+  config.d_model = config.d_ff = 64;
+  TinyModel tiny(config, {2, false, bf16 ? DType::bf16 : DType::f32});
+  TrainerOptions options;
+  options.activation_checkpointing = recompute;
+  Trainer trainer(*tiny.ctx, tiny.model, tiny.values, options);
+  const auto batch_of = [&](std::size_t sentences) {
+    return std::vector<HostBatch>{random_batch(config, std::vector<std::int64_t>(sentences, 15),
+                                               std::vector<std::int64_t>(sentences, 12), 1)};
+  };
+  trainer.step(batch_of(100));
+  trainer.step(batch_of(1));  // oneDNN keeps kernels of its own for products of few rows
+  const Context& ctx = *tiny.ctx;
+  const std::size_t arenas = ctx.saved.grown_bytes() + ctx.scratch.grown_bytes();
+  const std::int64_t primitives = primitives_created(ctx);
+  for (const std::size_t sentences : {100, 1, 60}) {
+    CAPTURE(sentences);
+    const std::vector<HostBatch> batch = batch_of(sentences);
+    const std::int64_t held = blocks_held;
+    blocks_taken = bytes_taken = 0;
+    trainer.step(batch);
+    const std::int64_t blocks = blocks_taken, bytes = bytes_taken, kept = blocks_held - held;
+    CHECK(ctx.saved.grown_bytes() + ctx.scratch.grown_bytes() == arenas);
+    CHECK(primitives_created(ctx) == primitives);
+    CHECK(kept == 0);
+    CHECK(blocks < 40);  // as many for one sentence as for a hundred
+    // Id, sentence and position of each token; 10 kB for what is listed by layer.
+    CHECK(bytes < 10000 + 16 * (batch[0].source_tokens() + batch[0].target_tokens()));
+  }
+}
+
+}  // namespace
+}  // namespace switchyard
