@@ -61,6 +61,7 @@ int run(int argc, char** argv) {
   o.max_length = 50;
   o.max_length_crop = true;
   o.config.dropout_rate = 0;
+  if (workers > 1) o.trainer.exponential_smoothing = 0;  // which they do not have
 
   const auto ctx = make_context({options.threads(), false, o.compute_type});
   const ParallelText text =
@@ -111,7 +112,7 @@ int run(int argc, char** argv) {
     if (by_workers && step % 2 == 1) step_by_workers();
     if (step < kWarmUpSteps) continue;
     step_ms.push_back(step_seconds * 1e3);
-    workers_speed.push_back(step_ms.back() / 1e3 / workers_seconds);
+    if (by_workers) workers_speed.push_back(step_seconds / workers_seconds);
     total_seconds += step_ms.back() / 1e3;
     total_flops += flops(training_matmuls(o.config, last.source_tokens, last.loss.target_tokens));
     source_tokens += last.source_tokens;

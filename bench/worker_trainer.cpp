@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "bench/worker_trainer.h"
 
+#include <future>
+
 #include "src/core/error.h"
 #include "src/train/clip.h"
 
@@ -8,7 +10,7 @@ namespace switchyard::bench {
 
 WorkerTrainer::WorkerTrainer(Context& ctx, Model& model, const ParamBuffer& params,
                              const TrainerOptions& options, int workers)
-    : ctx_(ctx), model_(model), options_(options), begin_(workers), end_(workers) {
+    : ctx_(ctx), model_(model), options_(options) {
   check(ctx.threads % workers == 0, ErrorKind::kUsage, "--workers ", workers,
         ", expected a divisor of ", ctx.threads, " threads");
   for (int w = 0; w < workers; ++w)
@@ -18,37 +20,11 @@ WorkerTrainer::WorkerTrainer(Context& ctx, Model& model, const ParamBuffer& para
   model.bind(params);
   if (ctx.compute_type == DType::bf16) model.prepare(ctx);
   optimizer_ = make_optimizer(ctx, options.optimizer, options.adamw, model, workers_[0].grads);
-
-  const ModelConfig& config = model.config();
-  pass_.training = true;
-  pass_.dropout_rate = config.dropout_rate;
-  pass_.jitter_noise = config.router_jitter_noise;
-  pass_.seed = options.seed;
-  pass_.capacity = options.capacity;
-  loss_.label_smoothing = options.label_smoothing;
-  loss_.router_aux_loss_coef = config.router_aux_loss_coef;
-  loss_.router_z_loss_coef = config.router_z_loss_coef;
-  loss_.router_scale = 1.0f / static_cast<float>(workers);
-
-  for (std::size_t w = 1; w < workers_.size(); ++w)
-    threads_.emplace_back([this, w] {
-      for (begin_.arrive_and_wait(); !stop_; begin_.arrive_and_wait()) {
-        run(workers_[w]);
-        end_.arrive_and_wait();
-      }
-    });
-}
-
-WorkerTrainer::~WorkerTrainer() {
-  stop_ = true;
-  begin_.arrive_and_wait();
-}
-
-void WorkerTrainer::run(Worker& worker) {
-  compute_loss(*worker.ctx, model_, worker.part, pass_, loss_, &worker.grads);
 }
 
 void WorkerTrainer::step(const HostBatch& batch) {
+  check(batch.source.size() >= workers_.size(), ErrorKind::kUsage, "--workers ", workers_.size(),
+        ": a batch has ", batch.source.size(), " sentences, expected one for each worker");
   // A batch is sorted by length: taken in turn, the parts are alike.
   for (Worker& worker : workers_) worker.part = {};
   for (std::size_t i = 0; i < batch.source.size(); ++i) {
@@ -57,12 +33,17 @@ void WorkerTrainer::step(const HostBatch& batch) {
     part.target.push_back(batch.target[i]);
     part.sentence.push_back(batch.sentence[i]);
   }
-  pass_.step = static_cast<std::uint64_t>(update_);
-  loss_.ce_scale = 1.0f / static_cast<float>(batch.target_tokens());
-
-  begin_.arrive_and_wait();
+  const Pass pass = training_pass(model_.config(), options_, update_);
+  const LossOptions loss =
+      training_loss(model_.config(), options_, batch.target_tokens(), workers_.size());
+  const auto run = [&](Worker& worker) {
+    compute_loss(*worker.ctx, model_, worker.part, pass, loss, &worker.grads);
+  };
+  std::vector<std::future<void>> others;
+  for (std::size_t w = 1; w < workers_.size(); ++w)
+    others.push_back(std::async(std::launch::async, [&, w] { run(workers_[w]); }));
   run(workers_[0]);
-  end_.arrive_and_wait();
+  for (std::future<void>& other : others) other.get();
 
   const View sum = workers_[0].grads.flat();
   for (std::size_t w = 1; w < workers_.size(); ++w) {

@@ -4,9 +4,8 @@
 // train_step --workers tells which is faster.
 #pragma once
 
-#include <barrier>
+#include <cstdint>
 #include <memory>
-#include <thread>
 #include <vector>
 
 #include "src/train/trainer.h"
@@ -16,15 +15,12 @@ namespace switchyard::bench {
 class WorkerTrainer {
  public:
   // Shares out the threads of `ctx` among `workers`, which must divide them: Error(kUsage). Norm
-  // and update are by all of them. Binds `model` to `params`; ctx, model and params must outlive
-  // this.
+  // and update are by all of them, and there is no running average. Binds `model` to `params`; ctx,
+  // model and params must outlive this.
   WorkerTrainer(Context& ctx, Model& model, const ParamBuffer& params,
                 const TrainerOptions& options, int workers);
-  ~WorkerTrainer();
-  WorkerTrainer(const WorkerTrainer&) = delete;
-  WorkerTrainer& operator=(const WorkerTrainer&) = delete;
 
-  // One update, from a batch of at least as many sentences as there are workers.
+  // One update. Error(kUsage) where the batch has fewer sentences than there are workers.
   void step(const HostBatch& batch);
 
  private:
@@ -33,19 +29,13 @@ class WorkerTrainer {
     ParamBuffer grads;
     HostBatch part;
   };
-  void run(Worker& worker);
 
   Context& ctx_;
   const Model& model_;
   TrainerOptions options_;
   std::vector<Worker> workers_;
   std::unique_ptr<Optimizer> optimizer_;  // by worker 0's gradients
-  Pass pass_;
-  LossOptions loss_;
   std::int64_t update_ = 0;
-  bool stop_ = false;
-  std::barrier<> begin_, end_;         // of the workers' part of a step
-  std::vector<std::jthread> threads_;  // of the workers but the first, which is the caller
 };
 
 }  // namespace switchyard::bench

@@ -7,6 +7,7 @@
 #include <mutex>
 
 #include "src/core/error.h"
+#include "src/core/hash.h"
 #include "src/core/parallel.h"
 #include "src/text/line_counts.h"
 
@@ -52,15 +53,12 @@ ParallelText read_tsv(const std::filesystem::path& path) {
 }
 
 std::uint64_t Corpus::hash() const {
-  std::uint64_t hash = 0xCBF29CE484222325ull;  // FNV-1a, by numbers instead of bytes
-  const auto add = [&](std::int64_t value) {
-    hash = (hash ^ static_cast<std::uint64_t>(value)) * 0x100000001B3ull;
-  };
+  Fnv1a hash;
   for (const Sequences* side : {&source, &target}) {
-    for (const auto offset : side->offsets) add(offset);
-    for (const auto id : side->ids) add(id);
+    for (const auto offset : side->offsets) hash.add(static_cast<std::uint64_t>(offset));
+    for (const auto id : side->ids) hash.add(static_cast<std::uint64_t>(id));
   }
-  return hash;
+  return hash.value();
 }
 
 Corpus encode_corpus(const Tokenizer& tokenizer, const ParallelText& text,

@@ -11,6 +11,7 @@
 
 #include "src/core/error.h"
 #include "src/core/file.h"
+#include "src/core/hash.h"
 #include "src/core/parallel.h"
 #include "src/text/sentencepiece_model.h"
 #include "src/text/utf8.h"
@@ -165,10 +166,9 @@ const std::string& Tokenizer::piece(int id) const {
 const std::string& Tokenizer::bytes() const { return impl_->bytes; }
 
 std::uint64_t Tokenizer::hash() const {
-  std::uint64_t hash = 0xCBF29CE484222325ull;
-  for (const char c : impl_->bytes)
-    hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001B3ull;
-  return hash;
+  Fnv1a hash;
+  for (const char c : impl_->bytes) hash.add(static_cast<unsigned char>(c));
+  return hash.value();
 }
 
 }  // namespace switchyard

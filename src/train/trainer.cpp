@@ -46,6 +46,30 @@ bool is_usable(const StepResult& step) {
 
 }  // namespace
 
+Pass training_pass(const ModelConfig& config, const TrainerOptions& options, std::int64_t update) {
+  Pass pass;
+  pass.training = true;
+  pass.recompute = options.activation_checkpointing;
+  pass.dropout_rate = config.dropout_rate;
+  pass.jitter_noise = config.router_jitter_noise;
+  pass.seed = options.seed;
+  pass.step = static_cast<std::uint64_t>(update);
+  pass.capacity = options.capacity;
+  return pass;
+}
+
+LossOptions training_loss(const ModelConfig& config, const TrainerOptions& options,
+                          std::int64_t target_tokens, std::size_t batches) {
+  LossOptions loss;
+  loss.label_smoothing = options.label_smoothing;
+  loss.router_aux_loss_coef = config.router_aux_loss_coef;
+  loss.router_z_loss_coef = config.router_z_loss_coef;
+  // Every target token weighs the same, whichever batch it is in.
+  loss.ce_scale = 1.0f / static_cast<float>(target_tokens);
+  loss.router_scale = 1.0f / static_cast<float>(batches);
+  return loss;
+}
+
 Trainer::Trainer(Context& ctx, Model& model, const ParamBuffer& params,
                  const TrainerOptions& options)
     : ctx_(ctx),
@@ -100,23 +124,8 @@ StepResult Trainer::forward_backward(Context& ctx, const std::vector<HostBatch>&
   std::int64_t target_tokens = 0;
   for (const HostBatch& batch : batches) target_tokens += batch.target_tokens();
 
-  const ModelConfig& config = model_.config();
-  Pass pass;
-  pass.training = true;
-  pass.recompute = options_.activation_checkpointing;
-  pass.dropout_rate = config.dropout_rate;
-  pass.jitter_noise = config.router_jitter_noise;
-  pass.seed = options_.seed;
-  pass.step = static_cast<std::uint64_t>(counters_.update);
-  pass.capacity = options_.capacity;
-  LossOptions loss;
-  loss.label_smoothing = options_.label_smoothing;
-  loss.router_aux_loss_coef = config.router_aux_loss_coef;
-  loss.router_z_loss_coef = config.router_z_loss_coef;
-  // Every target token weighs the same, whichever batch it is in.
-  loss.ce_scale = 1.0f / static_cast<float>(target_tokens);
-  loss.router_scale = 1.0f / static_cast<float>(batches.size());
-
+  const Pass pass = training_pass(model_.config(), options_, counters_.update);
+  const LossOptions loss = training_loss(model_.config(), options_, target_tokens, batches.size());
   try {
     for (const HostBatch& batch : batches) {
       add_to(result.loss, compute_loss(ctx, model_, batch, pass, loss, &grads_), loss.router_scale);

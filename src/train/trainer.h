@@ -45,6 +45,12 @@ struct StepResult {
   bool skipped = false;
 };
 
+// How forward and backward run in the step after `update` updates; and by which scales a batch's
+// losses count in a step that has so many target tokens in so many batches.
+Pass training_pass(const ModelConfig& config, const TrainerOptions& options, std::int64_t update);
+LossOptions training_loss(const ModelConfig& config, const TrainerOptions& options,
+                          std::int64_t target_tokens, std::size_t batches);
+
 class Trainer {
  public:
   // Binds `model` to `params`; both must outlive this. Dropout, jitter and the router losses'

@@ -5,9 +5,11 @@ usage: bench_test.py BENCH PROGRAM [MAKE_MODEL | SWITCH_TRAIN]
 import json
 import math
 import os
+import signal
 import subprocess
 import sys
 import tempfile
+import time
 
 BENCH, PROGRAM = sys.argv[1], os.path.abspath(sys.argv[2])
 
@@ -41,6 +43,11 @@ def train_step():
         text = write_text(folder)
         result = run('--train-sets', text, text, '--preset', 'tiny', '--vocab-size', '60',
                      '--seconds', '0.2', '--threads', '1', '--json')
+        workers = run('--train-sets', text, text, '--preset', 'tiny', '--vocab-size', '60',
+                      '--seconds', '0.2', '--threads', '2', '--workers', '2', '--json')['workers']
+    if workers['count'] != 2 or not workers['speed_p10'] <= workers['speed'] <= workers['speed_p90']:
+        sys.exit(f'2 workers: {workers}')
+    check_positive(workers, 'speed')
     check_positive(result, 'tokens_per_s', 'mfu', 'gemm_gflops', 'step_ms', 'peak_bytes')
     phases = result['phase_ms']
     check_positive(phases, 'encoder_forward', 'decoder_forward', 'loss', 'decoder_backward',
@@ -68,17 +75,34 @@ def compare():
     result = run(ours, peer, '--rounds', '2', '--pause', '0')
     if result['ratio']['tokens_per_s'] != {'median': 0.125, 'p20': 0.125, 'p80': 0.125}:
         sys.exit(f'ratio of 200 to 1,600: {result}')
-    # In turns of a part of a second two halves of a second of counting take twice as long.
-    count = ('import time, itertools as i; end = time.time() + 1; '
-             'print(next(n for n in i.count() if time.time() > end), "tok/s")')
-    result = run(*[f"python3 -c '{count}'"] * 2, '--rounds', '1', '--pause', '0', '--turns', '.05')
-    if not 0.5 < result['ratio']['tokens_per_s']['median'] < 2:
-        sys.exit(f'the same twice, in turns: {result}')
+    # In turns a command works half of the time, and its figure is doubled.
+    share = ('import time; end = time.time() + 1\n'
+             'while time.time() < end: pass\n'
+             'print(time.process_time(), "tok/s")')
+    runs = run(f"python3 -c '{share}'", 'sleep 1; echo 3 tok/s', '--rounds', '1', '--pause', '0',
+               '--turns', '.05')['runs'][0]
+    if runs[0]['tokens_per_s'] > 1.4 or runs[1]['tokens_per_s'] != 6:
+        sys.exit(f'about 1 and 6, in turns: {runs}')
+    # Nothing is left running, or standing still, where compare is ended.
+    with tempfile.TemporaryDirectory() as folder:
+        pids = [os.path.join(folder, name) for name in 'ab']
+        process = subprocess.Popen([PROGRAM, *[f'echo $$ > {pid}; exec sleep 60' for pid in pids],
+                                    '--pause', '0', '--turns', '.05'], stdout=subprocess.DEVNULL)
+        while not all(os.path.exists(pid) and os.path.getsize(pid) for pid in pids):
+            time.sleep(.01)
+        process.terminate()
+        if process.wait() != 128 + signal.SIGTERM:
+            sys.exit(f'ended by SIGTERM with {process.returncode}')
+        for pid in pids:
+            with open(pid) as file:
+                if os.path.exists(f'/proc/{file.read().strip()}'):
+                    sys.exit('a command outlives compare')
     check_positive(run('echo 5 target tok/s', ours, '--rounds', '1', '--pause', '0')['runs'][0][0],
                    'tokens_per_s', 'peak_bytes')
-    for bad in ('echo no figure', 'exit 3'):
-        if subprocess.run([PROGRAM, ours, bad, '--pause', '0'], capture_output=True).returncode == 0:
-            sys.exit(f'{bad}: no error')
+    for args in [ours, 'echo nothing'], [ours, 'exit 3'], ['sleep 60', 'exit 3', '--turns', '.05']:
+        done = subprocess.run([PROGRAM, *args, '--pause', '0'], text=True, capture_output=True)
+        if done.returncode == 0 or args[1] not in done.stderr:
+            sys.exit(f'{args}: {done}')
 
 
 def curves():

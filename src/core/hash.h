@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+// FNV-1a (Fowler, Noll, Vo): tells content that has changed from content that has not, where nobody
+// means to deceive.
+#pragma once
+
+#include <cstdint>
+
+namespace switchyard {
+
+class Fnv1a {
+ public:
+  // A byte, or as one step a whole number.
+  void add(std::uint64_t x) { hash_ = (hash_ ^ x) * 0x100000001B3ull; }
+  std::uint64_t value() const { return hash_; }
+
+ private:
+  std::uint64_t hash_ = 0xCBF29CE484222325ull;
+};
+
+}  // namespace switchyard
