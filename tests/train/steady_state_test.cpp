@@ -28,6 +28,12 @@ void* operator new(std::size_t bytes) {
   if (void* data = std::malloc(bytes)) return data;
   throw std::bad_alloc();
 }
+// The C++ library's own calls the one above; a sanitizer's does not, and its blocks are not to be
+// freed below.
+void* operator new(std::size_t bytes, const std::nothrow_t&) noexcept {
+  ++blocks_held;
+  return std::malloc(bytes);
+}
 void operator delete(void* data) noexcept {
   if (data) --blocks_held;
   std::free(data);
