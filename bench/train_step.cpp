@@ -82,7 +82,7 @@ int run(int argc, char** argv) {
   model.bind(params);
   Trainer trainer(*ctx, model, params, o.trainer);
   std::optional<WorkerTrainer> by_workers;
-  if (workers > 1) by_workers.emplace(*ctx, model, params, o.trainer, workers);
+  if (workers > 1) by_workers.emplace(*ctx, model, o.trainer, workers);
   BatchOptions batching;
   batching.mini_batch_words = o.mini_batch_words;
   batching.mini_batch = o.mini_batch;

@@ -8,8 +8,8 @@
 
 namespace switchyard::bench {
 
-WorkerTrainer::WorkerTrainer(Context& ctx, Model& model, const ParamBuffer& params,
-                             const TrainerOptions& options, int workers)
+WorkerTrainer::WorkerTrainer(Context& ctx, const Model& model, const TrainerOptions& options,
+                             int workers)
     : ctx_(ctx), model_(model), options_(options) {
   check(ctx.threads % workers == 0, ErrorKind::kUsage, "--workers ", workers,
         ", expected a divisor of ", ctx.threads, " threads");
@@ -17,8 +17,6 @@ WorkerTrainer::WorkerTrainer(Context& ctx, Model& model, const ParamBuffer& para
     workers_.push_back({make_context({ctx.threads / workers, ctx.row_invariant, ctx.compute_type}),
                         ParamBuffer(ctx, model.layout()),
                         {}});
-  model.bind(params);
-  if (ctx.compute_type == DType::bf16) model.prepare(ctx);
   optimizer_ = make_optimizer(ctx, options.optimizer, options.adamw, model, workers_[0].grads);
 }
 

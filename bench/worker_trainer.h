@@ -15,10 +15,9 @@ namespace switchyard::bench {
 class WorkerTrainer {
  public:
   // Shares out the threads of `ctx` among `workers`, which must divide them: Error(kUsage). Norm
-  // and update are by all of them, and there is no running average. Binds `model` to `params`; ctx,
-  // model and params must outlive this.
-  WorkerTrainer(Context& ctx, Model& model, const ParamBuffer& params,
-                const TrainerOptions& options, int workers);
+  // and update are by all of them, and there is no running average. `model` is bound and, for
+  // bfloat16, prepared; ctx and model must outlive this.
+  WorkerTrainer(Context& ctx, const Model& model, const TrainerOptions& options, int workers);
 
   // One update. Error(kUsage) where the batch has fewer sentences than there are workers.
   void step(const HostBatch& batch);

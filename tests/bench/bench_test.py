@@ -41,10 +41,10 @@ def write_text(folder):
 def train_step():
     with tempfile.TemporaryDirectory() as folder:
         text = write_text(folder)
-        result = run('--train-sets', text, text, '--preset', 'tiny', '--vocab-size', '60',
-                     '--seconds', '0.2', '--threads', '1', '--json')
-        workers = run('--train-sets', text, text, '--preset', 'tiny', '--vocab-size', '60',
-                      '--seconds', '0.2', '--threads', '2', '--workers', '2', '--json')['workers']
+        args = ['--train-sets', text, text, '--preset', 'tiny', '--vocab-size', '60',
+                '--seconds', '0.2', '--json']
+        result = run(*args, '--threads', '1')
+        workers = run(*args, '--threads', '2', '--workers', '2')['workers']
     if workers['count'] != 2 or not workers['speed_p10'] <= workers['speed'] <= workers['speed_p90']:
         sys.exit(f'2 workers: {workers}')
     check_positive(workers, 'speed')
@@ -100,7 +100,8 @@ def compare():
     check_positive(run('echo 5 target tok/s', ours, '--rounds', '1', '--pause', '0')['runs'][0][0],
                    'tokens_per_s', 'peak_bytes')
     for args in [ours, 'echo nothing'], [ours, 'exit 3'], ['sleep 60', 'exit 3', '--turns', '.05']:
-        done = subprocess.run([PROGRAM, *args, '--pause', '0'], text=True, capture_output=True)
+        done = subprocess.run([PROGRAM, *args, '--pause', '0'], text=True, capture_output=True,
+                              timeout=50)  # it does not wait for what sleeps
         if done.returncode == 0 or args[1] not in done.stderr:
             sys.exit(f'{args}: {done}')
 
