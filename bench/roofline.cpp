@@ -5,7 +5,6 @@
 #include <vector>
 
 #include "bench/harness.h"
-#include "simd/targets.h"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "bench/roofline.cpp"
@@ -88,7 +87,6 @@ HWY_EXPORT(scale);
 HWY_EXPORT(multiply_add);
 
 void each_target(const std::function<void(const std::string& target)>& f) {
-  simd::apply_isa_cap();
   std::vector<std::int64_t> targets = hwy::SupportedAndGeneratedTargets();
   std::sort(targets.begin(), targets.end());  // a better one is a lower bit
   for (const std::int64_t target : targets) {

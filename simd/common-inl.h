@@ -12,6 +12,7 @@
 #include <cstdint>
 
 #include "hwy/highway.h"
+#include "simd/targets.h"
 #include "src/core/dtype.h"
 
 HWY_BEFORE_NAMESPACE();

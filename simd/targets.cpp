@@ -6,10 +6,24 @@
 #include <cstdint>
 #include <cstdlib>
 
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "simd/targets.cpp"
+#include "hwy/foreach_target.h"  // first: includes this file again for each target
 #include "hwy/highway.h"
 
+HWY_BEFORE_NAMESPACE();
+namespace switchyard::simd::HWY_NAMESPACE {
+
+const char* target_name() { return hwy::TargetName(HWY_TARGET); }
+
+}  // namespace switchyard::simd::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
 namespace switchyard::simd {
 namespace {
+
+HWY_EXPORT(target_name);
 
 // The targets that a cap by oneDNN's name forbids. On x86 a better target has a lower bit.
 [[maybe_unused]] std::int64_t forbidden_targets(const std::string& isa) {
@@ -35,9 +49,9 @@ void apply_isa_cap() {
 #endif
 }
 
-std::string target_name() {
-  const std::int64_t targets = hwy::SupportedTargets() & HWY_TARGETS;
-  return hwy::TargetName(targets & -targets);
-}
+// Asks the kernels, not hwy::SupportedTargets(): in Highway 1.0.3 and 1.2 calling that one makes
+// later dispatches ignore DisableTargets().
+std::string target_name() { return HWY_DYNAMIC_DISPATCH(target_name)(); }
 
 }  // namespace switchyard::simd
+#endif

@@ -116,7 +116,6 @@ void elementwise(Context& ctx, const View& x, const View& y, F&& f) {
 // The loops' helper threads are the calling thread's own.
 std::unique_ptr<Context> make_context(const ContextOptions& options) {
   check(options.threads >= 1, ErrorKind::kUsage, "threads ", options.threads, ", at least 1");
-  simd::apply_isa_cap();
   auto ctx = std::make_unique<Context>(MemorySource{allocate, release, zero});
   ctx->threads = options.threads;
   ctx->row_invariant = options.row_invariant;
@@ -131,10 +130,7 @@ std::unique_ptr<Context> make_context(const ContextOptions& options) {
   return ctx;
 }
 
-std::string backend_description() {
-  simd::apply_isa_cap();
-  return simd::target_name() + ", " + cpu::onednn_description();
-}
+std::string backend_description() { return simd::target_name() + ", " + cpu::onednn_description(); }
 
 bool computes_natively(DType type) {
   return type == DType::f32 || (type == DType::bf16 && cpu::has_native_bf16());

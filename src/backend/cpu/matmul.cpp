@@ -12,6 +12,7 @@
 #include "simd/packed_gemm.h"
 #include "simd/reduce.h"
 #include "simd/rows.h"
+#include "simd/targets.h"
 #include "src/backend/cpu/bf16_gemm.h"
 #include "src/backend/cpu/views.h"
 #include "src/core/error.h"
@@ -181,6 +182,14 @@ void pack_bf16_rows(const Weight& weight, std::int64_t panel) {
                     plain + p * simd::packed_bf16_panel_size(block_rows));
 }
 
+void check_layout(const Weight& w) {
+  if (!panels_of(w)) return;
+  const std::int64_t packed = w.packed->panel_outputs, now = simd::packed_gemm_panel();
+  check(packed == now, ErrorKind::kRuntime, "a weight was packed in panels of ", packed,
+        " outputs, but the kernels (", simd::target_name(), ") read panels of ", now,
+        ": the instruction set has changed since prepare_weight()");
+}
+
 std::int64_t packing_floats(const Weight& w) {
   return panels_of(w) ? 0 : simd::packed_gemm_floats(w.value.rows, w.value.cols);
 }
@@ -207,7 +216,9 @@ void prepare_weight(Context& ctx, Weight& weight) {
   if (in_bf16) return cpu::pack_bf16(ctx, weight);
   const View& w = weight.value;
   Tensor& panels = weight.packed->panels;
-  if (panels.bytes() == 0) panels = Tensor(ctx, 1, simd::packed_gemm_floats(w.rows, w.cols));
+  if (panels.bytes() == 0 || weight.packed->panel_outputs != simd::packed_gemm_panel())
+    panels = Tensor(ctx, 1, simd::packed_gemm_floats(w.rows, w.cols));
+  weight.packed->panel_outputs = simd::packed_gemm_panel();
   simd::pack_weight(w.rows, w.cols, f32(w), f32(panels.view()).data);
 }
 
@@ -224,6 +235,7 @@ void linear(Context& ctx, View x, const Weight& w, View y) {
     omp_set_num_threads(ctx.threads);
     cpu::check_gemm(cpu::gemm_nt(x_f32, w.value, 0, y));
   } else if (const float* panels = cpu::panels_of(w)) {
+    cpu::check_layout(w);
     cpu::packed_linear(ctx, x, panels, y);
   } else {
     float* packed = cpu::scratch_array<float>(ctx, cpu::packing_floats(w));

@@ -19,7 +19,8 @@ namespace switchyard {
 
 // The forms that contexts have asked for; the others are empty.
 struct PackedWeight {
-  Tensor panels;  // of simd/packed_gemm.h
+  Tensor panels;                   // of simd/packed_gemm.h
+  std::int64_t panel_outputs = 0;  // their layout: packed_gemm_panel() when they were packed
   // Of simd/pack_bf16.h: w^T [in, out] for y = x . w^T, and w [out, in] for dx = dy . w, a head's
   // in blocks of kHeadBlock of its rows.
   Tensor bf16_transposed, bf16;
@@ -59,6 +60,9 @@ bool has_bf16_form(const Weight& w);
 // Rounds and packs the rows [64 * panel, 64 * (panel + 1)) of its value, into both matrices.
 void pack_bf16_rows(const Weight& w, std::int64_t panel);
 
+// Error(kRuntime) if the weight was packed for kernels of another instruction set than those that
+// run now. The products below trust the layout: they run inside parallel loops, which cannot throw.
+void check_layout(const Weight& w);
 // y = x . w^T by one thread, the row-invariant way. `scratch` of packing_floats(w) is used where
 // the weight is not packed.
 void row_invariant_linear(const View& x, const Weight& w, const View& y, float* scratch);
