@@ -26,8 +26,8 @@ rule 'oneDNN is seen in src/backend/cpu alone' \
   "${everywhere[@]}"
 rule 'Highway is seen in simd and bench/roofline alone' '#include [<"]hwy/' \
   'simd/|tests/simd/|bench/roofline' "${everywhere[@]}"
-rule 'OpenMP is seen in src/core/parallel.h, src/backend/cpu and bench/gemm_rate alone' \
-  '#pragma omp|_Pragma\("omp|#include <omp\.h>' 'src/core/parallel\.h|src/backend/cpu/|bench/gemm_rate' \
+rule 'OpenMP is seen in src/core/parallel, src/backend/cpu and bench/gemm_rate alone' \
+  '#pragma omp|_Pragma\("omp|#include <omp\.h>' 'src/core/parallel\.(h|cpp)|src/backend/cpu/|bench/gemm_rate' \
   "${everywhere[@]}"
 rule 'SentencePiece is seen in src/text/tokenizer.cpp alone' \
   '#include [<"]sentencepiece' 'src/text/tokenizer\.cpp' "${everywhere[@]}"

@@ -7,6 +7,7 @@
 #include <boost/program_options.hpp>
 #include <cassert>
 #include <cstdio>
+#include <cstdlib>
 #include <limits>
 #include <numeric>
 #include <sstream>
@@ -26,6 +27,20 @@ using Values = std::vector<std::string>;
 
 constexpr int kMaxThreads = 1024;
 constexpr const char* kUnnamed = "unnamed argument";
+
+// Of the threads asked for, those that OpenMP grants; says so if they are fewer.
+int granted_threads(int threads) {
+  const int granted = openmp_team(threads);
+  if (granted == threads) return threads;
+  std::string causes;
+  for (const char* name : {"OMP_THREAD_LIMIT", "OMP_MAX_ACTIVE_LEVELS"})
+    if (const char* value = std::getenv(name))
+      causes += (causes.empty() ? "" : ", ") + std::string(name) + "=" + escaped(value);
+  log_warning("--threads " + std::to_string(threads) + ": OpenMP grants " +
+              std::to_string(granted) + (causes.empty() ? "" : " (" + causes + ")") +
+              ", which is used instead");
+  return granted;
+}
 
 // Edit distance (Levenshtein): what a mistyped name is nearest to.
 std::size_t distance(std::string_view a, std::string_view b) {
@@ -354,6 +369,7 @@ bool Options::parse(int argc, const char* const* argv) {
   set_log_level(quiet_ || log_level_ == "quiet" ? LogLevel::kQuiet
                 : log_level_ == "verbose"       ? LogLevel::kVerbose
                                                 : LogLevel::kInfo);
+  threads_ = granted_threads(threads_);
   return true;
 }
 

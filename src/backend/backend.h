@@ -36,7 +36,7 @@ namespace switchyard {
 // --- Machine -------------------------------------------------------------------------------------
 
 struct ContextOptions {
-  int threads = 1;  // inside one operation
+  int threads = 1;  // inside one operation; Context::threads is what OpenMP grants of them
   bool row_invariant = false;
   DType compute_type = DType::f32;  // or bf16; not with row_invariant
 };

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "src/core/parallel.h"
 
+#include <omp.h>
 #include <sched.h>
 
 #include <algorithm>
@@ -80,6 +81,15 @@ void check_threads(int threads) {
   for (std::thread& thread : started) thread.join();
   check(problem.empty(), ErrorKind::kRuntime, "cannot start ", threads, " more threads, only ",
         started.size(), ": ", problem);
+}
+
+int openmp_team(int threads) {
+  omp_set_dynamic(0);
+  int granted = 1;
+#pragma omp parallel num_threads(threads)
+#pragma omp single
+  granted = omp_get_num_threads();
+  return granted;
 }
 
 int default_threads() {

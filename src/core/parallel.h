@@ -41,6 +41,13 @@ void parallel_tasks(int threads, std::int64_t count, F&& f) {
 // The physical cores that the affinity mask and the cgroup's CPU quota allow, at least 1.
 int default_threads();
 
+// The size of the team that OpenMP gives this thread when asked for `threads`: fewer if
+// OMP_THREAD_LIMIT or OMP_MAX_ACTIVE_LEVELS forbids it, 1 inside a parallel region. Switches
+// dynamic teams (OMP_DYNAMIC) off for this thread. oneDNN 2.6 and 3.7 must not be asked for more:
+// they cut a matmul for the number of threads they ask for, leave the parts of those that are
+// missing unwritten, and report success.
+int openmp_team(int threads);
+
 // Error(kRuntime) where the system does not give so many threads beside this one: OpenMP and others
 // would end the process instead.
 void check_threads(int threads);

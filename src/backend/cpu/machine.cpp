@@ -117,7 +117,7 @@ void elementwise(Context& ctx, const View& x, const View& y, F&& f) {
 std::unique_ptr<Context> make_context(const ContextOptions& options) {
   check(options.threads >= 1, ErrorKind::kUsage, "threads ", options.threads, ", at least 1");
   auto ctx = std::make_unique<Context>(MemorySource{allocate, release, zero});
-  ctx->threads = options.threads;
+  ctx->threads = openmp_team(options.threads);
   ctx->row_invariant = options.row_invariant;
   ctx->compute_type = options.compute_type;
   if (options.compute_type == DType::bf16) {
@@ -125,7 +125,7 @@ std::unique_ptr<Context> make_context(const ContextOptions& options) {
     ctx->saved.spread_rows = ctx->scratch.spread_rows = false;
     ctx->device = {new Device, {[](Device* device) { delete device; }}};
   }
-#pragma omp parallel num_threads(options.threads)
+#pragma omp parallel num_threads(ctx->threads)
   flush_denormals();
   return ctx;
 }

@@ -134,6 +134,13 @@ std::string onednn_description() {
          std::to_string(version->patch) + " (" + isa_name(dnnl_get_effective_cpu_isa()) + ")";
 }
 
+// Dynamic teams are a setting of each thread, and a context may be used by another than the one
+// that made it: see openmp_team().
+void use_threads(const Context& ctx) {
+  omp_set_dynamic(0);
+  omp_set_num_threads(ctx.threads);
+}
+
 // oneDNN asks OpenMP for the calling thread's maximum, and is sequential inside a parallel region;
 // a loop that runs on one thread is none.
 OneThreadEach::OneThreadEach() : before_(omp_get_max_threads()) { omp_set_num_threads(1); }
@@ -232,7 +239,7 @@ void linear(Context& ctx, View x, const Weight& w, View y) {
     copy(ctx, sums, y);
   } else if (!ctx.row_invariant) {
     const View x_f32 = cpu::as_f32(ctx, x);
-    omp_set_num_threads(ctx.threads);
+    cpu::use_threads(ctx);
     cpu::check_gemm(cpu::gemm_nt(x_f32, w.value, 0, y));
   } else if (const float* panels = cpu::panels_of(w)) {
     cpu::check_layout(w);
@@ -256,7 +263,7 @@ void linear_backward(Context& ctx, View x, const Weight& w, View dy, View dx, bo
   ArenaScope scope(ctx.scratch);
   const View dy_f32 = cpu::as_f32(ctx, dy), x_f32 = dw ? cpu::as_f32(ctx, x) : View{};
   const View dx_f32 = dx && dx.dtype == DType::bf16 ? ctx.scratch.make(dx.rows, dx.cols) : dx;
-  omp_set_num_threads(ctx.threads);
+  cpu::use_threads(ctx);
   if (dx) cpu::check_gemm(cpu::gemm_nn(dy_f32, w.value, add_to_dx ? 1 : 0, dx_f32));
   if (dw) cpu::check_gemm(cpu::gemm_tn(dy_f32, x_f32, 1, dw));
   if (dx && dx.dtype == DType::bf16) copy(ctx, dx_f32, dx);
