@@ -3,11 +3,10 @@
 // pools of 20 batches and cut at 50 tokens; dropout off; optimizer included; three steps of warm-up
 // not timed. Tokens are source and target with their ends.
 #include <algorithm>
-#include <optional>
+#include <utility>
 
 #include "bench/gemm_rate.h"
 #include "bench/harness.h"
-#include "bench/worker_trainer.h"
 #include "src/app/training_data.h"
 #include "src/core/error.h"
 #include "src/core/log.h"
@@ -41,7 +40,6 @@ int run(int argc, char** argv) {
   TrainTexts texts;
   texts.preset = "seed-switch16";
   double seconds = 30;
-  int workers = 1;
   bool json = false;
   Options options({.name = "train_step",
                    .usage = "--train-sets SRC TGT [options]",
@@ -49,19 +47,13 @@ int run(int argc, char** argv) {
   add_train_options(options, o, texts);
   options.group("Bench");
   options.number("seconds", seconds, 0.1, 1e6, "time to measure for");
-  options.number("workers", workers, 1, 1024,
-                 "takes each step also with so many workers, that have some of a batch's sentences "
-                 "each, and prints how many times as fast that is");
   options.flag("json", json, "the last line of stdout is one JSON object");
   if (!options.parse(argc, argv)) return 0;
   apply_train_options(options, o, texts);
-  check(workers == 1 || o.optimizer_delay == 1, ErrorKind::kUsage,
-        "--workers with --optimizer-delay ", o.optimizer_delay, ", expected 1");
   set_log_level(LogLevel::kQuiet);
   o.max_length = 50;
   o.max_length_crop = true;
   o.config.dropout_rate = 0;
-  if (workers > 1) o.trainer.exponential_smoothing = 0;  // which they do not have
 
   const auto ctx = make_context({options.threads(), false, o.compute_type});
   const ParallelText text =
@@ -81,8 +73,6 @@ int run(int argc, char** argv) {
   initialise(*ctx, model, o.trainer.seed, o.init, params);
   model.bind(params);
   Trainer trainer(*ctx, model, params, o.trainer);
-  std::optional<WorkerTrainer> by_workers;
-  if (workers > 1) by_workers.emplace(*ctx, model, o.trainer, workers);
   BatchOptions batching;
   batching.mini_batch_words = o.mini_batch_words;
   batching.mini_batch = o.mini_batch;
@@ -90,7 +80,7 @@ int run(int argc, char** argv) {
   batching.seed = o.trainer.seed;
   Batcher batcher(corpus, batching);
 
-  std::vector<double> step_ms, workers_speed;
+  std::vector<double> step_ms;
   double total_seconds = 0, total_flops = 0;
   std::int64_t source_tokens = 0, target_tokens = 0;
   PhaseSeconds phases{};
@@ -99,20 +89,11 @@ int run(int argc, char** argv) {
     std::vector<HostBatch> batches;
     for (std::int64_t i = 0; i < o.optimizer_delay; ++i)
       batches.push_back(host_batch(batcher.next()));
-    double workers_seconds = 0;
-    const auto step_by_workers = [&] {
-      const Stopwatch watch;
-      by_workers->step(batches[0]);
-      workers_seconds = watch.seconds();
-    };
-    if (by_workers && step % 2 == 0) step_by_workers();
     const Stopwatch watch;
-    last = trainer.step(batches);
+    last = trainer.step(std::move(batches));
     const double step_seconds = watch.seconds();
-    if (by_workers && step % 2 == 1) step_by_workers();
     if (step < kWarmUpSteps) continue;
     step_ms.push_back(step_seconds * 1e3);
-    if (by_workers) workers_speed.push_back(step_seconds / workers_seconds);
     total_seconds += step_ms.back() / 1e3;
     total_flops += flops(training_matmuls(o.config, last.source_tokens, last.loss.target_tokens));
     source_tokens += last.source_tokens;
@@ -134,6 +115,7 @@ int run(int argc, char** argv) {
       {"num_experts", o.config.num_experts},
       {"parameters", parameter_count(o.config)},
       {"threads", options.threads()},
+      {"workers", o.trainer.workers},
       {"compute_type", name_of(o.compute_type)},
       {"steps", step_ms.size()},
       {"loss", last.loss.loss_sum / static_cast<double>(last.loss.target_tokens)},
@@ -146,11 +128,6 @@ int run(int argc, char** argv) {
       {"step_ms_p90", quantile(step_ms, 0.9)},
       {"phase_ms", phase_ms(phases, total_seconds, step_ms.size())},
       {"peak_bytes", peak}};
-  if (by_workers)
-    result["workers"] = {{"count", workers},
-                         {"speed", quantile(workers_speed, 0.5)},
-                         {"speed_p10", quantile(workers_speed, 0.1)},
-                         {"speed_p90", quantile(workers_speed, 0.9)}};
   print_result(result, json);
   return 0;
 }

@@ -110,6 +110,9 @@ void add_batches_and_run(Options& options, TrainingOptions& o, TrainTexts& texts
                "same numbers");
   options.number<std::int64_t>("optimizer-delay", o.optimizer_delay, 1, 1 << 16,
                                "batches whose gradients are summed for one update");
+  options.number("workers", texts.workers, 0, 1024,
+                 "workers that share each batch, and --threads, with a gradient each (4 bytes per "
+                 "parameter); 0: one for each thread, at most 4");
   options.group("Run");
   options.text("after", texts.after, "LIMIT",
                "end: 10e epochs, 50Ku updates, 1Gt target tokens, 30m, 2h; with commas: whichever "
@@ -204,6 +207,9 @@ void apply_train_options(Options& options, TrainingOptions& o, const TrainTexts&
   o.init.hf = texts.init == "hf";
   o.reload = !texts.no_reload;
   o.threads = options.threads();
+  check(texts.workers <= o.threads, ErrorKind::kUsage, "--workers: found ", texts.workers,
+        ", expected at most --threads, ", o.threads);
+  t.workers = texts.workers > 0 ? texts.workers : default_workers(o.threads);
   o.settings = options.to_yaml();
   finish_options(o);
 }

@@ -18,6 +18,7 @@ struct TrainTexts {
   std::string compat = "none", init = "paper", compute_type = "auto";
   std::string optimizer = "adamw";
   std::vector<float> adamw = {0.9f, 0.98f, 1e-9f};
+  int workers = 0;
   bool no_reload = false;
 };
 

@@ -155,7 +155,7 @@ std::vector<std::string> changed_settings(const std::string& was, const std::str
                                           const std::string& defaults) {
   static const char* const kFree[] = {"activation-checkpointing", "disp-first", "disp-freq",
                                       "early-stopping", "keep-last", "log-level", "model", "preset",
-                                      "quiet", "threads",
+                                      "quiet", "threads", "workers",
                                       // Their content is compared instead, wherever it lies now.
                                       "train-sets", "valid-sets", "vocab"};
   try {

@@ -47,7 +47,7 @@ Sample sample_largest_batch(const Corpus& corpus, const BatchOptions& options) {
 }  // namespace
 
 TrainingMemory parameter_memory(const Model& model, const TrainingOptions& options) {
-  std::int64_t buffers = 2;  // values and gradients
+  std::int64_t buffers = 1 + options.trainer.workers;  // values, and a gradient for each worker
   if (options.trainer.exponential_smoothing > 0) ++buffers;
   // Weights in bfloat16, packed for forward and for backward.
   if (options.compute_type == DType::bf16) ++buffers;

@@ -8,6 +8,7 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <utility>
 
 #include "src/app/checkpoint_keeper.h"
 #include "src/app/figures.h"
@@ -163,7 +164,7 @@ void TrainingSession::step() {
     batches_in_epoch_ = pairs.batches_in_epoch;
     batches.push_back(host_batch(std::move(pairs)));
   }
-  const StepResult result = trainer_.step(batches);
+  const StepResult result = trainer_.step(std::move(batches));
   state_.counters = trainer_.counters();
   const auto now = std::chrono::steady_clock::now();
   state_.seconds = begin_seconds_ + std::chrono::duration<double>(now - begin_).count();

@@ -33,12 +33,13 @@ AdafactorOptimizer::AdafactorOptimizer(const Context& ctx, const Model& model,
   });
 }
 
-void AdafactorOptimizer::step(Context& ctx, std::int64_t update, double rate, float grad_scale) {
+void AdafactorOptimizer::step(Context& ctx, ParamRange range, std::int64_t update, double rate,
+                              float grad_scale) {
   Adafactor options;
   options.lr = static_cast<float>(rate);
   options.step = update;
   options.grad_scale = grad_scale;
-  adafactor(ctx, options, params_.data(), static_cast<std::int64_t>(params_.size()));
+  adafactor(ctx, options, params_.data() + range.first, range.last - range.first);
 }
 
 std::vector<StateTensor> AdafactorOptimizer::state() const {

@@ -12,7 +12,8 @@ class AdafactorOptimizer : public Optimizer {
  public:
   AdafactorOptimizer(const Context& ctx, const Model& model, const ParamBuffer& grads);
 
-  void step(Context& ctx, std::int64_t update, double rate, float grad_scale) override;
+  void step(Context& ctx, ParamRange range, std::int64_t update, double rate,
+            float grad_scale) override;
   std::vector<StateTensor> state() const override;
 
  private:

@@ -11,11 +11,12 @@ AdamWOptimizer::AdamWOptimizer(const Context& ctx, const AdamWOptions& options, 
   });
 }
 
-void AdamWOptimizer::step(Context& ctx, std::int64_t update, double rate, float grad_scale) {
+void AdamWOptimizer::step(Context& ctx, ParamRange range, std::int64_t update, double rate,
+                          float grad_scale) {
   adamw(ctx,
         {static_cast<float>(rate), options_.beta1, options_.beta2, options_.eps,
          options_.weight_decay, update, grad_scale},
-        params_.data(), static_cast<std::int64_t>(params_.size()));
+        params_.data() + range.first, range.last - range.first);
 }
 
 std::vector<StateTensor> AdamWOptimizer::state() const {

@@ -11,7 +11,8 @@ class AdamWOptimizer : public Optimizer {
   AdamWOptimizer(const Context& ctx, const AdamWOptions& options, const Model& model,
                  const ParamBuffer& grads);
 
-  void step(Context& ctx, std::int64_t update, double rate, float grad_scale) override;
+  void step(Context& ctx, ParamRange range, std::int64_t update, double rate,
+            float grad_scale) override;
   std::vector<StateTensor> state() const override;
 
  private:

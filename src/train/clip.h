@@ -6,8 +6,8 @@
 
 namespace switchyard {
 
-// The 2-norm of a flat buffer [1, n]. Not finite where an element is not.
-float global_norm(Context& ctx, View flat);
+// The sum of squares of a flat buffer [1, n]. Not finite if an element is not.
+float squared_norm(Context& ctx, View flat);
 
 // What the gradient is multiplied with so that its norm is at most max_norm; max_norm 0: 1.
 inline float clip_scale(float norm, float max_norm) {

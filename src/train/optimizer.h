@@ -11,12 +11,19 @@
 
 namespace switchyard {
 
+// Parameters [first, last) of a model's list.
+struct ParamRange {
+  std::int64_t first = 0, last = 0;
+};
+
 class Optimizer {
  public:
   virtual ~Optimizer() = default;
 
-  // The `update`-th update (from 1), by the gradient times `grad_scale`; the gradient is 0 then.
-  virtual void step(Context& ctx, std::int64_t update, double rate, float grad_scale) = 0;
+  // The `update`-th update (from 1) of some parameters, by the gradient times `grad_scale`; their
+  // gradient is 0 then. Threads may update disjoint ranges at the same time.
+  virtual void step(Context& ctx, ParamRange range, std::int64_t update, double rate,
+                    float grad_scale) = 0;
 
   // All that it remembers: what a checkpoint keeps of it.
   virtual std::vector<StateTensor> state() const = 0;

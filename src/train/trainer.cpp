@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 #include "src/core/error.h"
 #include "src/train/clip.h"
@@ -76,8 +77,9 @@ Trainer::Trainer(Context& ctx, Model& model, const ParamBuffer& params,
       model_(model),
       params_(params),
       options_(options),
-      grads_(ctx, model.layout()),
-      optimizer_(make_optimizer(ctx, options.optimizer, options.adamw, model, grads_)) {
+      workers_(ctx, model.layout(), options.workers),
+      optimizer_(
+          make_optimizer(ctx, options.optimizer, options.adamw, model, workers_.gradient())) {
   model.bind(params);
   prepare();
   if (options.exponential_smoothing > 0) average_.emplace(ctx, model.layout());
@@ -92,10 +94,10 @@ void Trainer::reset_average() {
   if (average_) copy(ctx_, params_.flat(), average_->flat());
 }
 
-StepResult Trainer::step(const std::vector<HostBatch>& batches) {
-  StepResult result = forward_backward(ctx_, batches);
+StepResult Trainer::step(std::vector<HostBatch> batches) {
+  StepResult result = forward_backward(std::move(batches));
   PhaseClock clock;
-  result.grad_norm = global_norm(ctx_, grads_.flat());
+  result.grad_norm = workers_.sum_gradients();
   clock.end(Phase::norm, result.loss.seconds);
   result.rate = learning_rate(options_.schedule, counters_.update + 1);
   result.skipped = !is_usable(result);
@@ -105,57 +107,86 @@ StepResult Trainer::step(const std::vector<HostBatch>& batches) {
   }
   counters_.skipped_in_a_row = 0;
   ++counters_.update;
-  optimizer_->step(ctx_, counters_.update, result.rate,
-                   clip_scale(result.grad_norm, options_.clip_norm));
-  update_average();
+  update(result);
   clock.end(Phase::update, result.loss.seconds);
   return result;
 }
 
-std::int64_t Trainer::measure_arenas(const HostBatch& batch) {
-  const auto ctx = make_context({ctx_.threads, ctx_.row_invariant, ctx_.compute_type});
-  forward_backward(*ctx, {batch});
-  fill(ctx_, 0, grads_.flat());
-  return static_cast<std::int64_t>(ctx->saved.peak_bytes() + ctx->scratch.peak_bytes());
+std::int64_t Trainer::measure_arenas(HostBatch batch) {
+  const Pass pass = training_pass(model_.config(), options_, counters_.update);
+  const int threads = std::max(1, ctx_.threads / workers_.count());
+  std::size_t bytes = 0;
+  for (const HostBatch& part : split_batch(std::move(batch), workers_.count())) {
+    const auto ctx = make_context({threads, ctx_.row_invariant, ctx_.compute_type});
+    const LossOptions loss = training_loss(model_.config(), options_, part.target_tokens(), 1);
+    compute_loss(*ctx, model_, part, pass, loss, &workers_.gradient());
+    bytes += ctx->saved.peak_bytes() + ctx->scratch.peak_bytes();
+  }
+  workers_.clear_gradients();
+  return static_cast<std::int64_t>(bytes);
 }
 
-StepResult Trainer::forward_backward(Context& ctx, const std::vector<HostBatch>& batches) {
+StepResult Trainer::forward_backward(std::vector<HostBatch>&& batches) {
   StepResult result;
   std::int64_t target_tokens = 0;
-  for (const HostBatch& batch : batches) target_tokens += batch.target_tokens();
+  std::vector<std::vector<HostBatch>> parts(static_cast<std::size_t>(workers_.count()));
+  std::size_t count = 0;
+  for (HostBatch& batch : batches) {
+    target_tokens += batch.target_tokens();
+    result.source_tokens += batch.source_tokens();
+    result.sentences += static_cast<std::int64_t>(batch.source.size());
+    std::size_t worker = 0;
+    for (HostBatch& part : split_batch(std::move(batch), workers_.count())) {
+      parts[worker++].push_back(std::move(part));
+      ++count;
+    }
+  }
 
   const Pass pass = training_pass(model_.config(), options_, counters_.update);
-  const LossOptions loss = training_loss(model_.config(), options_, target_tokens, batches.size());
+  const LossOptions loss = training_loss(model_.config(), options_, target_tokens, count);
+  std::vector<LossResult> losses(parts.size());
   try {
-    for (const HostBatch& batch : batches) {
-      add_to(result.loss, compute_loss(ctx, model_, batch, pass, loss, &grads_), loss.router_scale);
-      result.source_tokens += batch.source_tokens();
-      result.sentences += static_cast<std::int64_t>(batch.source.size());
-    }
+    workers_.run([&](int worker, Context& ctx) {
+      const auto w = static_cast<std::size_t>(worker);
+      for (const HostBatch& part : parts[w])
+        add_to(losses[w],
+               compute_loss(ctx, model_, part, pass, loss, &workers_.gradient_of(worker)),
+               loss.router_scale);
+    });
   } catch (...) {
-    fill(ctx_, 0, grads_.flat());  // of the batches before the one that is refused
+    workers_.clear_gradients();  // of the parts that were done before one was refused
     throw;
   }
+  result.loss = std::move(losses.front());  // worker 0 has a part of every batch
+  for (std::size_t w = 1; w < losses.size(); ++w)
+    if (losses[w].target_tokens > 0) add_to(result.loss, losses[w], 1);
+  // They ran at the same time: the mean is what passed on the clock.
+  for (double& seconds : result.loss.seconds) seconds /= workers_.count();
   return result;
 }
 
+void Trainer::update(const StepResult& result) {
+  const float scale = clip_scale(result.grad_norm, options_.clip_norm);
+  // Marian's: at first the average follows quickly, with 1 - (t + 1) / (t + 10).
+  const double t = static_cast<double>(counters_.update);
+  const double follow =
+      std::max<double>(options_.exponential_smoothing, 1.0 - (t + 1.0) / (t + 10.0));
+  workers_.run([&](int worker, Context& ctx) {
+    const ParamShare& share = workers_.share_of(worker);
+    if (share.size == 0) return;
+    optimizer_->step(ctx, share.params, counters_.update, result.rate, scale);
+    if (average_) lerp(ctx, static_cast<float>(follow), share.of(params_), share.of(*average_));
+  });
+}
+
 void Trainer::skip(const StepResult& result) {
-  fill(ctx_, 0, grads_.flat());
+  workers_.clear_gradients();
   ++counters_.skipped;
   ++counters_.skipped_in_a_row;
   check(counters_.skipped_in_a_row < kMaxSkippedInARow, ErrorKind::kDiverged,
         "training diverged after update ", counters_.update, ": ", kMaxSkippedInARow,
         " steps in a row had a gradient that is 0 or not finite (the last: norm ", result.grad_norm,
         ", learning rate ", result.rate, "); try a lower --learn-rate or a longer --lr-warmup");
-}
-
-void Trainer::update_average() {
-  if (!average_) return;
-  // Marian's: at first the average follows quickly, with 1 - (t + 1) / (t + 10).
-  const double t = static_cast<double>(counters_.update);
-  const double share =
-      std::max<double>(options_.exponential_smoothing, 1.0 - (t + 1.0) / (t + 10.0));
-  lerp(ctx_, static_cast<float>(share), params_.flat(), average_->flat());
 }
 
 }  // namespace switchyard

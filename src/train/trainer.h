@@ -11,6 +11,7 @@
 #include "src/nn/loss.h"
 #include "src/train/optimizer.h"
 #include "src/train/schedule.h"
+#include "src/train/workers.h"
 
 namespace switchyard {
 
@@ -26,6 +27,9 @@ struct TrainerOptions {
   CapacityOptions capacity;
   bool activation_checkpointing = false;  // Pass::recompute: less memory, the same bits
   std::uint64_t seed = 1;
+  // How many share each batch: src/train/workers.h. Router losses and capacities are those of a
+  // worker's part of the batch, as of a core's in the paper.
+  int workers = 1;
 };
 
 // What a resumed run goes on from, beside the buffers.
@@ -54,7 +58,8 @@ LossOptions training_loss(const ModelConfig& config, const TrainerOptions& optio
 class Trainer {
  public:
   // Binds `model` to `params`; both must outlive this. Dropout, jitter and the router losses'
-  // coefficients are its config's.
+  // coefficients are its config's. Error(kUsage) if `options` has more workers than ctx has
+  // threads.
   Trainer(Context& ctx, Model& model, const ParamBuffer& params, const TrainerOptions& options);
 
   // One update from the gradient of the mean loss over all target tokens of `batches` (more than
@@ -62,11 +67,11 @@ class Trainer {
   // though there is a loss, nothing is changed and the result says `skipped`; the tenth such step
   // in a row is Error(kDiverged). Error(kData) where a batch has an id beyond the vocabulary:
   // nothing is changed then.
-  StepResult step(const std::vector<HostBatch>& batches);
+  StepResult step(std::vector<HostBatch> batches);
 
-  // Bytes that the arenas need for forward and backward of `batch`, found by doing both in a
-  // Context of its own. Changes nothing.
-  std::int64_t measure_arenas(const HostBatch& batch);
+  // Bytes that the arenas of all workers need for forward and backward of `batch`, found by running
+  // both in a Context of its own. Changes nothing.
+  std::int64_t measure_arenas(HostBatch batch);
 
   // What is validated and saved as the model: the running average where there is one.
   const ParamBuffer& averaged() const { return average_ ? *average_ : params_; }
@@ -81,15 +86,15 @@ class Trainer {
   void reset_average();
 
  private:
-  StepResult forward_backward(Context& ctx, const std::vector<HostBatch>& batches);
+  StepResult forward_backward(std::vector<HostBatch>&& batches);
+  void update(const StepResult& result);
   void skip(const StepResult& result);
-  void update_average();
 
   Context& ctx_;
   Model& model_;
   const ParamBuffer& params_;
   TrainerOptions options_;
-  ParamBuffer grads_;  // 0 but within a step, which leaves it so
+  Workers workers_;  // their gradients are 0 except within a step
   std::unique_ptr<Optimizer> optimizer_;
   std::optional<ParamBuffer> average_;
   TrainerCounters counters_;

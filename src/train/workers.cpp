@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "src/train/workers.h"
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+#include "src/core/error.h"
+#include "src/train/clip.h"
+
+namespace switchyard {
+
+namespace {
+
+// Cuts the list of parameters where the flat buffer is nearest to an even share.
+std::vector<ParamShare> even_shares(const ParamLayout& layout, int count) {
+  const std::vector<std::int64_t>& offset = layout.offset;
+  const auto params = static_cast<std::int64_t>(offset.size());
+  const auto begin_of = [&](std::int64_t param) {
+    return param == params ? layout.total : offset[static_cast<std::size_t>(param)];
+  };
+  std::vector<ParamShare> shares;
+  std::int64_t first = 0;
+  for (int i = 1; i <= count; ++i) {
+    const std::int64_t target = layout.total * i / count;
+    std::int64_t last = first;
+    while (last < params && (i == count || begin_of(last + 1) + begin_of(last) <= 2 * target))
+      ++last;
+    shares.push_back({{first, last}, begin_of(first), begin_of(last) - begin_of(first)});
+    first = last;
+  }
+  return shares;
+}
+
+}  // namespace
+
+int default_workers(int threads) {
+  constexpr int kMostWorkers = 4;
+  int workers = std::min(threads, kMostWorkers);
+  while (threads % workers != 0) --workers;
+  return workers;
+}
+
+std::vector<HostBatch> split_batch(HostBatch&& batch, int workers) {
+  const std::size_t sentences = batch.source.size();
+  const std::size_t count = std::min(static_cast<std::size_t>(workers), sentences);
+  std::vector<HostBatch> parts;
+  if (count <= 1) {
+    parts.push_back(std::move(batch));
+    return parts;
+  }
+  parts.resize(count);
+  for (HostBatch& part : parts) {
+    part.source.reserve(sentences / count + 1);
+    part.target.reserve(sentences / count + 1);
+    part.sentence.reserve(sentences / count + 1);
+  }
+  for (std::size_t i = 0; i < sentences; ++i) {
+    // Forth and back, so that no part has the longer one of each round.
+    const std::size_t turn = i % count;
+    HostBatch& part = parts[i / count % 2 == 0 ? turn : count - 1 - turn];
+    part.source.push_back(std::move(batch.source[i]));
+    part.target.push_back(std::move(batch.target[i]));
+    part.sentence.push_back(batch.sentence[i]);
+  }
+  return parts;
+}
+
+Workers::Workers(Context& ctx, const ParamLayout& layout, int count)
+    : ctx_(ctx), shares_(even_shares(layout, count)), team_(count) {
+  check(count >= 1 && count <= ctx.threads, ErrorKind::kUsage, "workers: ", count,
+        ", expected 1 to the number of threads, ", ctx.threads);
+  for (int i = 0; i < count; ++i) {
+    grads_.emplace_back(ctx, layout);
+    if (count == 1) break;
+    const int threads = ctx.threads / count + (i < ctx.threads % count ? 1 : 0);
+    contexts_.push_back(make_context({threads, ctx.row_invariant, ctx.compute_type}));
+  }
+}
+
+Context& Workers::context_of(int worker) {
+  return contexts_.empty() ? ctx_ : *contexts_[static_cast<std::size_t>(worker)];
+}
+
+void Workers::run(const std::function<void(int, Context&)>& task) {
+  team_.run([&](int worker) { task(worker, context_of(worker)); });
+}
+
+float Workers::sum_gradients() {
+  std::vector<double> squares(grads_.size());
+  run([&](int worker, Context& ctx) {
+    const ParamShare& share = share_of(worker);
+    if (share.size == 0) return;
+    const View sum = share.of(gradient());
+    for (int other = 1; other < count(); ++other) {
+      const View grad = share.of(gradient_of(other));
+      add(ctx, grad, sum);
+      fill(ctx, 0, grad);
+    }
+    squares[static_cast<std::size_t>(worker)] = double{squared_norm(ctx, sum)};
+  });
+  double sum = 0;
+  for (const double part : squares) sum += part;
+  return static_cast<float>(std::sqrt(sum));
+}
+
+void Workers::clear_gradients() {
+  for (const ParamBuffer& grads : grads_) fill(ctx_, 0, grads.flat());
+}
+
+}  // namespace switchyard
