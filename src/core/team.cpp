@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "src/core/team.h"
 
+#include <chrono>
 #include <system_error>
 #include <utility>
 
@@ -8,12 +9,28 @@
 
 namespace switchyard {
 
-Team::Team(int size) : errors_(static_cast<std::size_t>(size)) {
+namespace {
+
+// A thread that sleeps has to wait for the processor again, where that has other work: up to some
+// milliseconds. Awake for this long it takes little from anyone.
+constexpr std::chrono::microseconds kAwake{100};
+
+// Waits until `value` is no longer `old`.
+void wait_while(const std::atomic<std::uint32_t>& value, std::uint32_t old) {
+  const auto end = std::chrono::steady_clock::now() + kAwake;
+  while (value == old && std::chrono::steady_clock::now() < end) {
+  }
+  value.wait(old);
+}
+
+}  // namespace
+
+Team::Team(int threads) {
   try {
-    for (int i = 1; i < size; ++i) threads_.emplace_back(&Team::work, this, i);
+    for (int i = 1; i < threads; ++i) threads_.emplace_back(&Team::work, this);
   } catch (const std::system_error& e) {
     join();
-    fail(ErrorKind::kRuntime, "cannot start ", size - 1, " more threads, only ", threads_.size(),
+    fail(ErrorKind::kRuntime, "cannot start ", threads - 1, " more threads, only ", threads_.size(),
          ": ", e.code().message());
   }
 }
@@ -27,37 +44,49 @@ void Team::join() {
   for (std::thread& thread : threads_) thread.join();
 }
 
-void Team::run(const std::function<void(int)>& task) {
+void Team::run(int count, const std::function<void(int)>& task) {
+  errors_.assign(static_cast<std::size_t>(count), nullptr);
   task_ = &task;
-  working_ = static_cast<std::uint32_t>(threads_.size());
-  ++round_;
+  const auto tasks = static_cast<std::uint32_t>(count);
+  unfinished_ = tasks;
+  const std::uint32_t round = round_ + 1;
+  left_ = std::uint64_t{round} << 32 | tasks;
+  round_ = round;
   round_.notify_all();
-  call(0);
-  for (std::uint32_t left = working_; left > 0; left = working_) working_.wait(left);
-  for (std::exception_ptr& error : errors_) {
-    if (!error) continue;
-    const std::exception_ptr first = error;
-    for (std::exception_ptr& each : errors_) each = nullptr;
-    std::rethrow_exception(first);
+  while (call_next(round)) {
   }
+  for (std::uint32_t left = unfinished_; left > 0; left = unfinished_)
+    wait_while(unfinished_, left);
+  for (const std::exception_ptr& error : errors_)
+    if (error) std::rethrow_exception(std::exception_ptr(error));
 }
 
-void Team::work(int index) {
+void Team::work() {
   for (std::uint32_t seen = 0;;) {
-    round_.wait(seen);
+    wait_while(round_, seen);
     seen = round_;
     if (ends_) return;
-    call(index);
-    if (--working_ == 0) working_.notify_one();
+    while (call_next(seen)) {
+    }
   }
 }
 
-void Team::call(int index) {
+// Takes a task of the round and runs it; false if none is left.
+bool Team::call_next(std::uint32_t round) {
+  std::uint64_t left = left_;
+  std::uint32_t tasks = 0;
+  do {
+    tasks = static_cast<std::uint32_t>(left);
+    if (left >> 32 != round || tasks == 0) return false;
+  } while (!left_.compare_exchange_weak(left, left - 1));
+  const std::size_t index = tasks - 1;
   try {
-    (*task_)(index);
+    (*task_)(static_cast<int>(index));
   } catch (...) {
-    errors_[static_cast<std::size_t>(index)] = std::current_exception();
+    errors_[index] = std::current_exception();
   }
+  if (--unfinished_ == 0) unfinished_.notify_one();
+  return true;
 }
 
 }  // namespace switchyard

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// A team of threads that do one thing together and then sleep. OpenMP's threads spin while they
-// wait, which takes the processor from whoever else has work, their own team included; these give
-// it up at once. For few, long tasks: starting one costs tens of microseconds.
+// A team of threads that share a few long tasks and sleep in between. OpenMP's threads spin while
+// they wait, which takes the processor from whoever else has work, their own team included; these
+// give it up at once. Starting them costs tens of microseconds.
 #pragma once
 
 #include <atomic>
@@ -15,29 +15,33 @@ namespace switchyard {
 
 class Team {
  public:
-  // The calling thread and size - 1 new ones. Error(kRuntime) if the system refuses one.
-  explicit Team(int size);
+  // The calling thread and threads - 1 new ones. Error(kRuntime) if the system refuses one.
+  explicit Team(int threads);
   ~Team();
   Team(const Team&) = delete;
   Team& operator=(const Team&) = delete;
 
-  int size() const { return static_cast<int>(errors_.size()); }
+  int threads() const { return static_cast<int>(threads_.size()) + 1; }
 
-  // Calls task(i) for every i in [0, size()), each on its own thread, 0 on the caller's, and waits
-  // for all of them. If any throw, the exception of the lowest i is thrown here. Must not be called
-  // from within a task.
-  void run(const std::function<void(int)>& task);
+  // Calls task(i) once for every i in [0, count) and waits for all of them. Each is taken by the
+  // next thread that is free, the caller's included: a thread that other programs keep from running
+  // holds nothing up before it has started. If any throw, the exception of the lowest i is thrown
+  // here. Must not be called from within a task.
+  void run(int count, const std::function<void(int)>& task);
 
  private:
-  void work(int index);
-  void call(int index);
+  void work();
+  bool call_next(std::uint32_t round);
   void join();
 
   const std::function<void(int)>* task_ = nullptr;
-  std::atomic<std::uint32_t> round_ = 0;    // changes when there is a task
-  std::atomic<std::uint32_t> working_ = 0;  // threads that have not finished it
+  // The round in the upper half, how many of its tasks nobody has taken in the lower: a thread that
+  // wakes up late takes no task of a round that is over.
+  std::atomic<std::uint64_t> left_ = 0;
+  std::atomic<std::uint32_t> round_ = 0;       // changes when there are tasks
+  std::atomic<std::uint32_t> unfinished_ = 0;  // tasks of this round
   std::atomic<bool> ends_ = false;
-  std::vector<std::exception_ptr> errors_;  // by thread
+  std::vector<std::exception_ptr> errors_;  // by task
   std::vector<std::thread> threads_;
 };
 

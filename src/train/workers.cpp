@@ -83,7 +83,7 @@ Context& Workers::context_of(int worker) {
 }
 
 void Workers::run(const std::function<void(int, Context&)>& task) {
-  team_.run([&](int worker) { task(worker, context_of(worker)); });
+  team_.run(count(), [&](int worker) { task(worker, context_of(worker)); });
 }
 
 float Workers::sum_gradients() {

@@ -39,11 +39,12 @@ class Workers {
   // this. Error(kUsage) if there are more workers than threads.
   Workers(Context& ctx, const ParamLayout& layout, int count);
 
-  int count() const { return team_.size(); }
+  int count() const { return static_cast<int>(grads_.size()); }
   // Where all gradients are summed.
   const ParamBuffer& gradient() const { return grads_.front(); }
 
-  // Calls task(worker, its context) for all workers, each on its own thread, and waits for them.
+  // Calls task(worker, its context) for all workers and waits for them. A thread that is free takes
+  // over a worker whose own has not started: results do not depend on it.
   // Errors as Team::run.
   void run(const std::function<void(int, Context&)>& task);
   const ParamBuffer& gradient_of(int worker) const {
