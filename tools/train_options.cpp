@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tools/train_options.h"
 
+#include <algorithm>
 #include <limits>
 
 #include "src/app/presets.h"
@@ -126,6 +127,8 @@ void add_batches_and_run(Options& options, TrainingOptions& o, TrainTexts& texts
                "not given");
   options.choices("valid-metrics", o.valid_metrics, {"bleu", "chrf", "ce-mean-words"},
                   "the first one decides which model is the best");
+  options.choice("valid-tokenize", o.valid_tokenize, {"13a", "intl", "zh", "char", "none"},
+                 "tokenizer of validation's BLEU; zh or char for languages without spaces");
   options.number<std::int64_t>("early-stopping", o.early_stopping, 0, 1'000'000'000,
                                "end after so many validations without a better one; 0: never");
   options.number<std::int64_t>("keep-last", o.keep_last, 1, 1'000'000'000,
@@ -161,6 +164,8 @@ void check_all_used(const Options& options, const TrainingOptions& o, const Trai
     options.check_unused("mini-batch-words", "--mini-batch-fit finds the size of a batch");
   else
     options.check_unused("workspace", "it is for --mini-batch-fit");
+  if (std::find(o.valid_metrics.begin(), o.valid_metrics.end(), "bleu") == o.valid_metrics.end())
+    options.check_unused("valid-tokenize", "bleu is not among --valid-metrics");
   if (texts.optimizer != "adamw") options.check_unused("optimizer-params", "they are adamw's");
   if (texts.schedule != "inv-sqrt")
     options.check_unused("lr-decay-inv-sqrt", "the schedule is " + texts.schedule);

@@ -66,7 +66,8 @@ struct TrainingOptions {
   Frequency valid_freq{1000, Frequency::kUpdates};
   Frequency save_freq{0, Frequency::kUpdates};  // 0: as valid_freq
   std::vector<std::string> valid_metrics{"bleu", "chrf", "ce-mean-words"};
-  std::int64_t early_stopping = 10;  // 0: never
+  std::string valid_tokenize = "13a";  // BLEU's tokenizer, as BleuOptions::tokenize
+  std::int64_t early_stopping = 10;    // 0: never
   std::int64_t keep_last = 3;
   std::int64_t beam_size = 1;
   bool reload = true;

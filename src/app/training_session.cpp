@@ -227,7 +227,7 @@ void TrainingSession::validate() {
     const bool new_best = note_metric(name, result.metric(name));
     if (name == options_.valid_metrics[0]) best = new_best;
   }
-  record["signature"] = Validator::signature();
+  record["signature"] = validator_.signature();
   metrics_->append(record);
   log_samples(result);
   state_.validated_update = state_.counters.update;

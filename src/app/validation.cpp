@@ -8,7 +8,6 @@
 #include "src/core/error.h"
 #include "src/nn/loss.h"
 #include "src/text/batcher.h"
-#include "src/text/bleu.h"
 #include "src/text/chrf.h"
 #include "src/text/corpus.h"
 
@@ -57,6 +56,7 @@ Validator::Validator(const Model& model, const Tokenizer& tokenizer, const Train
       translator_(model, translator_options(data, options, threads)) {
   // A capacity factor is training's; Hugging Face's capacity binds in scoring as well.
   capacity_.expert_capacity = options.trainer.capacity.expert_capacity;
+  bleu_.tokenize = options.valid_tokenize;
   for (const std::string& line : data.valid_source) {
     Ids ids = tokenizer.encode(options.source_prefix + line);
     crop(ids, options.max_length);
@@ -71,7 +71,7 @@ ValidationResult Validator::run(Context& ctx) {
   if (translate_) {
     for (const NBest& found : translator_.translate(sources_))
       result.translations.push_back(tokenizer_.decode(found.front().ids));
-    result.bleu = corpus_bleu(result.translations, {data_.valid_reference}).score;
+    result.bleu = corpus_bleu(result.translations, {data_.valid_reference}, bleu_).score;
     result.chrf = corpus_chrf(result.translations, {data_.valid_reference});
   }
   result.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
@@ -99,8 +99,8 @@ double Validator::loss(Context& ctx) {
   return nll / static_cast<double>(tokens);
 }
 
-std::string Validator::signature() {
-  return "BLEU " + bleu_signature({}, 1) + ", chrF " + chrf_signature({}, 1);
+std::string Validator::signature() const {
+  return "BLEU " + bleu_signature(bleu_, 1) + ", chrF " + chrf_signature({}, 1);
 }
 
 }  // namespace switchyard

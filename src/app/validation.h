@@ -9,6 +9,7 @@
 #include "src/app/training_data.h"
 #include "src/decode/translator.h"
 #include "src/nn/model.h"
+#include "src/text/bleu.h"
 
 namespace switchyard {
 
@@ -34,7 +35,7 @@ class Validator {
   ValidationResult run(Context& ctx);
 
   // The signature of both scores, for the log.
-  static std::string signature();
+  std::string signature() const;
 
  private:
   double loss(Context& ctx);
@@ -43,6 +44,7 @@ class Validator {
   const Tokenizer& tokenizer_;
   const TrainingData& data_;
   CapacityOptions capacity_;
+  BleuOptions bleu_;
   bool translate_;            // a metric needs it
   std::vector<Ids> sources_;  // of data_.valid_source, cropped
   Translator translator_;

@@ -77,7 +77,7 @@ def values(commands):
     for tool, name in [('translate', 'long-input'), ('translate', 'compute-type'), ('translate', 'compat'),
                        ('evaluate', 'metrics'), ('evaluate', 'tokenize'), ('evaluate', 'format'), ('train', 'preset'),
                        ('train', 'init'), ('train', 'lr-schedule'), ('train', 'valid-metrics'), ('train', 'compute-type'),
-                       ('train', 'optimizer')]:
+                       ('train', 'optimizer'), ('train', 'valid-tokenize')]:
         for value in ('', 'nothing', 'BLEU\x1b'):
             judge.refused(f'{tool} --{name} {value}', 2, [f'--{name}: found ', 'expected one of'],
                           without(commands.all()[tool], name) + ['--' + name, value])

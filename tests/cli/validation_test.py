@@ -1,0 +1,133 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""What switch-train's validations say, and what they decide: the best checkpoint, the end of a run.
+usage: validation_test.py SWITCH_TRAIN SWITCH_TRANSLATE SWITCH_EVALUATE [TEST...]
+
+Expected values come from the log, metrics.jsonl and the other two tools, not from another run.
+"""
+import json
+import os
+import random
+import shutil
+import subprocess
+import sys
+import tempfile
+import unittest
+
+TRAIN, TRANSLATE, EVALUATE = map(os.path.abspath, sys.argv[1:4])
+MODEL = 'model'
+# The last validation pair is longer, so that validation gives a translation half as much again.
+MAX_LENGTH, MAX_OUTPUT_LENGTH = 24, 36
+
+
+def write(name, lines):
+    with open(name, 'w', encoding='utf-8') as file:
+        file.writelines(line + '\n' for line in lines)
+
+
+def make_corpora():
+    rng = random.Random(1)
+    words = [a + b for a in 'bdfgkm' for b in 'aeiou']
+    for name, pairs in (('a', 200), ('v', 30)):
+        lengths = [rng.randint(2, 6) for _ in range(pairs)] + ([MAX_LENGTH] if name == 'v' else [])
+        sentences = [[rng.choice(words) for _ in range(length)] for length in lengths]
+        write(name + '.src', [' '.join(s) for s in sentences])
+        write(name + '.tgt', [' '.join(s[::-1]) for s in sentences])
+        # A word a line, and lines that each tokenizer splits in its own way.
+        write(name + '-one.src', [s[0].upper() for s in sentences])
+        write(name + '-one.tgt', [s[0] for s in sentences])
+        write(name + '-mixed.src', [' '.join(s[:2] + s[6:]) for s in sentences])
+        write(name + '-mixed.tgt', [f'{s[1]}-{s[0]}, 中国。 {s[0]} 文 {s[1]}. ' + ' '.join(s[6:])
+                                    for s in sentences])
+
+
+def command(*more, data=''):
+    """A run of a second or so. An option given in `more` replaces the one here."""
+    options = {'--train-sets': ['a' + data + '.src', 'a' + data + '.tgt'],
+               '--valid-sets': ['v' + data + '.src', 'v' + data + '.tgt'],
+               '--preset': ['tiny'], '--num-layers': ['1'], '--num-decoder-layers': ['1'],
+               '--vocab-size': ['80'], '--max-length': [str(MAX_LENGTH)], '--threads': ['1'], '--compute-type': ['float32'],
+               '--learn-rate': ['0.003'], '--lr-warmup': ['10'], '--mini-batch-words': ['512'],
+               '--after': ['100u'], '--valid-freq': ['10u'], '--early-stopping': ['0']}
+    last = None
+    for word in more:
+        if word.startswith('--'):
+            last = options[word] = []
+        else:
+            last.append(word)
+    return [TRAIN, '--model', MODEL] + [w for o, v in options.items() for w in [o, *v]]
+
+
+def output(*args, **kwargs):
+    result = subprocess.run(args, capture_output=True, encoding='utf-8', **kwargs)
+    assert result.returncode == 0, result.stderr
+    return result
+
+
+def train(*more, data=''):
+    """What the run says."""
+    return output(*command(*more, data=data), stdin=subprocess.DEVNULL).stderr
+
+
+def records(event):
+    with open(os.path.join(MODEL, 'metrics.jsonl')) as file:
+        return [r for r in map(json.loads, file) if r['event'] == event]
+
+
+def translate(lines, checkpoint):
+    return output(TRANSLATE, '-m', os.path.join(MODEL, checkpoint), '--beam-size', '1', '-q',
+                  '--max-input-length', str(MAX_LENGTH),
+                  '--max-output-length', str(MAX_OUTPUT_LENGTH),
+                  input=''.join(line + '\n' for line in lines)).stdout.splitlines()
+
+
+class ValidationTest(unittest.TestCase):
+    def setUp(self):
+        shutil.rmtree(MODEL, ignore_errors=True)
+
+
+class Tokenizers(ValidationTest):
+    def test_scores_and_signatures_are_those_of_switch_evaluate(self):
+        with open('v-mixed.src', encoding='utf-8') as file:
+            sources = file.read().splitlines()
+        scores = set()
+        for tokenizer in ('13a', 'intl', 'zh', 'char', 'none'):
+            self.setUp()
+            train('--valid-tokenize', tokenizer, '--after', '200u', '--valid-freq', '200u',
+                  data='-mixed')
+            hypotheses = translate(sources, 'last')
+            expected = json.loads(output(
+                EVALUATE, 'v-mixed.tgt', '--tokenize', tokenizer, '--width', '12',
+                input=''.join(h + '\n' for h in hypotheses)).stdout)
+            valid = records('valid')[-1]
+            self.assertAlmostEqual(valid['bleu'], expected['score'], places=9, msg=tokenizer)
+            self.assertIn('BLEU ' + expected['signature'] + ',', valid['signature'])
+            self.assertIn(f'|tok:{tokenizer}|', valid['signature'])
+            scores.add(valid['bleu'])
+        self.assertEqual(len(scores), 5)
+
+    def test_given_for_nothing_or_changed(self):
+        for code, text, args in (
+                (2, '--valid-tokenize', ['--valid-metrics', 'chrf', '--valid-tokenize', 'char']),
+                (2, 'flores', ['--valid-tokenize', 'flores'])):
+            result = subprocess.run(command(*args), capture_output=True, text=True)
+            self.assertEqual(result.returncode, code, result.stderr)
+            self.assertIn(text, result.stderr)
+        train('--after', '10u')
+        result = subprocess.run(command('--after', '20u', '--valid-tokenize', 'char'),
+                                capture_output=True, text=True)
+        self.assertEqual(result.returncode, 2, result.stderr)
+        self.assertIn('--valid-tokenize: was 13a, now char', result.stderr)
+
+
+def main():
+    # In memory where that can be had, since each checkpoint waits for the disk.
+    memory = '/dev/shm' if os.access('/dev/shm', os.W_OK) else None
+    with tempfile.TemporaryDirectory(dir=memory) as folder:
+        os.chdir(folder)
+        make_corpora()
+        unittest.main(argv=[sys.argv[0], *sys.argv[4:]])
+
+
+if __name__ == '__main__':
+    main()
