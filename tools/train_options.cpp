@@ -126,7 +126,7 @@ void add_batches_and_run(Options& options, TrainingOptions& o, TrainTexts& texts
                "checkpoint every so often; as --valid-freq if "
                "not given");
   options.choices("valid-metrics", o.valid_metrics, {"bleu", "chrf", "ce-mean-words"},
-                  "the first one decides which model is the best");
+                  "the first one decides which model is the best, ce-mean-words if it ties");
   options.choice("valid-tokenize", o.valid_tokenize, {"13a", "intl", "zh", "char", "none"},
                  "tokenizer of validation's BLEU; zh or char for languages without spaces");
   options.number<std::int64_t>("early-stopping", o.early_stopping, 0, 1'000'000'000,

@@ -3,8 +3,6 @@
 
 #include <algorithm>
 #include <chrono>
-#include <cmath>
-#include <cstdio>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -44,7 +42,7 @@ class TrainingSession {
   void validate();
   ValidationResult run_validator();
   bool save();
-  bool note_metric(const std::string& name, double value);
+  bool note_metric(const std::string& name, const MetricValue& now);
   void log_samples(const ValidationResult& result) const;
   ProgressPoint point() const;
   // Of the last batch taken, from 1.
@@ -103,6 +101,12 @@ TrainingSession::TrainingSession(const TrainingOptions& options, const std::stri
   parts_.plan_batches(options_, state_.mini_batch_words);
   state_.mini_batch_words = parts_.batches.mini_batch_words;
   log_info("memory: " + memory_text(parts_.memory));
+  for (const std::string& metric : options_.valid_metrics)
+    if (!validator_.is_meaningful(metric))
+      log_warning(
+          "no validation reference has 4 tokens (--valid-tokenize " + options_.valid_tokenize +
+          "), so BLEU is 0 even for perfect translations; ce-mean-words decides which model "
+          "is the best. Try --valid-tokenize char or --valid-metrics chrf");
   metrics_.emplace(directory_.file("metrics.jsonl"), state_.metrics_bytes);
   directory_.keep();
 }
@@ -224,7 +228,8 @@ void TrainingSession::validate() {
   bool best = false;
   for (const std::string& name : options_.valid_metrics) {
     record[name] = result.metric(name);
-    const bool new_best = note_metric(name, result.metric(name));
+    const bool new_best = note_metric(
+        name, {result.metric(name), result.ce_mean_words, validator_.is_meaningful(name)});
     if (name == options_.valid_metrics[0]) best = new_best;
   }
   record["signature"] = validator_.signature();
@@ -254,27 +259,13 @@ ValidationResult TrainingSession::run_validator() {
   }
 }
 
-// Logs a metric in Marian's words; true where it is the best so far.
-bool TrainingSession::note_metric(const std::string& name, double value) {
+// Logs a metric in Marian's words. Returns true if it is the best so far.
+bool TrainingSession::note_metric(const std::string& name, const MetricValue& now) {
   MetricHistory& history = state_.metrics[name];
-  const bool best =
-      std::isfinite(value) && (history.best_update < 0 || better(name, value, history.best));
-  if (best) {
-    history = {value, state_.counters.update, 0};
-  } else {
-    ++history.stalled;
-  }
-  const auto number = [&](double x) {
-    char text[32];
-    std::snprintf(text, sizeof(text), name == "ce-mean-words" ? "%.4f" : "%.2f", x);
-    return std::string(text);
-  };
   log_info("[valid] Ep. " + std::to_string(epoch()) + " : Up. " +
-           std::to_string(state_.counters.update) + " : " + name + " : " + number(value) + " : " +
-           (best ? "new best"
-                 : "stalled " + std::to_string(history.stalled) +
-                       " times (last best: " + number(history.best) + ")"));
-  return best;
+           std::to_string(state_.counters.update) + " : " + name + " : " +
+           metric_text(name, now.value) + " : " + history.judgement(name, now));
+  return history.record(name, now, state_.counters.update);
 }
 
 void TrainingSession::log_samples(const ValidationResult& result) const {

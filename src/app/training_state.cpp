@@ -8,16 +8,28 @@
 
 namespace switchyard {
 
+namespace {
+
+// Not known in checkpoints of before it was kept; JSON has no infinity but null.
+double best_ce(const nlohmann::json& history) {
+  const auto ce = history.find("best_ce");
+  return ce == history.end() || ce->is_null() ? MetricValue().ce_mean_words : ce->get<double>();
+}
+
+}  // namespace
+
 nlohmann::json state_to_json(const TrainingState& s, const std::string& first_metric) {
   nlohmann::json metrics = nlohmann::json::object();
   for (const auto& [name, history] : s.metrics)
-    metrics[name] = {
-        {"best", history.best}, {"best_update", history.best_update}, {"stalled", history.stalled}};
+    metrics[name] = {{"best", history.best.value},
+                     {"best_ce", history.best.ce_mean_words},
+                     {"best_update", history.best_update},
+                     {"stalled", history.stalled}};
   const auto first = s.metrics.find(first_metric);
   const bool known = first != s.metrics.end() && first->second.best_update >= 0;
   return {{"global_step", s.counters.update},
           {"epoch", s.position.epoch},
-          {"best_metric", known ? nlohmann::json(first->second.best) : nlohmann::json()},
+          {"best_metric", known ? nlohmann::json(first->second.best.value) : nlohmann::json()},
           {"switchyard",
            {{"version", 1},
             {"skipped", s.counters.skipped},
@@ -54,7 +66,8 @@ TrainingState state_from_json(const nlohmann::json& json) {
     own.at("seconds").get_to(s.seconds);
     own.at("window").get_to(s.window);
     for (const auto& [name, history] : own.at("metrics").items())
-      s.metrics[name] = {history.at("best"), history.at("best_update"), history.at("stalled")};
+      s.metrics[name] = {
+          {history.at("best"), best_ce(history)}, history.at("best_update"), history.at("stalled")};
     own.at("validated_update").get_to(s.validated_update);
     own.at("metrics_bytes").get_to(s.metrics_bytes);
     s.compute_type = own.value("compute_type", name_of(DType::f32));

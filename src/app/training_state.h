@@ -7,19 +7,13 @@
 #include <nlohmann/json_fwd.hpp>
 #include <string>
 
+#include "src/app/metric_history.h"
 #include "src/app/progress.h"
 #include "src/app/training_options.h"
 #include "src/text/batcher.h"
 #include "src/train/trainer.h"
 
 namespace switchyard {
-
-// How a validation metric has gone so far.
-struct MetricHistory {
-  double best = 0;
-  std::int64_t best_update = -1;  // -1: none yet
-  std::int64_t stalled = 0;       // validations since then
-};
 
 struct TrainingState {
   TrainerCounters counters;

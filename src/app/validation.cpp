@@ -43,10 +43,6 @@ double ValidationResult::metric(const std::string& name) const {
   return name == "bleu" ? bleu : name == "chrf" ? chrf : ce_mean_words;
 }
 
-bool better(const std::string& metric, double a, double b) {
-  return metric == "ce-mean-words" ? a < b : a > b;
-}
-
 Validator::Validator(const Model& model, const Tokenizer& tokenizer, const TrainingData& data,
                      const TrainingOptions& options, int threads)
     : model_(model),
@@ -57,6 +53,8 @@ Validator::Validator(const Model& model, const Tokenizer& tokenizer, const Train
   // A capacity factor is training's; Hugging Face's capacity binds in scoring as well.
   capacity_.expert_capacity = options.trainer.capacity.expert_capacity;
   bleu_.tokenize = options.valid_tokenize;
+  const References references = {data.valid_reference};
+  bleu_can_score_ = corpus_bleu(data.valid_reference, references, bleu_).score > 0;
   for (const std::string& line : data.valid_source) {
     Ids ids = tokenizer.encode(options.source_prefix + line);
     crop(ids, options.max_length);
@@ -97,6 +95,10 @@ double Validator::loss(Context& ctx) {
   }
   ctx.compute_type = compute_type;
   return nll / static_cast<double>(tokens);
+}
+
+bool Validator::is_meaningful(const std::string& metric) const {
+  return metric != "bleu" || bleu_can_score_;
 }
 
 std::string Validator::signature() const {

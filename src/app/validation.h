@@ -23,9 +23,6 @@ struct ValidationResult {
   double metric(const std::string& name) const;  // "bleu", "chrf" or "ce-mean-words"
 };
 
-// Whether `a` is the better value of a metric. NaN is never better.
-bool better(const std::string& metric, double a, double b);
-
 class Validator {
  public:
   // All must outlive this. `model` is bound to the values that are validated.
@@ -33,6 +30,10 @@ class Validator {
             const TrainingOptions& options, int threads);
 
   ValidationResult run(Context& ctx);
+
+  // False for BLEU if even a perfect translation scores 0, because no reference is as long as
+  // BLEU's longest n-gram. Any other score is then noise.
+  bool is_meaningful(const std::string& metric) const;
 
   // The signature of both scores, for the log.
   std::string signature() const;
@@ -45,8 +46,9 @@ class Validator {
   const TrainingData& data_;
   CapacityOptions capacity_;
   BleuOptions bleu_;
-  bool translate_;            // a metric needs it
-  std::vector<Ids> sources_;  // of data_.valid_source, cropped
+  bool bleu_can_score_ = true;  // above 0
+  bool translate_;              // a metric needs it
+  std::vector<Ids> sources_;    // of data_.valid_source, cropped
   Translator translator_;
 };
 

@@ -8,11 +8,13 @@ Expected values come from the log, metrics.jsonl and the other two tools, not fr
 import json
 import os
 import random
+import re
 import shutil
 import subprocess
 import sys
 import tempfile
 import unittest
+import zlib
 
 TRAIN, TRANSLATE, EVALUATE = map(os.path.abspath, sys.argv[1:4])
 MODEL = 'model'
@@ -74,6 +76,23 @@ def records(event):
         return [r for r in map(json.loads, file) if r['event'] == event]
 
 
+def rewrite(path, text):
+    """Changes a file of a checkpoint, and its checksum."""
+    with open(path, 'w') as file:
+        file.write(text)
+    sums = os.path.join(os.path.dirname(path), 'checksums.json')
+    with open(sums) as file:
+        checksums = json.load(file)
+    entry = checksums['files'][os.path.basename(path)]
+    entry.update({'bytes': len(text), 'crc32': f'{zlib.crc32(text.encode()):08x}'})
+    with open(sums, 'w') as file:
+        json.dump(checksums, file)
+
+
+def best():
+    return int(os.readlink(os.path.join(MODEL, 'best')).removeprefix('checkpoint-'))
+
+
 def translate(lines, checkpoint):
     return output(TRANSLATE, '-m', os.path.join(MODEL, checkpoint), '--beam-size', '1', '-q',
                   '--max-input-length', str(MAX_LENGTH),
@@ -84,6 +103,51 @@ def translate(lines, checkpoint):
 class ValidationTest(unittest.TestCase):
     def setUp(self):
         shutil.rmtree(MODEL, ignore_errors=True)
+
+
+class WhenBleuCannotMove(ValidationTest):
+    def test_ce_mean_words_decides(self):
+        said = train('--early-stopping', '2', '--after', '300u', data='-one')
+        valid = records('valid')
+        self.assertEqual({r['bleu'] for r in valid}, {0.0})
+        losses = [r['ce-mean-words'] for r in valid]
+        self.assertEqual(best(), valid[losses.index(min(losses))]['update'])
+        self.assertGreater(best(), 30)  # the third of two validations that are not better
+        self.assertIn(f': Up. 20 : bleu : 0.00 : new best (by ce-mean-words: {losses[1]:.4f} '
+                      f'against {losses[0]:.4f})', said)
+
+        self.assertIn('no validation reference has 4 tokens (--valid-tokenize 13a)', said)
+
+        # It is computed though nobody asked for it.
+        best_update = best()
+        self.setUp()
+        train('--early-stopping', '2', '--after', '300u', '--valid-metrics', 'bleu', data='-one')
+        self.assertEqual(best(), best_update)
+        self.assertNotIn('ce-mean-words', records('valid')[0])
+
+    def test_noise_above_0_is_not_the_best(self):
+        # At first the model babbles, and may score; a word is then all it says.
+        train('--after', '10u', data='-one')
+        path = os.path.join(MODEL, 'last', 'trainer_state.json')
+        with open(path) as file:
+            state = json.load(file)
+        state['switchyard']['metrics']['bleu']['best'] = 0.5
+        rewrite(path, json.dumps(state))
+        said = train('--after', '20u', data='-one')
+        self.assertIn(': Up. 20 : bleu : 0.00 : new best (by ce-mean-words: ', said)
+        self.assertEqual(best(), 20)
+
+    def test_resumed(self):
+        def metrics():
+            with open(os.path.join(MODEL, 'last', 'trainer_state.json')) as file:
+                return json.load(file)['switchyard']['metrics']
+        train('--after', '60u', data='-one')
+        whole = metrics()
+        self.setUp()
+        for after in ('20u', '50u', '60u'):
+            train('--after', after, data='-one')
+        self.assertEqual(metrics(), whole)
+        self.assertEqual(best(), whole['bleu']['best_update'])
 
 
 class Tokenizers(ValidationTest):
