@@ -78,6 +78,23 @@ class Divergence(RunsTest):
         self.assertIn('only finite numbers are saved', result.stderr)
         self.assertFalse(os.path.exists(os.path.join(MODEL, 'checkpoint-60')))
 
+    def test_ten_in_a_row_are_counted_across_a_resume(self):
+        # The first update throws the parameters so far that no gradient comes back any more.
+        args = ['--learn-rate', '1e6', '--lr-schedule', 'constant', '--lr-warmup', '0',
+                '--router-z-loss-coef', '1000', '--clip-norm', '0', '--compute-type', 'float32',
+                '--exponential-smoothing', '0', '--save-freq', '1e', '--valid-freq', '9u',
+                '--mini-batch', '10', '--mini-batch-words', '0']
+        result = run(command('--after', '1e', *args))
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertEqual(result.stderr.count('step skipped'), 5, 'of six batches')
+        state = json.loads(read(MODEL, 'last', 'trainer_state.json'))
+        self.assertEqual(state['global_step'], 1)
+        self.assertEqual(state['switchyard']['skipped_in_a_row'], 5)
+        result = run(command('--after', '2e', *args))
+        self.assertEqual(result.returncode, 4, result.stderr)
+        self.assertEqual(result.stderr.count('step skipped'), 4, 'and the tenth ends the run')
+        self.assertIn('training diverged after update 1: 10 steps in a row', result.stderr)
+
     def test_empty_validation_set(self):
         for text in ('', '\n\n'):
             for name in ('empty.src', 'empty.tgt'):
