@@ -61,6 +61,30 @@ class Disk(RunsTest):
         self.assert_same(expected)
         self.assertEqual(os.readlink(os.path.join(MODEL, 'best')), 'checkpoint-2')
 
+    def test_a_better_model_that_cannot_be_exported(self):
+        # Update 2 is better than update 1, and update 3, whose rate is 0, is not better than 2.
+        args = command('--after', '3u', '--valid-freq', '1u', '--lr-schedule', 'linear',
+                       '--lr-warmup', '0', '--learn-rate', '0.01', '--exponential-smoothing', '0')
+        expected = self.whole(args)
+        script = calls_of(args, 'mkdir')
+        second = [k for k, (_, _, path) in enumerate(script, 1) if '/checkpoint-2.tmp-' in path][0]
+        fresh()
+        run(args, fault='kill', at=second, calls='mkdir')
+        exported = os.path.join(MODEL, 'model.safetensors')
+        os.rename(exported, exported + '.kept')
+        os.makedirs(os.path.join(exported, 'in the way'))
+        result = run(args)
+        self.assertEqual(result.returncode, 1, result.stderr)
+        self.assertIn('best model not written', result.stderr)
+        # With --keep-last 1: the last, the better one, and that which users still find.
+        self.assertEqual(sorted(n for n in os.listdir(MODEL) if n.startswith('checkpoint-')),
+                         ['checkpoint-1', 'checkpoint-2', 'checkpoint-3'])
+        self.assertEqual(os.readlink(os.path.join(MODEL, 'best')), 'checkpoint-1')
+        shutil.rmtree(exported)
+        os.rename(exported + '.kept', exported)
+        self.assert_goes_on(args, expected, 'nothing is in the way any more')
+        self.assertEqual(os.readlink(os.path.join(MODEL, 'best')), 'checkpoint-2')
+
     def test_too_large(self):
         self.fails_once_at_each(errno.EFBIG, 'write')
 
