@@ -36,8 +36,8 @@ def make_corpora():
         write(name + '.src', [' '.join(s) for s in sentences])
         write(name + '.tgt', [' '.join(s[::-1]) for s in sentences])
         # A word a line, and lines that each tokenizer splits in its own way.
-        write(name + '-one.src', [s[0].upper() for s in sentences])
-        write(name + '-one.tgt', [s[0] for s in sentences])
+        write(name + '-one.src', [(s[0] + ''.join(s[6:])).upper() for s in sentences])
+        write(name + '-one.tgt', [s[0] + ''.join(s[6:]) for s in sentences])
         write(name + '-mixed.src', [' '.join(s[:2] + s[6:]) for s in sentences])
         write(name + '-mixed.tgt', [f'{s[1]}-{s[0]}, 中国。 {s[0]} 文 {s[1]}. ' + ' '.join(s[6:])
                                     for s in sentences])
@@ -148,6 +148,69 @@ class WhenBleuCannotMove(ValidationTest):
             train('--after', after, data='-one')
         self.assertEqual(metrics(), whole)
         self.assertEqual(best(), whole['bleu']['best_update'])
+
+
+class TheBest(ValidationTest):
+    def test_is_the_largest_score_or_the_smallest_loss(self):
+        for metric, sign in (('bleu', 1), ('chrf', 1), ('ce-mean-words', -1)):
+            self.setUp()
+            # So high a rate that the figures rise and fall.
+            train('--valid-metrics', metric, '--learn-rate', '0.005', '--after', '200u')
+            values = [sign * r[metric] for r in records('valid')]
+            self.assertEqual(len(values), 20)
+            falls = [a > b for a, b in zip(values, values[1:])]
+            self.assertTrue(any(falls) and not all(falls), values)
+            largest = max(values)
+            self.assertEqual(values.count(largest), 1, values)
+            self.assertEqual(best(), records('valid')[values.index(largest)]['update'], metric)
+
+
+class EarlyStopping(ValidationTest):
+    STUCK = ['--learn-rate', '0', '--early-stopping', '3']
+
+    def assert_ended_at_40(self):
+        self.assertEqual([r['update'] for r in records('valid')], [10, 20, 30, 40])
+        self.assertEqual(best(), 10)
+
+    def test_ends_a_run_that_cannot_improve(self):
+        for metric in ('ce-mean-words', 'bleu'):
+            self.setUp()
+            train(*self.STUCK, '--valid-metrics', metric)
+            self.assert_ended_at_40()
+        train(*self.STUCK, '--valid-metrics', 'bleu')  # nothing is left to do
+        self.assert_ended_at_40()
+
+    def test_resumed_between_two_validations_that_are_no_better(self):
+        for after in ('20u', '30u', '100u'):
+            train(*self.STUCK, '--after', after)
+        self.assert_ended_at_40()
+
+
+class AllPairs(ValidationTest):
+    def test_long_ones_are_cropped(self):
+        said = train('--after', '10u')
+        self.assertRegex(said, r'validation: 31 pairs, .*\b1 cropped to --max-length')
+
+
+class TheSavedModel(ValidationTest):
+    def test_is_what_was_validated(self):
+        def translations(said):
+            """By update: what the log shows of the validation."""
+            found = {}
+            for line in said.splitlines():
+                if match := re.search(r'\[valid\] Ep\. .* : Up\. (\d+) : ', line):
+                    samples = found.setdefault(int(match[1]), [])
+                elif match := re.search(r'\[valid\] (source|translation): +(.*)', line):
+                    samples.append(match[2])
+            return {update: (samples[::2], samples[1::2]) for update, samples in found.items()}
+        smooth = translations(train('--exponential-smoothing', '0.02', '--keep-last', '10',
+                                    data='-one'))
+        self.assertEqual(list(smooth), list(range(10, 101, 10)))
+        for update, (sources, samples) in smooth.items():
+            self.assertEqual(samples, translate(sources, f'checkpoint-{update}'), update)
+        # The average is not what it is the average of: the same run without one.
+        self.setUp()
+        self.assertNotEqual(smooth, translations(train(data='-one')))
 
 
 class Tokenizers(ValidationTest):
