@@ -19,7 +19,7 @@ void add_data(Options& options, TrainingOptions& o) {
   options.paths("train-sets,t", o.train_sets, "SRC TGT", "training text, line by line", {1, 2});
   options.paths("valid-sets", o.valid_sets, "SRC TGT",
                 "validation text; without it a tenth of the training pairs, at most 1,000, is "
-                "held out",
+                "drawn by --seed and held out",
                 {1, 2});
   options.flag("tsv", o.tsv, "a set is one file of SRC <tab> TGT lines");
   options.number<std::int64_t>("max-length", o.max_length, 2, 1 << 16,

@@ -2,17 +2,23 @@
 #include "src/app/training_data.h"
 
 #include <algorithm>
+#include <functional>
+#include <numeric>
+#include <string_view>
+#include <unordered_map>
 #include <utility>
 
 #include "src/core/error.h"
 #include "src/core/log.h"
+#include "src/core/rng.h"
 #include "src/text/utf8.h"
 
 namespace switchyard {
 
 namespace {
 
-constexpr std::int64_t kMostHeldOut = 1000;
+constexpr std::size_t kMostHeldOut = 1000;
+constexpr std::uint64_t kHoldOutSite = 0x686F6C646F7574;  // "holdout"
 
 void check_utf8(const std::vector<std::string>& lines, const std::filesystem::path& file) {
   std::int64_t ill_formed = 0;
@@ -40,23 +46,66 @@ std::string join(const std::vector<std::filesystem::path>& names) {
   return text;
 }
 
-// Moves every k-th pair of `train` into a text of its own.
-ParallelText hold_out(ParallelText& train) {
+// For each pair the number of the different pairs that precede its first copy: equal pairs have the
+// same number.
+std::vector<std::size_t> number_pairs(const ParallelText& text, std::size_t& different) {
+  using Pair = std::pair<std::string_view, std::string_view>;
+  struct HashPair {
+    std::size_t operator()(const Pair& pair) const {
+      const std::hash<std::string_view> hash;
+      return static_cast<std::size_t>(mix64(hash(pair.first)) ^ hash(pair.second));
+    }
+  };
+  std::unordered_map<Pair, std::size_t, HashPair> numbers;
+  std::vector<std::size_t> number_of(text.source.size());
+  for (std::size_t i = 0; i < number_of.size(); ++i)
+    number_of[i] =
+        numbers.try_emplace({text.source[i], text.target[i]}, numbers.size()).first->second;
+  different = numbers.size();
+  return number_of;
+}
+
+// Which `count` of `total` things a seed draws.
+std::vector<bool> draw(std::size_t total, std::size_t count, std::uint64_t seed) {
+  std::vector<std::size_t> order(total);
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  std::vector<bool> drawn(total);
+  Rng rng(stream_key(seed, 0, kHoldOutSite));
+  for (std::size_t i = 0; i < count; ++i) {
+    std::swap(order[i], order[i + rng.below(total - i)]);
+    drawn[order[i]] = true;
+  }
+  return drawn;
+}
+
+}  // namespace
+
+ParallelText hold_out(ParallelText& train, std::uint64_t seed) {
   const std::size_t pairs = train.source.size();
-  const std::size_t held = std::min<std::size_t>(pairs / 10, kMostHeldOut);
-  check(held > 0, ErrorKind::kData, "--train-sets: ", pairs,
+  check(pairs >= 10, ErrorKind::kData, "--train-sets: ", pairs,
         " pairs, expected at least 10, or --valid-sets");
+  std::size_t different = 0;
+  const std::vector<std::size_t> number_of = number_pairs(train, different);
+  check(different > 1, ErrorKind::kData, "--train-sets: all ", pairs,
+        " pairs are equal, expected at least 2 different ones, or --valid-sets");
+  const std::size_t held = std::clamp<std::size_t>(different / 10, 1, kMostHeldOut);
+  const std::vector<bool> drawn = draw(different, held, seed);
+
   ParallelText valid, rest;
-  for (std::size_t i = 0, next = 0; i < pairs; ++i) {
-    const bool take = next < held && i == next * pairs / held;
-    ParallelText& to = take ? valid : rest;
+  std::vector<bool> taken(different);
+  for (std::size_t i = 0; i < pairs; ++i) {
+    const std::size_t number = number_of[i];
+    if (drawn[number] && taken[number]) continue;
+    ParallelText& to = drawn[number] ? valid : rest;
     to.source.push_back(std::move(train.source[i]));
     to.target.push_back(std::move(train.target[i]));
-    if (take) ++next;
+    taken[number] = true;
   }
   train = std::move(rest);
   return valid;
 }
+
+namespace {
 
 void log_counts(const char* name, const Corpus& corpus) {
   const CorpusCounts& counts = corpus.counts;
@@ -82,9 +131,14 @@ TrainingText read_training_text(const TrainingOptions& options) {
     text.valid = read_pairs(options.valid_sets, options);
   } else {
     const std::size_t pairs = text.train.source.size();
-    text.valid = hold_out(text.train);
-    log_info("no --valid-sets: " + std::to_string(text.valid.source.size()) + " of " +
-             std::to_string(pairs) + " training pairs held out for validation");
+    text.valid = hold_out(text.train, options.trainer.seed);
+    const std::size_t held = text.valid.source.size();
+    const std::size_t copies = pairs - held - text.train.source.size();
+    log_info("no --valid-sets: " + std::to_string(held) + " of " + std::to_string(pairs) +
+             " training pairs held out for validation" +
+             (copies > 0
+                  ? "; copies of them removed from the training set: " + std::to_string(copies)
+                  : ""));
   }
   return text;
 }

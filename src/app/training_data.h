@@ -2,6 +2,7 @@
 // The data of a training run: texts read, held out, and turned into ids once.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -13,9 +14,14 @@
 
 namespace switchyard {
 
-// Reads --train-sets and --valid-sets. Without the latter a tenth of the pairs, at most 1,000,
-// evenly spaced, are held out from the training text, and a log line says so. Error(kData) naming
-// the files.
+// Moves a tenth of the different pairs of `train`, at most 1,000 and at least one, drawn by the
+// seed, to the text that it returns, and removes their copies from `train`. Both texts keep their
+// order. Error(kData) if there are fewer than 10 pairs, or if all are equal.
+ParallelText hold_out(ParallelText& train, std::uint64_t seed);
+
+// Reads --train-sets and --valid-sets. Without the latter some pairs are held out from the training
+// text, and a log line gives their number and that of removed copies. Error(kData) naming the
+// files.
 struct TrainingText {
   ParallelText train, valid;
 };

@@ -105,7 +105,7 @@ def test_resume():
     whole = run(*command('whole'))
     check(whole.returncode == 0, 'a whole run ends with 0: ' + whole.stderr)
     check('held out for validation' in whole.stderr, 'what is held out is said')
-    check('40 of 400 training pairs' in whole.stderr, 'a tenth is held out')
+    check('39 of 400 training pairs' in whole.stderr, 'a tenth of the 394 different pairs is held out')
     lines = records('whole')
     check([r['update'] for r in lines if r['event'] == 'train'] == [7, 14, 21, 28, 35, 42, 49, 56],
           'a train record every 7 updates')
@@ -282,7 +282,7 @@ def test_dry_run():
     dry = run(*command('dry'), '--dry-run')
     check(dry.returncode == 0 and not os.path.exists('dry'), 'a dry run writes nothing')
     report = {line[:12].strip(): line[12:] for line in dry.stdout.splitlines()}
-    check(report['pairs'] == '360 for training, 40 for validation', f'its pairs: {report}')
+    check(report['pairs'] == '361 for training, 39 for validation', f'its pairs: {report}')
     check(report['end'].startswith('after 60 updates, in 00:00:'), f'its end: {report}')
     for name, words in (('model', 'active a token'), ('memory', 'available'), ('speed', 'words/s'),
                         ('batches', 'an epoch'), ('uneven', '0 of them'), ('repeated', ' of them')):
@@ -298,6 +298,24 @@ def test_dry_run():
     repeated = int(re.search(r'repeated +(\d+) of them', twice.stdout).group(1))
     before = int(report['repeated'].split()[0])
     check(repeated >= 400 + before, f'pairs that are there twice: {twice.stdout}')
+
+
+def test_held_out():
+    """The held-out pairs are the same for the same seed, and none of them is trained on."""
+    with open('periodic', 'w') as file:
+        for _ in range(3):
+            for i in range(200):
+                file.write(f'{"abcdefghij"[i % 10]} {"abcdefghij"[i // 10 % 10]} {i}\n')
+    hashes = []
+    for model, seed in (('held', '1'), ('held-same', '1'), ('held-other', '2')):
+        args = [TRAIN, '-t', 'periodic', 'periodic', '-m', model, '--preset', 'tiny', '--threads', '1',
+                '--after', '1u', '--seed', seed]
+        result = run(*args)
+        check(result.returncode == 0 and '20 of 600 training pairs held out for validation; copies of '
+              'them removed from the training set: 40' in result.stderr, 'held out: ' + result.stderr)
+        with open(f'{model}/last/trainer_state.json') as file:
+            hashes.append(json.load(file)['switchyard']['valid_hash'])
+    check(hashes[0] == hashes[1] != hashes[2], f'what is held out depends on the seed alone: {hashes}')
 
 
 def test_memory():
@@ -343,6 +361,7 @@ def main():
         test_fit()
         test_activation_checkpointing()
         test_dry_run()
+        test_held_out()
         test_memory()
         os.chdir('/')
     print(f'{len(failed)} failed')

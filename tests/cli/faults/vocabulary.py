@@ -110,7 +110,7 @@ def set_pieces(content):
 def train_with(judge, case, code, words, vocabulary):
     """switch-train --vocab refuses it before it trains anything."""
     with open('text', 'w') as file:
-        file.write('a b\n' * 20)
+        file.write('a b\nb a\n' * 10)
     judge.refused(case, code, words,
                   [judge.tools.train, '-q', '--threads', '1', '-t', 'text', 'text', '-m', 'out',
                    '--preset', 'tiny', '--vocab', vocabulary], inputs=['text'])
