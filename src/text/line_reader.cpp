@@ -13,6 +13,7 @@
 #include <system_error>
 
 #include "src/core/error.h"
+#include "src/core/log.h"
 #include "src/text/utf8.h"
 
 namespace switchyard {
@@ -79,6 +80,7 @@ struct LineReader::Impl {
   std::size_t searched = 0;  // up to here there is no \n
   bool at_end = false;
   bool judged = false;  // the beginning looks like text
+  bool warned_of_returns = false;
   std::int64_t lines = 0;
 
   ~Impl() {
@@ -122,6 +124,18 @@ struct LineReader::Impl {
     at_end = n == 0;
   }
 
+  // Warns once if a line looks like several that end in CR alone: it has two of them, or one and no
+  // \n after it.
+  void warn_of_returns(const std::string& line, bool ended) {
+    if (warned_of_returns) return;
+    const auto returns = std::count(line.begin(), line.end(), '\r');
+    if (returns < (ended ? 2 : 1)) return;
+    warned_of_returns = true;
+    log_warning(name + ":" + std::to_string(lines) + ": CR line ends? This line has " +
+                std::to_string(returns) + " carriage return" + (returns > 1 ? "s" : "") +
+                " in it, but only LF and CRLF end a line; convert such a file with tr '\\r' '\\n'");
+  }
+
   bool find_end(std::size_t& end) {
     end = buffer.find('\n', std::max(begin, searched));
     searched = end == buffer.npos ? buffer.size() : end;
@@ -162,16 +176,18 @@ bool LineReader::next(std::string& line) {
           ": a line of more than ", kMaxLineBytes, " bytes");
     in.fill();
   }
-  if (end == in.buffer.npos) {
-    if (in.begin == in.buffer.size()) return false;
-    line.assign(in.buffer, in.begin);
-    in.begin = in.searched = in.buffer.size();
-  } else {
+  const bool ended = end != in.buffer.npos;
+  if (ended) {
     line.assign(in.buffer, in.begin, end - in.begin);
     if (line.ends_with('\r')) line.pop_back();
     in.begin = in.searched = end + 1;
+  } else {
+    if (in.begin == in.buffer.size()) return false;
+    line.assign(in.buffer, in.begin);
+    in.begin = in.searched = in.buffer.size();
   }
   ++in.lines;
+  in.warn_of_returns(line, ended);
   return true;
 }
 

@@ -104,6 +104,33 @@ def ends_of_lines(models):
     translated(models, 'gzip of nothing', command + ['-i', write('none.gz', gzip.compress(b''))], 0)
 
 
+def carriage_returns(models):
+    """Lines that end in CR alone are one line to every tool, and each says so."""
+    judge = models.judge
+    mac = write('mac', b''.join(b'ab cd %d\r' % i for i in range(40)))
+    write('lines', b'ab cd\nef gh\n' * 20)
+    write('mixed', b'ab\ncd\r\n' * 10 + b'ab\rcd\ref\n' + b'gh\n')
+    words = ['mac:1: CR line ends?', '40 carriage returns', 'only LF and CRLF end a line']
+    translate = models.command('good')
+    train = [judge.tools.train, '-q', '--threads', '1', '--preset', 'tiny', '-m', 'never']
+    translated(models, 'CR line ends', translate + ['-i', mac], 1)
+    judge.works('CR line ends to translate', translate + ['-i', mac], words)
+    judge.works('CR line ends on stdin', translate, [words[0].replace('mac', 'stdin'), *words[1:]],
+                stdin=open(mac, 'rb').read())
+    judge.works('CR line ends to score', [judge.tools.evaluate, mac, '-i', mac], words)
+    packed = write('mac.gz', gzip.compress(open(mac, 'rb').read()))
+    judge.works('CR line ends, gzip', [judge.tools.evaluate, packed, '-i', packed], ['mac.gz:1: CR line ends?'])
+    for case, sets in [('to train on', ['-t', mac, mac]), ('to validate on', ['-t', 'lines', 'lines', '--valid-sets', mac, mac]),
+                       ('as TSV', ['--tsv', '-t', write('mac.tsv', b'ab\rcd\tef\rgh\r')])]:
+        found = run_tool(train + sets + ['--dry-run'])
+        judge.check('CR line ends ' + case, ':1: CR line ends?' in found.err, found.err)
+    judge.works('CR among others', translate + ['-i', 'mixed'], ['mixed:21: CR line ends?', '2 carriage returns'])
+    judge.works('two sentences', translate, ['stdin:1: CR line ends?', '1 carriage return in'], stdin=b'ab\rcd')
+    for case, text in [('CRLF', b'ab\r\ncd\r\n'), ('a stray CR', b'ab\rcd\nef\n'), ('CRCRLF', b'ab\r\r\n' * 9)]:
+        found = run_tool(translate, stdin=text)
+        judge.check(case, found.code == 0 and 'CR line ends' not in found.err, found.err)
+
+
 def large_text(models):
     """One line of 100 MB needs little more than its own size, 200,000 lines no more than 10,000."""
     with open('large', 'wb') as file:
@@ -219,6 +246,7 @@ def run(judge):
     good = models.command('good')
     lines_of_translations(models)
     ends_of_lines(models)
+    carriage_returns(models)
     no_text(judge, good)
     pairs(judge)
     scored_text(judge)
