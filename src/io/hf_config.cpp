@@ -5,6 +5,7 @@
 #include <array>
 #include <iterator>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string_view>
 #include <system_error>
 #include <vector>
@@ -103,6 +104,16 @@ Activation parse_feed_forward_proj(const std::string& text, bool& gated) {
   });
 }
 
+// The activation that config.json names itself. It takes precedence over feed_forward_proj, from
+// which transformers derives it first (run with 4.57.6 and 5.24.0).
+std::optional<Activation> read_dense_act_fn(const json& object) {
+  std::string text;
+  if (!get_field(object, "dense_act_fn", text)) return std::nullopt;
+  return with_context("dense_act_fn", [&] {
+    return text == "gated-gelu" ? Activation::gelu_new : activation_from_name(text);
+  });
+}
+
 // Which of `layers` blocks are sparse, by the fields of one stack; empty where `layers` is out of
 // range, which validate() will say.
 std::vector<bool> placed_by_step(const json& object, std::int64_t layers, const char* count_key,
@@ -165,7 +176,9 @@ void read_t5_fields(const json& object, FileConfig& file) {
   ModelConfig& c = file.model;
   std::string text = "relu";
   get_field(object, "feed_forward_proj", text);
-  c.dense_act_fn = file.gated_act_fn = parse_feed_forward_proj(text, c.is_gated_act);
+  const Activation derived = parse_feed_forward_proj(text, c.is_gated_act);
+  c.dense_act_fn = file.gated_act_fn = read_dense_act_fn(object).value_or(derived);
+  get_field(object, "is_gated_act", c.is_gated_act);
   // configuration_t5.py: v1.1 does not scale, and is known by tie_word_embeddings false.
   c.scale_decoder_outputs = c.tie_word_embeddings;
   get_field(object, "scale_decoder_outputs", c.scale_decoder_outputs);
@@ -184,17 +197,13 @@ void read_switch_fields(const json& object, FileConfig& file) {
   get_field(object, "router_dtype", text);
   check(text == "float32" || text == "float16" || text == "bfloat16", ErrorKind::kData,
         "router_dtype: \"", escaped(text), "\", expected float32, float16 or bfloat16");
-  text = "relu";
-  get_field(object, "dense_act_fn", text);
-  const auto read_activation = [&] {
-    return text == "gated-gelu" ? Activation::gelu_new : activation_from_name(text);
-  };
-  c.dense_act_fn = file.gated_act_fn = with_context("dense_act_fn", read_activation);
+  const std::optional<Activation> act = read_dense_act_fn(object);
+  c.dense_act_fn = file.gated_act_fn = act.value_or(Activation::relu);
   // Hugging Face has no gated Switch; configurations of the converted ones describe it as T5's do.
   bool gated = false;
   if (get_field(object, "feed_forward_proj", text)) {
-    const Activation act = parse_feed_forward_proj(text, gated);
-    if (gated) file.gated_act_fn = act;
+    const Activation derived = parse_feed_forward_proj(text, gated);
+    if (gated && !act) file.gated_act_fn = derived;
   }
   c.scale_decoder_outputs = c.tie_word_embeddings;
 }

@@ -21,8 +21,10 @@ TEST_CASE("hf: what is saved is loaded, config and values") {
   gated.is_gated_act = true;
   ModelConfig tied_unscaled = dense_config();
   tied_unscaled.tie_word_embeddings = true;
+  ModelConfig exact_gelu = dense_config();
+  exact_gelu.dense_act_fn = Activation::gelu;
   for (const ModelConfig& config :
-       {switch_config(), dense_config(), untied, separate, odd, gated, tied_unscaled}) {
+       {switch_config(), dense_config(), untied, separate, odd, gated, tied_unscaled, exact_gelu}) {
     SavedModel saved(config);
     CAPTURE(read_text(saved.folder / "config.json"));
     const LoadedModel loaded = saved.load();
@@ -69,6 +71,52 @@ TEST_CASE("hf: absent fields have Hugging Face's defaults") {
   CHECK(t.is_gated_act);
   CHECK(!t.scale_decoder_outputs);
   CHECK(t.decoder_start_token_id == 0);
+}
+
+// Expected values: AutoConfig of transformers 4.57.6 and 5.24.0 on these files.
+TEST_CASE("hf: dense_act_fn takes precedence over feed_forward_proj") {
+  struct Case {
+    const char* fields;
+    Activation act;
+    bool gated;
+  };
+  const TempFolder folder;
+  const auto read = [&](const std::string& model_type, const char* fields) {
+    write_text(folder / "config.json", "{\"model_type\": \"" + model_type + "\"" + fields + "}");
+    return read_config(folder / "config.json");
+  };
+  const Case t5_cases[] = {
+      {"", Activation::relu, false},
+      {R"(, "feed_forward_proj": "gated-gelu")", Activation::gelu_new, true},
+      {R"(, "feed_forward_proj": "gated-gelu", "dense_act_fn": "silu")", Activation::silu, true},
+      {R"(, "feed_forward_proj": "gated-gelu", "dense_act_fn": "gelu")", Activation::gelu, true},
+      {R"(, "feed_forward_proj": "relu", "dense_act_fn": "gelu_new")", Activation::gelu_new, false},
+      {R"(, "feed_forward_proj": "gated-gelu", "is_gated_act": false)", Activation::gelu_new,
+       false},
+      {R"(, "feed_forward_proj": "relu", "is_gated_act": true)", Activation::relu, true},
+  };
+  for (const Case& c : t5_cases) {
+    CAPTURE(c.fields);
+    const FileConfig file = read("t5", c.fields);
+    CHECK(file.model.dense_act_fn == c.act);
+    CHECK(file.gated_act_fn == c.act);
+    CHECK(file.model.is_gated_act == c.gated);
+  }
+  const Case switch_cases[] = {
+      {"", Activation::relu, false},
+      {R"(, "feed_forward_proj": "gated-gelu")", Activation::relu, false},
+      {R"(, "feed_forward_proj": "gated-gelu", "dense_act_fn": "silu")", Activation::silu, false},
+      {R"(, "feed_forward_proj": "relu", "dense_act_fn": "gelu_new")", Activation::gelu_new, false},
+  };
+  for (const Case& c : switch_cases) {
+    CAPTURE(c.fields);
+    CHECK(read("switch_transformers", c.fields).model.dense_act_fn == c.act);
+  }
+  // Gated Switch layers, which only the tensors show, follow the same rule.
+  CHECK(read("switch_transformers", switch_cases[1].fields).gated_act_fn == Activation::gelu_new);
+  CHECK(read("switch_transformers", switch_cases[2].fields).gated_act_fn == Activation::silu);
+  CHECK_THROWS_AS(read("t5", R"(, "dense_act_fn": "tanh")"), Error);
+  CHECK_THROWS_AS(read("t5", R"(, "dense_act_fn": null)"), Error);
 }
 
 TEST_CASE("hf: generation_config.json") {
