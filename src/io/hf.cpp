@@ -167,6 +167,15 @@ const Found* find_head(Tensors& tensors) {
   return found ? found : tensors.use("decoder.lm_head.weight");
 }
 
+// An untied model without a head of its own is an error, but for T5, whose head transformers 5 ties
+// whatever config.json says; 4.57 initializes either at random.
+void check_absent_head(const ModelConfig& config) {
+  constexpr const char* kContradiction =
+      "no tensor lm_head.weight, but config.json says tie_word_embeddings false";
+  check(config.model_type == "t5", ErrorKind::kData, kContradiction);
+  log_warning(std::string(kContradiction) + "; shared.weight is used");
+}
+
 // Embeddings of the two stacks: copies of the shared one, or, in an untied Switch model, parameters
 // of their own, which is how Hugging Face 5 writes it.
 bool decide_separate_embeddings(Tensors& tensors, const FileConfig& file, const Found& shared) {
@@ -205,6 +214,7 @@ ModelConfig decide_config(const FileConfig& file, Tensors& tensors) {
   check(shared != nullptr, ErrorKind::kData, "no tensor shared.weight");
   c.separate_embeddings = decide_separate_embeddings(tensors, file, *shared);
   const Found* head = find_head(tensors);
+  if (!head && !file.model.tie_word_embeddings) check_absent_head(c);
   const bool head_is_copy =
       head && file.model.tie_word_embeddings && same_values(*head->tensor, *shared->tensor);
   c.tie_word_embeddings = !head || head_is_copy;

@@ -79,6 +79,27 @@ TEST_CASE("hf: other names and copies that files have are understood") {
   CHECK(contains(copies.error(), "tensor decoder.embed_tokens.weight differs from"));
 }
 
+TEST_CASE("hf: an untied model without its head is refused, but a T5 is tied with a warning") {
+  SavedModel tied(switch_config());
+  tied.set("tie_word_embeddings", false);
+  CHECK(contains(tied.error(),
+                 "no tensor lm_head.weight, but config.json says tie_word_embeddings false"));
+
+  ModelConfig t5_config = dense_config();
+  t5_config.tie_word_embeddings = true;
+  SavedModel t5(t5_config);
+  CHECK(t5.warnings().empty());
+  json config = t5.config();
+  config["tie_word_embeddings"] = false;  // as transformers 4 says not to scale
+  config.erase("scale_decoder_outputs");
+  t5.set_config(config);
+  CHECK(t5.load().model->config() == t5_config);
+  CHECK(contains(t5.warnings(), "no tensor lm_head.weight"));
+  config.erase("tie_word_embeddings");
+  t5.set_config(config);
+  CHECK(t5.warnings().empty());
+}
+
 TEST_CASE("hf: what is no model folder is named") {
   SavedModel saved(switch_config());
   const auto error_of = [&](const fs::path& folder) -> std::string {

@@ -100,6 +100,7 @@ def contradictions(models):
             ('num_experts', 65536, ['num_experts 65536 in 2 sparse layers']),
             ('encoder_sparse_step', 1, ['dense', 'sparse']),
             ('model_type', 't5', ['router', 't5']),
+            ('tie_word_embeddings', False, ['no tensor lm_head.weight', 'tie_word_embeddings false']),
             ('router_bias', True, ['missing', 'router.classifier.bias'])]:
         fields = {field: value}
         if field == 'num_layers' and value == 3:
