@@ -286,7 +286,14 @@ ModelFolder::ModelFolder(const fs::path& folder) {
   const fs::file_status config_status = fs::symlink_status(folder / "config.json", error);
   if (config_status.type() == fs::file_type::not_found) fail_without_model(folder, "config.json");
   FileConfig file = read_config(folder / "config.json");
-  generation = read_generation_config(folder / "generation_config.json", file.model);
+  const fs::path generation_path = folder / "generation_config.json";
+  generation = read_generation_config(generation_path, file.model);
+  // Hugging Face takes them only where there is no generation_config.json.
+  if (!file.generation_settings.empty() && !fs::exists(fs::symlink_status(generation_path, error)))
+    log_warning(
+        escaped((folder / "config.json").native()) +
+        ": generation settings are read from generation_config.json only; without effect: " +
+        file.generation_settings);
   files = std::make_unique<WeightFiles>(folder);
   with_context(escaped(files->path().native()), [&] {
     Tensors tensors(*files);

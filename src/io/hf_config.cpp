@@ -12,6 +12,7 @@
 
 #include "src/core/error.h"
 #include "src/core/log.h"
+#include "src/io/generation_settings.h"
 #include "src/io/json.h"
 
 namespace switchyard {
@@ -227,6 +228,7 @@ FileConfig read_config(const std::filesystem::path& path) {
       c.num_heads = 8;
     }
     note_unknown_fields(object);
+    file.generation_settings = settings_in_config(object);
     read_shared_fields(object, c);
     if (t5) {
       read_t5_fields(object, file);
@@ -268,6 +270,9 @@ GenerationConfig read_generation_config(const std::filesystem::path& path, Model
   if (std::filesystem::symlink_status(path, error).type() == std::filesystem::file_type::not_found)
     return generation;
   json object = read_json_object(path);
+  const std::string settings = unimplemented_settings(object);
+  if (!settings.empty())
+    log_warning(escaped(path.native()) + ": not implemented, and without effect: " + settings);
   // Hugging Face 5 writes null for what is not set, and may write the end tokens as a list.
   for (auto it = object.begin(); it != object.end();)
     it = it->is_null() ? object.erase(it) : std::next(it);

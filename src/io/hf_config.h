@@ -35,10 +35,12 @@ struct FileConfig {
   std::optional<bool> separate_embeddings;
   // The activation where the tensors show gated layers.
   Activation gated_act_fn = Activation::relu;
+  // Settings of generate() that an old file has, by settings_in_config().
+  std::string generation_settings;
 };
 FileConfig read_config(const std::filesystem::path& path);
 // The token ids of a generation_config.json stand over config.json's: set in `model`. A missing
-// file is an empty GenerationConfig.
+// file is an empty GenerationConfig. A warning lists the settings that are not implemented.
 GenerationConfig read_generation_config(const std::filesystem::path& path, ModelConfig& model);
 
 // The text of config.json, such that `transformers` loads it unchanged. A model without sparse

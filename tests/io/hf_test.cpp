@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "src/io/hf.h"
 
+#include <algorithm>
+
 #include "tests/io/saved_model.h"
 
 using namespace switchyard;
@@ -147,6 +149,37 @@ TEST_CASE("hf: generation_config.json") {
   CHECK(contains(saved.error(), "generation_config.json: eos_token_id: 9, expected 0 to 6"));
   fs::remove(path);
   CHECK(!saved.load().generation.num_beams);
+}
+
+TEST_CASE("hf: generation settings that are not implemented are listed in one warning") {
+  SavedModel saved(switch_config());
+  const fs::path path = saved.folder / "generation_config.json";
+  write_text(path, R"({"num_beams": 4, "repetition_penalty": 1.2, "no_repeat_ngram_size": 3,
+                       "forced_bos_token_id": 2, "use_cache": true, "temperature": 1.0,
+                       "min_length": 0, "bad_words_ids": [], "forced_eos_token_id": null,
+                       "transformers_version": "4.57.6"})");
+  const std::string warnings = saved.warnings();
+  CHECK(contains(warnings,
+                 "generation_config.json: not implemented, and without effect: "
+                 "forced_bos_token_id, no_repeat_ngram_size, repetition_penalty\n"));
+  CHECK(std::count(warnings.begin(), warnings.end(), '\n') == 1);
+  // What GenerationConfig().to_dict() of transformers 4.57.6 says.
+  write_text(path, R"({"do_sample": false, "temperature": 1.0, "top_k": 50, "top_p": 1.0,
+                       "typical_p": 1.0, "epsilon_cutoff": 0.0, "eta_cutoff": 0.0,
+                       "repetition_penalty": 1.0, "encoder_repetition_penalty": 1.0,
+                       "no_repeat_ngram_size": 0, "renormalize_logits": false,
+                       "remove_invalid_values": false, "token_healing": false,
+                       "num_return_sequences": 1, "encoder_no_repeat_ngram_size": 0,
+                       "diversity_penalty": 0.0, "num_beam_groups": 1, "min_length": 0})");
+  CHECK(saved.warnings().empty());
+
+  // An old config.json counts only where there is no generation_config.json.
+  saved.set("num_beams", 4);
+  saved.set("no_repeat_ngram_size", 3);
+  saved.set("length_penalty", 1.0);
+  CHECK(saved.warnings().empty());
+  fs::remove(path);
+  CHECK(contains(saved.warnings(), "without effect: num_beams, no_repeat_ngram_size\n"));
 }
 
 TEST_CASE("hf: bad JSON is an error with line and column") {

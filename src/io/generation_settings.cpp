@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "src/io/generation_settings.h"
+
+#include <nlohmann/json.hpp>
+#include <span>
+
+namespace switchyard {
+
+namespace {
+
+using nlohmann::json;
+
+struct Setting {
+  const char* key;
+  json unset;  // generate()'s default, which has no effect; null also has none
+};
+
+// GenerationConfig of transformers 4.57.6 and 5.24.0. Settings that change how fast or in what form
+// results come (use_cache, output_scores, assistants, ...) are left out.
+std::span<const Setting> unimplemented() {
+  static const Setting settings[] = {
+      {"bad_words_ids", {}},
+      {"begin_suppress_tokens", {}},
+      {"constraints", {}},
+      {"diversity_penalty", 0},
+      {"do_sample", false},
+      {"dola_layers", {}},
+      {"encoder_no_repeat_ngram_size", 0},
+      {"encoder_repetition_penalty", 1},
+      {"epsilon_cutoff", 0},
+      {"eta_cutoff", 0},
+      {"exponential_decay_length_penalty", {}},
+      {"force_words_ids", {}},
+      {"forced_bos_token_id", {}},
+      {"forced_decoder_ids", {}},
+      {"forced_eos_token_id", {}},
+      {"guidance_scale", 1},
+      {"max_time", {}},
+      {"min_length", 0},
+      {"min_new_tokens", 0},
+      {"min_p", {}},
+      {"no_repeat_ngram_size", 0},
+      {"num_beam_groups", 1},
+      {"num_return_sequences", 1},
+      {"penalty_alpha", {}},
+      {"remove_invalid_values", false},
+      {"renormalize_logits", false},
+      {"repetition_penalty", 1},
+      {"sequence_bias", {}},
+      {"stop_strings", {}},
+      {"suppress_tokens", {}},
+      {"temperature", 1},
+      {"token_healing", false},
+      {"top_h", {}},
+      {"top_k", 50},
+      {"top_p", 1},
+      {"typical_p", 1},
+      {"watermarking_config", {}},
+  };
+  return settings;
+}
+
+// Those that are read from generation_config.json.
+std::span<const Setting> implemented() {
+  static const Setting settings[] = {{"early_stopping", false},
+                                     {"length_penalty", 1},
+                                     {"max_length", 20},
+                                     {"max_new_tokens", {}},
+                                     {"num_beams", 1}};
+  return settings;
+}
+
+void list_set(const json& object, std::span<const Setting> settings, std::string& list) {
+  for (const auto& [key, unset] : settings) {
+    const auto found = object.find(key);
+    // empty(): null, and lists and objects without elements
+    if (found == object.end() || found->empty() || *found == unset) continue;
+    list += (list.empty() ? "" : ", ") + std::string(key);
+  }
+}
+
+}  // namespace
+
+std::string unimplemented_settings(const json& generation_config) {
+  std::string list;
+  list_set(generation_config, unimplemented(), list);
+  return list;
+}
+
+std::string settings_in_config(const json& config) {
+  std::string list;
+  list_set(config, implemented(), list);
+  list_set(config, unimplemented(), list);
+  return list;
+}
+
+}  // namespace switchyard
