@@ -31,25 +31,6 @@ std::int64_t field(const std::filesystem::path& file, const std::string& name) {
   return -1;
 }
 
-// What a group's limit leaves; its page cache can be given up and does not count.
-std::int64_t left_in_group(const std::filesystem::path& limit_file,
-                           const std::filesystem::path& usage_file) {
-  std::int64_t limit = 0, usage = 0;
-  if (!(std::ifstream(limit_file) >> limit) || !(std::ifstream(usage_file) >> usage))
-    return kNoLimit;  // "max", or no such file
-  const std::int64_t cache = field(limit_file.parent_path() / "memory.stat", "inactive_file ");
-  return std::max<std::int64_t>(0, limit - usage + std::max<std::int64_t>(0, cache));
-}
-
-std::int64_t left_in_groups() {
-  const std::filesystem::path version_1 = "/sys/fs/cgroup/memory";
-  std::int64_t left =
-      left_in_group(version_1 / "memory.limit_in_bytes", version_1 / "memory.usage_in_bytes");
-  for (const auto& folder : cgroup_folders())
-    left = std::min(left, left_in_group(folder / "memory.max", folder / "memory.current"));
-  return left;
-}
-
 std::int64_t left_of_address_space() {
   rlimit limit = {};
   if (getrlimit(RLIMIT_AS, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) return kNoLimit;
@@ -64,7 +45,7 @@ std::int64_t left_of_address_space() {
 std::int64_t available_memory_bytes() {
   const std::int64_t kilobytes = field("/proc/meminfo", "MemAvailable:");
   const std::int64_t machine = kilobytes < 0 ? kNoLimit : kilobytes * 1024;
-  return std::min({machine, left_in_groups(), left_of_address_space()});
+  return std::min({machine, cgroup_memory_left(), left_of_address_space()});
 }
 
 std::int64_t resident_bytes() {

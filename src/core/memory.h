@@ -7,7 +7,7 @@
 namespace switchyard {
 
 // What this process may still take: the least of what the machine has available, what each of its
-// control groups (v2, or v1 at the root) leaves, and what RLIMIT_AS leaves.
+// control groups leaves, and what RLIMIT_AS leaves.
 std::int64_t available_memory_bytes();
 
 // What this process has in memory now.

@@ -7,7 +7,6 @@
 #include <algorithm>
 #include <cmath>
 #include <fstream>
-#include <limits>
 #include <mutex>
 #include <set>
 #include <string>
@@ -42,26 +41,6 @@ int physical_cores() {
   return std::max(1, static_cast<int>(cores.size()));
 }
 
-constexpr double kNoQuota = std::numeric_limits<double>::infinity();
-
-// A quota ("max" and "-1": none) and a period in microseconds, from two streams or one.
-double cpus_of(std::istream& quota, std::istream& period) {
-  double allowed = 0, each = 0;
-  return quota >> allowed && period >> each && allowed > 0 && each > 0 ? allowed / each : kNoQuota;
-}
-
-// The least CPU quota of our control groups, version 2's and 1's, in CPUs.
-double cgroup_quota() {
-  std::ifstream quota("/sys/fs/cgroup/cpu/cpu.cfs_quota_us");
-  std::ifstream period("/sys/fs/cgroup/cpu/cpu.cfs_period_us");
-  double cpus = cpus_of(quota, period);
-  for (const auto& folder : cgroup_folders()) {
-    std::ifstream both(folder / "cpu.max");
-    cpus = std::min(cpus, cpus_of(both, both));
-  }
-  return cpus;
-}
-
 }  // namespace
 
 void check_threads(int threads) {
@@ -93,7 +72,7 @@ int openmp_team(int threads) {
 }
 
 int default_threads() {
-  const double cpus = std::min<double>(physical_cores(), std::ceil(cgroup_quota()));
+  const double cpus = std::min<double>(physical_cores(), std::ceil(cgroup_cpus()));
   return std::max(1, static_cast<int>(cpus));
 }
 
