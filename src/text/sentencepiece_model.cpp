@@ -15,12 +15,11 @@ namespace switchyard {
 
 namespace {
 
-// Longer pieces overflow SentencePiece's stack; the longest it trains by default has 16 characters.
+// Limits within which SentencePiece 0.1.97 is known to work, far above what it writes by itself:
+// its pieces have 16 characters by default, and the left sides of its built-in rules 18 bytes.
 constexpr std::size_t kMaxPieceBytes = 1024;
-// Sizes of the arrays that SentencePiece gives Darts for its matches.
-constexpr int kMaxNestedSymbols = 64;  // PrefixMatcher::PrefixMatch
-constexpr int kMaxNestedRules = 32;    // Normalizer::kMaxTrieResultsSize
-// Levels of a trie of replacement rules: bytes of a rule's left side. The built-in ones have 18.
+constexpr int kMaxNestedSymbols = 64;
+constexpr int kMaxNestedRules = 32;
 constexpr int kMaxRuleBytes = 256;
 
 template <class... Parts>

@@ -9,7 +9,7 @@ sys.dont_write_bytecode = True
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, '..', 'cli'))
 from faults.tensors import content_of, content_of_tensors
-from faults.vocabulary import (BYTE, LEAF, NORMALIZER, OFFSET_1, SMALL, TRAINER, USER_DEFINED, charsmap, field,
+from faults.vocabulary import (BYTE, BYTES_MISSING, LEAF, NORMALIZER, OFFSET_1, SMALL, TRAINER, USER_DEFINED, charsmap, field,
                                nested_symbols, piece, trie)
 
 ENTRY = {'dtype': 'F32', 'shape': [1], 'data_offsets': [0, 4]}
@@ -36,7 +36,7 @@ SEEDS = {
         'settings': SMALL + field(TRAINER, field(3, 1) + field(40, 2)) + field(NORMALIZER, field(1, b'nmt_nfkc') + field(3, 1)),
         'charsmap': charsmap(trie(OFFSET_1), b'\0'),
         'rules': charsmap(RULES, b'a\0'),
-        'nested': SMALL + nested_symbols(65),
+        'nested': SMALL + nested_symbols(65) + BYTES_MISSING,
         'cut': SMALL[:-1],
     },
 }

@@ -50,6 +50,18 @@ std::string trie(std::uint32_t root, std::size_t count = 256) {
   return units;
 }
 constexpr std::uint32_t kOffset1 = 1u << 10;  // children are at 1 ^ byte
+constexpr std::uint32_t kWide = 1u << 9;      // the offset is in units of 256
+constexpr std::uint32_t kLeaf = 1u << 8;
+
+// A trie of one path, whose bytes are all b, and whose nodes, with the root, have this leaf bit.
+std::string chain(std::uint32_t levels, std::uint32_t leaf) {
+  std::string units = trie(256u << 10 | leaf, 256 * (levels + 2));
+  for (std::uint32_t level = 1; level <= levels; ++level) {
+    const std::uint32_t at = (256 * level) ^ 'b', base = 256 * (level + 1);
+    set_unit(units, at, (at ^ base) << 10 | leaf | 'b');
+  }
+  return units;
+}
 
 Tokenizer load(const std::string& bytes) { return Tokenizer::from_bytes(bytes, "x.model"); }
 
@@ -148,6 +160,7 @@ TEST_CASE("models built by hand load") {
   CHECK(load(model(nested)).encode(std::string(64, 'b')).size() == 3);
 }
 
+// SentencePiece 0.1.97 works with each of these, or refuses it itself.
 TEST_CASE("bad models are refused") {
   const std::string good = model("");
   check_refused("", "empty");
@@ -156,8 +169,9 @@ TEST_CASE("bad models are refused") {
   check_refused("\x0a\xff\xff\xff\xff\xff\xff\xff\xff\x7f", "cut or damaged");
   check_refused(std::string(1000, '\x0b'), "wire type 3");
   check_refused(std::string(20, '\xff'), "endless number");
+  check_refused(model(std::string(2, '\0')), "bad field key");
   check_refused(model(piece("", 0)), "empty");
-  check_refused(model(piece(std::string(2000, 'x'), 0)), "2000 bytes");
+  check_refused(model(piece(std::string(1025, 'x'), 0)), "1025 bytes");
   check_refused(model(piece(std::string("x\0y", 3), 0)), "NUL");
   check_refused(model(piece("a", 0)), "twice");
   check_refused(model(piece("x", std::numeric_limits<float>::quiet_NaN())), "not finite");
@@ -167,27 +181,37 @@ TEST_CASE("bad models are refused") {
   check_refused(piece("<unk>", 0, 2) + piece("a", 0), "no end-of-sentence piece");
   check_refused(model(bytes_field(2, varint(3 << 3) + varint(2))), "model type 2");
   std::string nested, symbol;
-  for (int i = 0; i < 100; ++i) nested += piece(symbol += 'b', 0, 4);
-  check_refused(model(nested), "nest deeper");
+  for (int i = 0; i < 65; ++i) nested += piece(symbol += 'b', 0, 4);
+  const std::string bytes_missing = bytes_field(2, varint(35 << 3) + varint(1));
+  check_refused(model(nested + bytes_missing), "nest deeper");
 
   const std::string end(1, '\0');
-  check_refused(model(bytes_field(3, bytes_field(2, "abc"))), "charsmap");
-  check_refused(with_charsmap(trie(kOffset1), ""), "charsmap");
+  check_refused(model(bytes_field(3, bytes_field(2, "abc"))), "charsmap: cut");
+  check_refused(with_charsmap(trie(kOffset1), ""), "charsmap: a trie of");
   check_refused(with_charsmap(trie(kOffset1), "x"), "NUL");
-  check_refused(with_charsmap(trie(kOffset1, 8), end), "charsmap");
-  check_refused(with_charsmap(trie(256u << 10), end), "out of range");   // root's children
-  check_refused(with_charsmap(trie(0xFFFFFFFFu), end), "out of range");  // every bit set
-  std::string leaf = trie(kOffset1 | 1u << 8);
+  // What is looked up behind these tries matches nothing.
+  const std::string padding = trie(1u << 31) + end;
+  check_refused(with_charsmap(trie(kOffset1, 8), padding), "charsmap: a trie of");
+  check_refused(with_charsmap(trie(256u << 10), padding), "out of range");  // root's children
+  check_refused(with_charsmap(trie(kOffset1 | kWide), padding), "out of range");
+  std::string leaf = trie(kOffset1 | kLeaf);
   set_unit(leaf, 1, 1u << 31 | 100);  // its value
   check_refused(with_charsmap(leaf, end), "a replacement is out of range");
   // The root's child for 'A' has the root's children.
   std::string loop = trie(kOffset1);
   set_unit(loop, 1 ^ 'A', std::uint32_t{'A'} << 10 | 'A');
   check_refused(with_charsmap(loop, end), "loop");
+  check_refused(with_charsmap(chain(257, 0), end), "loop");
+  check_refused(with_charsmap(chain(32, kLeaf), "b" + end), "rules nest too deep");
 }
 
 TEST_CASE("damaged models are refused or work") {
-  const std::string good = small_tokenizer().bytes();
+  // Not a trained model, so that these are the same bytes whatever trains it.
+  std::string more;
+  for (const char* text :
+       {"Z", "u", "g", "ug", "▁Z", "f", "ä", "h", "r", "t", "hrt", "▁f", "B", "C"})
+    more += piece(text, -3);
+  const std::string good = model(more);
   Rng rng(11);
   int loaded = 0;
   for (int i = 0; i < 150; ++i) {
