@@ -8,7 +8,6 @@
 #include <cassert>
 #include <cstdio>
 #include <cstdlib>
-#include <limits>
 #include <numeric>
 #include <sstream>
 #include <utility>
@@ -17,6 +16,7 @@
 #include "src/core/log.h"
 #include "src/core/parallel.h"
 #include "src/core/version.h"
+#include "tools/peer_options.h"
 
 namespace switchyard {
 
@@ -222,21 +222,36 @@ void Options::check_count(const std::string& name, const Values& values, Count c
        expected.str());
 }
 
-Options::Entry& Options::find(std::string_view name, std::string_view shown_as) {
-  const Entry* nearest = nullptr;
-  std::size_t best = std::numeric_limits<std::size_t>::max();
-  for (Entry& entry : entries_) {
+Options::Entry& Options::find(std::string_view name, std::string_view shown_as,
+                              std::string_view value) {
+  for (Entry& entry : entries_)
     if (entry.name == name) return entry;
-    // Too long to be near (below): a hostile name is not compared letter by letter.
+  name.remove_prefix(std::min(name.find_first_not_of('-'), name.size()));
+  fail(ErrorKind::kUsage, "unknown option '", escaped(shown_as), "'; ", suggestion(name, value));
+}
+
+// What to do instead of giving the unknown option `name`.
+std::string Options::suggestion(std::string_view name, std::string_view value) const {
+  const auto has = [this](std::string_view option, std::string_view choice) {
+    return std::any_of(entries_.begin(), entries_.end(), [&](const Entry& e) {
+      return e.name == option &&
+             (choice.empty() || std::count(e.choices.begin(), e.choices.end(), choice) > 0);
+    });
+  };
+  if (const std::string advice = advice_for_peer_option(name, value, has); !advice.empty())
+    return advice;
+  // A mistyped letter in four, or the start of a name: "thread" means threads. Names much longer
+  // than ours are not compared letter by letter: hostile input may be megabytes long.
+  constexpr std::size_t kShortestStart = 3;
+  const Entry* nearest = nullptr;
+  std::size_t best = std::max<std::size_t>(1, (name.size() + 1) / 4) + 1;
+  for (const Entry& entry : entries_) {
     if (name.size() > 2 * (entry.name.size() + 1)) continue;
-    // The start of a name counts as near: "beam" means beam-size.
-    const std::size_t d =
-        std::min(distance(entry.name, name), 1 + distance(entry.name.substr(0, name.size()), name));
+    const bool start = name.size() >= kShortestStart && entry.name.starts_with(name);
+    const std::size_t d = start ? 1 : distance(entry.name, name);
     if (d < best) best = d, nearest = &entry;
   }
-  const bool near = !name.starts_with('-') && best <= 1 + name.size() / 2;
-  fail(ErrorKind::kUsage, "unknown option '", escaped(shown_as), "'; ",
-       near ? "did you mean --" + nearest->name + "?" : "--help lists them all");
+  return nearest ? "did you mean --" + nearest->name + "?" : "--help-all lists every option";
 }
 
 const Options::Entry& Options::named(const std::string& name) const {
@@ -265,10 +280,13 @@ Values Options::normalised(int argc, const char* const* argv) {
     if (name.starts_with("--")) std::replace(name.begin(), name.end(), '_', '-');
     const auto alias = aliases_.find(name);
     const bool is_long = name.starts_with("--");
-    const Entry& entry = find(alias != aliases_.end() ? alias->second
-                              : is_long               ? name.substr(2)
-                                                      : name,
-                              argument);
+    const std::string next = i + 1 < argc ? argv[i + 1] : "--";
+    const Entry& entry =
+        find(alias != aliases_.end() ? alias->second
+             : is_long               ? name.substr(2)
+                                     : name,
+             argument,
+             equals != std::string::npos ? std::string_view(argument).substr(equals + 1) : next);
     name = "--" + entry.name;
     if (entry.is_flag) {
       out.push_back(name + "=" +
@@ -281,7 +299,6 @@ Values Options::normalised(int argc, const char* const* argv) {
       continue;
     }
     // A value that starts with a dash is written --name=-value.
-    const std::string next = i + 1 < argc ? argv[i + 1] : "--";
     check(next.size() < 2 || next[0] != '-' || looks_like_number(next), ErrorKind::kUsage, name,
           ": a value is missing, expected ", entry.metavar);
   }

@@ -127,7 +127,9 @@ class Options {
 
   Entry& add(std::string_view name, std::string metavar, std::string help);
   static void check_count(const std::string& name, const Values& values, Count count);
-  Entry& find(std::string_view name, std::string_view shown_as);
+  // Error(kUsage) if there is none; `value` (may be empty) is what was given with it.
+  Entry& find(std::string_view name, std::string_view shown_as, std::string_view value = "");
+  std::string suggestion(std::string_view name, std::string_view value) const;
   const Entry& named(const std::string& name) const;  // one that is there
   Values normalised(int argc, const char* const* argv);
   // Option names and values of a YAML map; relative paths in it start at `base`.

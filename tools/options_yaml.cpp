@@ -55,7 +55,8 @@ std::map<std::string, Values> Options::read_yaml(const std::string& yaml, const 
       std::string name = item.first.Scalar();
       std::replace(name.begin(), name.end(), '_', '-');
       const auto alias = aliases_.find("--" + name);
-      const Entry& entry = find(alias != aliases_.end() ? alias->second : name, name);
+      const Entry& entry = find(alias != aliases_.end() ? alias->second : name, name,
+                                item.second.IsScalar() ? item.second.Scalar() : "");
       check(entry.set && entry.name != "config", ErrorKind::kUsage, name,
             ": only for the command line");
       Values values = scalars(name, item.second);

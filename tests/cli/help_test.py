@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 import unittest
 
 TOOLS = [os.path.abspath(path) for path in sys.argv[1:]]
@@ -73,6 +74,66 @@ class HelpTest(unittest.TestCase):
                 code, _, err = run(tool, '--' + option + 'x')
                 self.assertEqual(code, 2)
                 self.assertIn(f'did you mean --{option}?', err)
+
+    def unknown(self, name, *args):
+        """The error's text behind the unknown option's name."""
+        tool = next(t for t in TOOLS if t.endswith(name))
+        code, out, err = run(tool, *args)
+        self.assertEqual((code, out, err.count('\n')), (2, '', 1))
+        self.assertTrue(err.startswith(f"switch-{name}: error: unknown option '{args[0]}'; "), err)
+        return err.split("'; ", 1)[1].rstrip()
+
+    def test_no_far_fetched_suggestions(self):
+        for name in ('train', 'translate', 'evaluate'):
+            for option in ('--foo', '--e', '--no-such-option', '--x', '--colour', '-Z'):
+                self.assertEqual(self.unknown(name, option), '--help-all lists every option')
+            for option, ours in (('--thread', 'threads'), ('--log', 'log-level'),
+                                 ('--trheads', 'threads'), ('--confg', 'config')):
+                self.assertEqual(self.unknown(name, option), f'did you mean --{ours}?')
+
+    def test_names_of_other_programs(self):
+        for name, args, advice in (
+                ('train', ['--epochs', '12'], 'use --after 12e'),
+                ('train', ['--epochs'], 'use --after 10e'),
+                ('train', ['--epochs', 'many'], 'use --after 10e'),
+                ('train', ['--max-epoch=3'], "use --after 3e"),
+                ('train', ['--max_steps', '100000'], 'use --after 100000u'),
+                ('train', ['--max-update', '5'], 'use --after 5u'),
+                ('train', ['--batch-size', '64'],
+                 'use --mini-batch 64 (sentences) or --mini-batch-words 4096 (tokens)'),
+                ('train', ['--bf16'], 'use --compute-type bfloat16'),
+                ('train', ['--fp16'], 'use --compute-type bfloat16 (there is no float16)'),
+                ('train', ['--experts', '4'], 'use --num-experts 4'),
+                ('train', ['--resume'], 'rerun the same command to resume'),
+                ('train', ['--learning-rate', '0.001'], 'use --learn-rate 0.001'),
+                ('train', ['--warmup-steps', '400'], 'use --lr-warmup 400u'),
+                ('train', ['--patience', '5'], 'use --early-stopping 5'),
+                ('train', ['--output_dir', 'en-de'], 'use --model en-de'),
+                ('train', ['--output-dir', '--overwrite'], 'use --model DIR'),
+                ('train', ['--transformer-dim-ffn', '64'], 'use --d-ff 64'),
+                ('train', ['--gradient-accumulation-steps', '2'], 'use --optimizer-delay 2'),
+                ('train', ['-d', '0'], 'there is no GPU backend; --threads is for the CPU'),
+                ('translate', ['--num-beams', '4'], 'use --beam-size 4'),
+                ('translate', ['--beam', '4'], 'use --beam-size 4'),
+                ('translate', ['--batch-size', '8'], 'use --mini-batch 8'),
+                ('translate', ['--num_hypotheses', '3'], 'use --n-best=3'),
+                ('translate', ['--max-new-tokens', '9'], 'use --max-output-length 9'),
+                ('translate', ['--models', 'm'], 'use --model m'),
+                ('evaluate', ['--ref', 'r'],
+                 'references come first, without a name: switch-evaluate REF -i TRANSLATION')):
+            self.assertEqual(self.unknown(name, *args), advice)
+            known = all_options(next(t for t in TOOLS if t.endswith(name)))
+            for option in re.findall(r'--([a-z-]+)', advice):
+                self.assertIn(option, known)
+
+    def test_names_of_other_programs_in_a_file(self):
+        with tempfile.NamedTemporaryFile('w', suffix='.yml') as file:
+            file.write('epochs: 7\n')
+            file.flush()
+            tool = next(t for t in TOOLS if t.endswith('train'))
+            code, _, err = run(tool, '-c', file.name)
+        self.assertEqual(code, 2)
+        self.assertIn(":1: unknown option 'epochs'; use --after 7e\n", err)
 
     def test_man_page(self):
         formatter = shutil.which('groff')
