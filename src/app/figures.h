@@ -5,10 +5,10 @@
 #include <cstdint>
 #include <string>
 
+#include "src/core/counted.h"
+
 namespace switchyard {
 
-// A count of 0 or more: "19,200".
-std::string with_commas(std::int64_t count);
 // "12.3M".
 std::string millions(std::int64_t count);
 // "1.5 GiB", "12 MiB".

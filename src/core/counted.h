@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: Apache-2.0
+// Counts with their nouns, for messages.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace switchyard {
+
+// A count of 0 or more: "19,200".
+std::string with_commas(std::int64_t count);
+// "1 line", "19,200 lines"; `plural` if it is not the noun and an s: counted(n, "batch",
+// "batches").
+std::string counted(std::int64_t count, std::string_view noun, std::string_view plural = "");
+
+}  // namespace switchyard
