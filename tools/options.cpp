@@ -61,6 +61,10 @@ bool looks_like_number(std::string_view text) {
          (text[1] == '.' || (text[1] >= '0' && text[1] <= '9'));
 }
 
+bool is_count(std::string_view text) {
+  return !text.empty() && text.find_first_not_of("0123456789") == std::string_view::npos;
+}
+
 void check_choice(const std::string& name, const std::string& value, const Values& allowed) {
   check(std::find(allowed.begin(), allowed.end(), value) != allowed.end(), ErrorKind::kUsage, "--",
         name, ": found '", escaped(value), "', expected one of: ", joined(allowed, ", "));
@@ -130,8 +134,8 @@ void Options::action(std::string_view name, bool& value, std::string help) {
 
 void Options::flag_number(std::string_view name, std::int64_t& value, std::int64_t implied,
                           std::int64_t min, std::int64_t max, std::string help) {
-  Entry& entry = add(name, "[=K]", std::move(help));
-  entry.is_flag = true;
+  Entry& entry = add(name, "[K]", std::move(help));
+  entry.is_flag = entry.may_have_number = true;
   entry.set = [&value, implied, min, max, key = entry.name](const Values& v) {
     value = v.front() == "true" ? implied : parse_number<std::int64_t>(key, v.front(), min, max);
   };
@@ -289,8 +293,14 @@ Values Options::normalised(int argc, const char* const* argv) {
              equals != std::string::npos ? std::string_view(argument).substr(equals + 1) : next);
     name = "--" + entry.name;
     if (entry.is_flag) {
+      // No other argument is a bare number where none may stand without a name.
+      const bool number_follows = entry.may_have_number && equals == std::string::npos &&
+                                  positional_.empty() && is_count(next);
       out.push_back(name + "=" +
-                    (equals == std::string::npos ? "true" : argument.substr(equals + 1)));
+                    (equals != std::string::npos ? argument.substr(equals + 1)
+                     : number_follows            ? next
+                                                 : "true"));
+      if (number_follows) ++i;
       continue;
     }
     out.push_back(name);

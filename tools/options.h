@@ -62,7 +62,7 @@ class Options {
   void flag(std::string_view name, bool& value, std::string help);  // --name, --name=false
   // A flag for this one run: no setting, so to_yaml() leaves it out.
   void action(std::string_view name, bool& value, std::string help);
-  // --name sets `implied`, --name=N sets N.
+  // --name sets `implied`, --name=N or --name N sets N.
   void flag_number(std::string_view name, std::int64_t& value, std::int64_t implied,
                    std::int64_t min, std::int64_t max, std::string help);
   void text(std::string_view name, std::string& value, std::string metavar, std::string help);
@@ -120,6 +120,7 @@ class Options {
     char letter = 0;
     std::size_t group = 0;
     bool is_flag = false, is_list = false, is_path = false;
+    bool may_have_number = false;  // a flag that a number may follow
     std::function<void(const Values&)> set;
     std::function<Values()> get;
     bool given = false, on_command_line = false;

@@ -58,7 +58,7 @@ std::string Options::heading(const Entry& entry) {
   std::string text;
   if (entry.letter) text.append("-").append(1, entry.letter).append(", ");
   text += "--" + entry.name;
-  if (!entry.metavar.empty()) text += (entry.is_flag ? "" : " ") + entry.metavar;
+  if (!entry.metavar.empty()) text += " " + entry.metavar;
   return text;
 }
 

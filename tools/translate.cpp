@@ -5,16 +5,19 @@
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
+#include <charconv>
 #include <csignal>
 #include <cstdio>
 #include <iomanip>
 #include <sstream>
 #include <string>
+#include <string_view>
 #include <system_error>
 #include <utility>
 #include <vector>
 
 #include "src/app/figures.h"
+#include "src/app/stop_signal.h"
 #include "src/app/text_translator.h"
 #include "src/backend/backend.h"
 #include "src/core/error.h"
@@ -48,7 +51,8 @@ void declare(Options& options, TranslateOptions& o) {
   search.num_beams = 5;
   options.group("Files");
   options.path("model,m", o.model, "DIR",
-               "a model's folder, or a training run's, whose best model is taken");
+               "a model folder, or a training folder, whose best checkpoint is used; DIR/last or "
+               "DIR/checkpoint-300 selects another");
   options.path("input,i", o.input, "FILE", "one sentence a line; .gz is read too");
   options.alias("--src", "input");
   options.path("output,o", o.output, "FILE", "one line for each line read; must not exist yet");
@@ -76,7 +80,7 @@ void declare(Options& options, TranslateOptions& o) {
   options.number("max-input-length", o.text.max_input_length, 2, 1 << 20,
                  "tokens of a line, the end counted");
   options.choice("long-input", o.long_input, {"crop", "split", "error"},
-                 "what becomes of a longer line");
+                 "longer lines: crop loses the rest, split translates it in parts, error stops");
   options.flag("strict", o.text.strict,
                "a line that is not UTF-8 is an error, not taken with replacement characters");
   options.flag_number("n-best", o.n_best, kAllOfTheBeam, 1, kMaxNumBeams,
@@ -87,8 +91,8 @@ void declare(Options& options, TranslateOptions& o) {
   options.number("maxi-batch", o.maxi_batch, 1, 65536, "batches read ahead and sorted by length");
   options.number("workers", o.workers, 0, 1024,
                  "batches at a time, which share --threads; 0: one for each thread");
-  options.choice("compute-type", o.compute_type, {"auto", "float32", "bfloat16"},
-                 "the type of numbers matmuls work on");
+  options.choice("compute-type", o.compute_type, {"auto", "float32"},
+                 "numbers of matmuls; translation is always in float32");
   options.flag("stat", o.stat, "print lines, tokens and speed as it goes, not only at the end");
 }
 
@@ -109,6 +113,9 @@ void complete(const Options& options, const TextModel& model, TranslateOptions& 
   o.text.n_best = options.given("n-best");
   if (o.text.n_best)
     search.num_return_sequences = o.n_best == kAllOfTheBeam ? search.num_beams : o.n_best;
+  check(search.num_return_sequences <= search.num_beams, ErrorKind::kUsage,
+        "--n-best=", search.num_return_sequences, " needs --beam-size ",
+        search.num_return_sequences, " or more; it is ", search.num_beams);
   o.text.long_input = o.long_input == "crop"    ? LongInput::kCrop
                       : o.long_input == "split" ? LongInput::kSplit
                                                 : LongInput::kError;
@@ -128,28 +135,43 @@ void check_output(const fs::path& output, const fs::path& input) {
         name, ": exists, expected a new file");
 }
 
-// Whole lines only, also where a signal ends us: one that comes while a line is being written waits
-// for its end. The next one does not: perhaps nobody reads the line.
+// Only whole lines are written, even if a signal stops us: one that arrives while a line is being
+// written waits for its end. The next one does not: perhaps nobody reads the line.
 std::atomic<bool> writing = false;
 std::atomic<int> pending_signal = 0;
+std::atomic<std::int64_t> lines_written = 0;
 
-void end_after_line(int signal) {
-  if (!writing || pending_signal.exchange(signal) != 0) _exit(128 + signal);
+// Uses only what a signal handler may.
+[[noreturn]] void stop(int signal) {
+  char number[24];
+  const std::int64_t lines = lines_written;
+  const char* end = std::to_chars(number, number + sizeof(number), lines).ptr;
+  const char* name = signal == SIGINT ? "SIGINT" : signal == SIGTERM ? "SIGTERM" : "SIGHUP";
+  for (const std::string_view part :
+       {std::string_view(kTool), std::string_view(": stopped by "), std::string_view(name),
+        std::string_view(" after "), std::string_view(number, end),
+        std::string_view(lines == 1 ? " line\n" : " lines\n")})
+    if (::write(STDERR_FILENO, part.data(), part.size()) < 0) break;
+  _exit(128 + signal);
+}
+
+void stop_after_line(int signal) {
+  if (!writing || pending_signal.exchange(signal) != 0) stop(signal);
 }
 
 void write_line(const std::string& text) {
   writing = true;
   write_stdout(text + "\n");  // stdout is line-buffered
+  ++lines_written;
   writing = false;
-  if (pending_signal != 0) _exit(128 + pending_signal);
+  if (pending_signal != 0) stop(pending_signal);
 }
 
 std::string statistics(const TextTranslator::Counts& counts) {
   std::ostringstream text;
-  text << std::fixed << std::setprecision(1) << with_commas(counts.lines)
-       << " lines : " << with_commas(counts.source_tokens)
-       << " source tokens : " << with_commas(counts.target_tokens) << " target tokens : Time "
-       << counts.seconds << "s : ";
+  text << std::fixed << std::setprecision(1) << counted(counts.lines, "line") << " : "
+       << counted(counts.source_tokens, "source token") << " : "
+       << counted(counts.target_tokens, "target token") << " : Time " << counts.seconds << "s : ";
   const double rate =
       counts.seconds > 0 ? static_cast<double>(counts.target_tokens) / counts.seconds : 0;
   text << with_commas(static_cast<std::int64_t>(rate + 0.5)) << " tokens/s";
@@ -193,8 +215,6 @@ int run(int argc, char** argv) {
   declare(options, o);
   if (!options.parse(argc, argv)) return 0;
   check(!o.model.empty(), ErrorKind::kUsage, "--model: missing, expected a folder; see --help");
-  check(o.compute_type != "bfloat16", ErrorKind::kUsage,
-        "--compute-type: bfloat16 translation is not part of this version, expected float32");
 
   LineReader reader(o.input);
   const TextModel model = load_text_model(o.model, o.allow_nonfinite);
@@ -206,7 +226,7 @@ int run(int argc, char** argv) {
     redirect_stdout(o.output);
   }
   std::setvbuf(stdout, nullptr, _IOLBF, std::size_t{1} << 16);
-  for (const int signal : {SIGINT, SIGTERM}) std::signal(signal, end_after_line);
+  on_stop_signals(stop_after_line);
 
   log_info(std::string(kTool) + " " + std::string(version()) + " (" + backend_description() +
            ", workers " + std::to_string(o.text.translator.workers) + " x threads " +
@@ -218,13 +238,14 @@ int run(int argc, char** argv) {
 
   const TextTranslator::Counts& counts = translator.counts();
   if (counts.long_lines > 0)
-    log_warning(with_commas(counts.long_lines) + " lines longer than --max-input-length: " +
+    log_warning(counted(counts.long_lines, "line") + " longer than --max-input-length: " +
                 (o.text.long_input == LongInput::kSplit ? "split" : "cropped"));
   if (counts.replaced > 0)
-    log_warning(with_commas(counts.replaced) +
-                " places of invalid UTF-8 replaced by U+FFFD, the first in line " +
+    log_warning(counted(counts.replaced, "place") +
+                " of invalid UTF-8 replaced by U+FFFD, the first in line " +
                 std::to_string(counts.first_replaced_line));
-  log_info(statistics(counts));
+  // With --stat the last batch has been reported already.
+  if (!o.stat || counts.lines == 0) log_info(statistics(counts));
   return 0;
 }
 

@@ -38,14 +38,16 @@ void on_signal(int signal) {
 
 }  // namespace
 
-void catch_stop_signals() {
+void on_stop_signals(void (*handler)(int)) {
   struct sigaction action = {}, old = {};
-  action.sa_handler = on_signal;
+  action.sa_handler = handler;
   action.sa_flags = SA_RESTART;
   for (const int signal : {SIGHUP, SIGINT, SIGTERM})
     if (sigaction(signal, nullptr, &old) == 0 && old.sa_handler != SIG_IGN)
       sigaction(signal, &action, nullptr);
 }
+
+void catch_stop_signals() { on_stop_signals(on_signal); }
 
 void defer_stop_signals() { deferred = true; }
 

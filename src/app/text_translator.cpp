@@ -65,16 +65,31 @@ TranslatorOptions translator_options(const TextTranslatorOptions& options) {
   return result;
 }
 
+bool is_there(const fs::path& path) {
+  std::error_code error;  // a problem with the path is reported where it is opened
+  return fs::exists(path, error);
+}
+
+// Explains a training folder that has no best model yet.
+void check_no_training_folder(const fs::path& folder) {
+  if (!is_there(folder / "training_args.yml")) return;
+  const fs::path last = folder / "last";
+  check(is_there(last), ErrorKind::kData, escaped(folder.native()),
+        ": no model yet, because the training run has not saved a checkpoint");
+  fail(ErrorKind::kData, escaped(folder.native()),
+       ": no best model yet, because nothing has been validated; use ", escaped(last.native()));
+}
+
 }  // namespace
 
 TextModel load_text_model(const fs::path& folder, bool allow_nonfinite) {
-  const auto is_there = [](const fs::path& path) {
-    std::error_code error;  // what is wrong with a path is said where it is opened
-    return fs::exists(path, error);
-  };
   fs::path found = folder;
-  if (!is_there(folder / "config.json") && is_there(folder / "best" / "config.json"))
-    found = folder / "best";
+  if (!is_there(folder / "config.json")) {
+    if (is_there(folder / "best" / "config.json"))
+      found = folder / "best";
+    else
+      check_no_training_folder(folder);
+  }
   fs::path pieces = found / "spiece.model";
   if (!is_there(pieces) && is_there(folder / "spiece.model")) pieces = folder / "spiece.model";
 

@@ -119,6 +119,8 @@ class Lines(unittest.TestCase):
             values = [float(row[2]) for row in rows[line:line + 3]]
             self.assertEqual(values, sorted(values, reverse=True))
         self.assertEqual(two, n_best[:2] + [n_best[3]] + n_best[4:6])
+        self.assertEqual(self.lines(b"abc def\n\nghi\n", "-b", "3", "--n-best", "2")[0], two)
+        self.assertEqual(self.lines(b"abc def\n\nghi\n", "--n-best", "-b", "3")[0], n_best)
 
     def test_files(self):
         source, target = os.path.join(FOLDER.name, "in.txt"), os.path.join(FOLDER.name, "out.txt")
@@ -160,6 +162,22 @@ class Models(unittest.TestCase):
         os.mkdir(run)
         os.symlink(MODEL, os.path.join(run, "best"))
         self.assertEqual(self.run_model(run), self.run_model(MODEL))
+
+    def test_training_folder_without_a_best_model(self):
+        run = os.path.join(FOLDER.name, "unvalidated")
+        os.mkdir(run)
+        with open(os.path.join(run, "training_args.yml"), "w") as f:
+            f.write("seed: 1\n")
+        found = subprocess.run([TRANSLATE, "-m", run], input=b"a\n", capture_output=True)
+        self.assertEqual(found.returncode, 3)
+        self.assertIn(b"unvalidated: no model yet, because the training run has not saved a check",
+                      found.stderr)
+        os.symlink(MODEL, os.path.join(run, "last"))
+        found = subprocess.run([TRANSLATE, "-m", run], input=b"a\n", capture_output=True)
+        self.assertEqual(found.returncode, 3)
+        self.assertIn(b"unvalidated: no best model yet, because nothing has been validated; use " +
+                      os.path.join(run, "last").encode() + b"\n", found.stderr)
+        self.assertEqual(self.run_model(os.path.join(run, "last")), self.run_model(MODEL))
 
     def test_generation_config_stands_in_for_options(self):
         folder = self.edited("greedy", "generation_config.json", num_beams=1, max_new_tokens=3)
@@ -217,15 +235,44 @@ class Streams(unittest.TestCase):
         self.assertEqual(process.stderr.count(b"\n"), 1)
 
     def test_signals(self):
-        for number in (signal.SIGINT, signal.SIGTERM):
-            process = start()
+        for number, name in ((signal.SIGINT, "SIGINT"), (signal.SIGTERM, "SIGTERM"),
+                             (signal.SIGHUP, "SIGHUP")):
+            for text, count in ((b"abc\n", "1 line"), (b"abc\nabc\n", "2 lines")):
+                process = start(preexec_fn=lambda: signal.signal(number, signal.SIG_DFL))
+                process.stdin.write(text)
+                process.stdin.flush()
+                for _ in text.splitlines():
+                    self.assertTrue(process.stdout.readline().endswith(b"\n"))
+                process.send_signal(number)
+                self.assertEqual(process.wait(30), 128 + number)
+                self.assertEqual(process.stderr.read().decode(),
+                                 f"switch-translate: stopped by {name} after {count}\n")
+                for pipe in (process.stdin, process.stdout, process.stderr):
+                    pipe.close()
+
+    def test_ignored_signals_stay_ignored(self):
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            process = start(preexec_fn=lambda: signal.signal(number, signal.SIG_IGN))
             process.stdin.write(b"abc\n")
             process.stdin.flush()
             self.assertTrue(process.stdout.readline().endswith(b"\n"))
             process.send_signal(number)
-            self.assertEqual(process.wait(30), 128 + number)
-            for pipe in (process.stdin, process.stdout, process.stderr):
-                pipe.close()
+            out, err = process.communicate(b"def\n", timeout=60)
+            self.assertEqual((process.returncode, out.count(b"\n"), err), (0, 1, b""))
+
+    def test_statistics_are_printed_once(self):
+        for args, text, count in (([], b"abc\n", 1), (["--stat"], b"abc\n", 1), (["--stat"], b"", 1),
+                                  (["--stat", "--mini-batch", "1", "--maxi-batch", "1"],
+                                   b"abc\ndef\nghi\n", 3)):
+            process = subprocess.run([TRANSLATE, "-m", MODEL, "--max-output-length", "12", *args],
+                                     input=text, capture_output=True, timeout=60)
+            lines = [x for x in process.stderr.decode().splitlines() if " source token" in x]
+            self.assertEqual(len(lines), count, lines)
+            self.assertEqual(len(set(lines)), count, lines)
+            if count == 1 and text:
+                self.assertIn("] 1 line : 4 source tokens : ", lines[0])
+            elif count == 3:
+                self.assertIn("] 3 lines : ", lines[2])
 
 
 class Mistakes(unittest.TestCase):
@@ -246,8 +293,13 @@ class Mistakes(unittest.TestCase):
                               ("--long-input", "drop"), ("--compute-type", "int3")):
             args = [option] if value is None else [option, value]
             self.fails(2, "expected", "-m", MODEL, *args)
-        self.fails(2, "bfloat16", "-m", MODEL, "--compute-type", "bfloat16")
-        self.fails(2, "expected", "-m", MODEL, "-b", "2", "--n-best=3")
+        self.fails(2, "found 'bfloat16', expected one of: auto, float32\n", "-m", MODEL,
+                   "--compute-type", "bfloat16")
+        self.fails(2, "--n-best=3 needs --beam-size 3 or more; it is 2\n", "-m", MODEL, "-b", "2",
+                   "--n-best=3")
+        self.fails(2, "--n-best=6 needs --beam-size 6 or more; it is 5\n", "-m", MODEL,
+                   "--n-best", "6")
+        self.fails(2, "'7': an argument without", "-m", MODEL, "--n-best", "6", "7")
 
     def test_files(self):
         nowhere = os.path.join(FOLDER.name, "nowhere")
