@@ -51,7 +51,19 @@ void apply_isa_cap() {
 
 // Asks the kernels, not hwy::SupportedTargets(): in Highway 1.0.3 and 1.2 calling that one makes
 // later dispatches ignore DisableTargets().
-std::string target_name() { return HWY_DYNAMIC_DISPATCH(target_name)(); }
+std::string target_name() {
+  // The names that only Highway uses.
+  constexpr const char* kNames[][2] = {{"AVX3", "AVX-512"},
+                                       {"AVX3_DL", "AVX-512 (Ice Lake)"},
+                                       {"AVX3_ZEN4", "AVX-512 (Zen 4)"},
+                                       {"AVX3_SPR", "AVX-512 (Sapphire Rapids)"},
+                                       {"EMU128", "portable"},
+                                       {"SCALAR", "portable"}};
+  const std::string found = HWY_DYNAMIC_DISPATCH(target_name)();
+  for (const auto& [name, known_as] : kNames)
+    if (found == name) return known_as;
+  return found;
+}
 
 }  // namespace switchyard::simd
 #endif

@@ -13,7 +13,7 @@ namespace switchyard::simd {
 // run before main(); calling it again is harmless.
 void apply_isa_cap();
 
-// The target that kernels run on now: "SSE4", "AVX2", "AVX3", ...
+// The target that kernels run on now: "SSE4", "AVX2", "AVX-512", ...
 std::string target_name();
 
 namespace internal {

@@ -61,6 +61,7 @@ class HelpTest(unittest.TestCase):
             self.assertRegex(out, r'\ncompiler: .*\d')
             if name != 'switch-evaluate':
                 self.assertRegex(out, r'\nbackend: CPU, .*oneDNN \d+\.\d+')
+                self.assertNotRegex(out, r'AVX3|AVX10|EMU128|SCALAR')  # Highway's names
 
     def test_nothing_given(self):
         for tool in TOOLS:
