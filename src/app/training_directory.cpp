@@ -53,6 +53,12 @@ int take_lock(const fs::path& path) {
   return lock.release();
 }
 
+// A folder itself, not a link to one.
+bool is_folder(const fs::path& path) {
+  std::error_code error;
+  return fs::symlink_status(path, error).type() == fs::file_type::directory;
+}
+
 using Settings = std::map<std::string, std::string>;
 
 Settings read_settings(const std::string& yaml) {
@@ -63,6 +69,23 @@ Settings read_settings(const std::string& yaml) {
 }
 
 }  // namespace
+
+fs::path checkpoint_in(const fs::path& folder, std::int64_t update) {
+  return folder / (std::string(kPrefix) + std::to_string(update));
+}
+
+std::vector<std::int64_t> checkpoints_in(const fs::path& folder) {
+  std::vector<std::int64_t> updates;
+  std::error_code error;
+  for (fs::directory_iterator entry(folder, error), end; !error && entry != end;
+       entry.increment(error)) {
+    const std::int64_t update = update_of(entry->path().filename().string());
+    if (update >= 0 && is_folder(checkpoint_in(folder, update))) updates.push_back(update);
+  }
+  check(!error, ErrorKind::kRuntime, escaped(folder.native()), ": cannot list: ", error.message());
+  std::sort(updates.begin(), updates.end());
+  return updates;
+}
 
 NewFolders::NewFolders(const fs::path& path) {
   std::error_code error;
@@ -85,7 +108,8 @@ TrainingDirectory::TrainingDirectory(fs::path path, bool overwrite)
   const bool ours = !made_.empty() || fs::is_empty(path_) || fs::exists(file(kLock)) ||
                     fs::exists(file(kSettings));
   check(ours || overwrite, ErrorKind::kUsage, path_.string(), ": has files but no ", kSettings,
-        ", so it is no training folder; give another folder, or --overwrite");
+        ", so it is no training folder; choose another folder; --overwrite would delete any model ",
+        "in it");
   lock_ = take_lock(path_);
   remove_leftovers(path_);
 }
@@ -99,26 +123,8 @@ TrainingDirectory::~TrainingDirectory() {
   close(lock_);
 }
 
-fs::path TrainingDirectory::checkpoint(std::int64_t update) const {
-  return path_ / (std::string(kPrefix) + std::to_string(update));
-}
-
-std::vector<std::int64_t> TrainingDirectory::checkpoints() const {
-  std::vector<std::int64_t> updates;
-  std::error_code error;
-  for (fs::directory_iterator entry(path_, error), end; !error && entry != end;
-       entry.increment(error)) {
-    const std::int64_t update = update_of(entry->path().filename().string());
-    if (update >= 0 && has_checkpoint(update)) updates.push_back(update);
-  }
-  check(!error, ErrorKind::kRuntime, escaped(path_.native()), ": cannot list: ", error.message());
-  std::sort(updates.begin(), updates.end());
-  return updates;
-}
-
 bool TrainingDirectory::has_checkpoint(std::int64_t update) const {
-  std::error_code error;
-  return fs::symlink_status(checkpoint(update), error).type() == fs::file_type::directory;
+  return is_folder(checkpoint(update));
 }
 
 void TrainingDirectory::clear() {

@@ -28,6 +28,11 @@ class NewFolders {
   std::vector<std::filesystem::path> made_;  // the deepest first
 };
 
+// The updates of the checkpoints in a training folder, oldest first. Error(kRuntime) if it
+// cannot be listed.
+std::vector<std::int64_t> checkpoints_in(const std::filesystem::path& folder);
+std::filesystem::path checkpoint_in(const std::filesystem::path& folder, std::int64_t update);
+
 class TrainingDirectory {
  public:
   // Makes the folder where it is missing and locks it until destroyed. Error(kUsage) where it has
@@ -44,10 +49,10 @@ class TrainingDirectory {
 
   const std::filesystem::path& path() const { return path_; }
   std::filesystem::path file(const std::string& name) const { return path_ / name; }
-  std::filesystem::path checkpoint(std::int64_t update) const;
-
-  // The updates of the checkpoints, oldest first.
-  std::vector<std::int64_t> checkpoints() const;
+  std::filesystem::path checkpoint(std::int64_t update) const {
+    return checkpoint_in(path_, update);
+  }
+  std::vector<std::int64_t> checkpoints() const { return checkpoints_in(path_); }
   bool has_checkpoint(std::int64_t update) const;
 
   // Removes what an earlier run left: checkpoints, links, model, metrics, log, settings; not the
