@@ -208,6 +208,48 @@ TEST_CASE("one expert that gets thousands of tokens; a range of experts") {
   CHECK(m.differs(layer.grads[1].wo, grad.wo) == "");
 }
 
+// Later operations may read the whole matrix. Where slots are rounded up or tokens are dropped,
+// many slots are never written by an expert.
+TEST_CASE("experts leave no NaN in slots without a token") {
+  const DType type = GENERATE(DType::f32, DType::bf16);
+  const bool row_invariant = type == DType::f32 && GENERATE(false, true);
+  const Capacity capacity =
+      GENERATE(Capacity{Capacity::kPerBatch, 9}, Capacity{Capacity::kPerSequence, 1});
+  CAPTURE(type == DType::bf16, row_invariant, capacity.rule);
+  Machine m(2, false, row_invariant, type);
+  const std::int64_t num_experts = 4, tokens = 130, d_model = 24, d_ff = 40;
+  const std::int64_t slots = tokens + num_experts * (slot_rounding(*m.ctx) - 1);
+  Routing routing = make_routing(m, m.normal(tokens, num_experts));
+  routing.token_of_slot = m.int_output(slots, 1);
+  route(*m.ctx, capacity, m.ragged({70, 60}), routing);
+  REQUIRE(m.whole_numbers(routing.dropped)[0] > 0);
+
+  Layer layer(m, num_experts, d_model, d_ff, false);
+  for (std::size_t e = 0; e < layer.wi.size(); ++e)
+    for (Weight* w : {&layer.wi[e], &layer.wo[e]}) prepare_weight(*m.ctx, *w);
+  const auto matrix = [&](std::int64_t cols, float value) {
+    const View v = m.ctx->scratch.make(slots, cols, type);
+    fill(*m.ctx, value, v);
+    return v;
+  };
+  const float nan = std::numeric_limits<float>::quiet_NaN();
+  const View x = matrix(d_model, 0), y = matrix(d_model, nan);
+  const View sorted = m.filled(slots, d_model, 0);
+  gather_rows(*m.ctx, m.normal(tokens, d_model), routing.token_of_slot, sorted);
+  copy(*m.ctx, sorted, x);
+  FfnSaved saved{matrix(d_ff, nan), {}};
+  experts(*m.ctx, {layer.weights.data(), 0, num_experts, Activation::relu, {}, View{}}, routing, x,
+          saved, y);
+
+  View all = y;
+  all.rows = y.row_capacity;
+  const View in_f32 = m.ctx->scratch.make(all.rows, d_model);
+  copy(*m.ctx, all, in_f32);
+  const std::vector<double> values = m.reals(in_f32).values;
+  CHECK(
+      std::all_of(values.begin(), values.end(), [](double value) { return std::isfinite(value); }));
+}
+
 // What an expert makes of a token does not depend on the tokens beside it, in the bits.
 TEST_CASE("experts in a row-invariant context") {
   Machine m(1, GENERATE(false, true), true);

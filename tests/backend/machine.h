@@ -3,6 +3,7 @@
 // as hostile as the contract allows, and their values on the host.
 #pragma once
 
+#include <cmath>
 #include <limits>
 #include <string>
 #include <utility>
@@ -23,8 +24,8 @@ constexpr double kRtol = 1e-5;
 
 class Machine {
  public:
-  Machine(int threads, bool strided, bool row_invariant = false)
-      : ctx(make_context({threads, row_invariant})), strided_(strided) {}
+  Machine(int threads, bool strided, bool row_invariant = false, DType compute_type = DType::f32)
+      : ctx(make_context({threads, row_invariant, compute_type})), strided_(strided) {}
 
   // Standard normal values.
   View normal(std::int64_t rows, std::int64_t cols) {
@@ -92,9 +93,9 @@ class Machine {
   reference::Sequences sequences(const Ragged& r) const {
     return {whole_numbers(r.offsets).values, whole_numbers(r.tags)};
   }
-  // Empty if the view holds these values and nothing beside the views of this machine was written.
+  // Empty if the view holds these values and the gaps of all views of this machine are in order.
   std::string differs(View v, const Reals& expected, double rtol = kRtol) const {
-    const std::string gaps = written_gaps();
+    const std::string gaps = broken_gaps();
     return gaps.empty() ? close(reals(v).values, expected.values, rtol, 1e-7) : gaps;
   }
 
@@ -103,7 +104,7 @@ class Machine {
  private:
   struct Placed {
     Tensor memory;
-    std::int64_t first_col, cols;
+    std::int64_t first_col, rows, cols;
   };
   static constexpr float kGap = 1234.5f;  // its bits in an i32 matrix
 
@@ -125,26 +126,32 @@ class Machine {
   View place(std::int64_t rows, std::int64_t cols, DType dtype) {
     const std::int64_t before = strided_ ? 3 : 0, after = strided_ ? 2 : 0;
     const std::int64_t capacity = (rows + kRowRounding - 1) / kRowRounding * kRowRounding;
-    placed_.push_back({Tensor(*ctx, capacity, before + cols + after, dtype), before, cols});
+    placed_.push_back({Tensor(*ctx, capacity, before + cols + after, dtype), before, rows, cols});
     View whole = placed_.back().memory.view();
     View gaps = whole;
     gaps.dtype = DType::f32;
     fill(*ctx, kGap, gaps);
     return whole.slice_rows(0, rows).slice_cols(before, cols);
   }
-  // Rows past the last token may be written; columns beside a view may not.
-  std::string written_gaps() const {
+  // Columns next to a view must not be written. Rows past the last token may be, with finite
+  // numbers.
+  std::string broken_gaps() const {
     for (std::size_t i = 0; i < placed_.size(); ++i) {
-      View whole = placed_[i].memory.view();
-      whole.dtype = DType::f32;
+      const Placed& placed = placed_[i];
+      View whole = placed.memory.view();
+      const bool is_f32 = std::exchange(whole.dtype, DType::f32) == DType::f32;
       const Reals values = reals(whole);
       for (std::int64_t r = 0; r < values.rows; ++r)
         for (std::int64_t c = 0; c < values.cols; ++c) {
-          const bool inside =
-              c >= placed_[i].first_col && c < placed_[i].first_col + placed_[i].cols;
+          const bool inside = c >= placed.first_col && c < placed.first_col + placed.cols;
+          const bool past_last = r >= placed.rows;
+          const char* fault = nullptr;
           if (!inside && values(r, c) != static_cast<double>(kGap))
-            return "beside view " + std::to_string(i) + ", row " + std::to_string(r) +
-                   ", something was written";
+            fault = "changed next to a view";
+          if (inside && past_last && is_f32 && !std::isfinite(values(r, c)))
+            fault = "not finite past the last row";
+          if (fault)
+            return "view " + std::to_string(i) + ", row " + std::to_string(r) + ": " + fault;
         }
     }
     return "";
