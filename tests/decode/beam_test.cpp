@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Beam against the transcription of transformers' search, over made-up models: a log-probability is
 // a function of the sentence and the prefix. Same arithmetic, so ids and scores are equal exactly.
+#include <algorithm>
 #include <cmath>
 
 #include "src/core/rng.h"
@@ -27,6 +28,14 @@ std::vector<float> made_up_log_probs(std::uint64_t seed, std::size_t vocab, std:
   for (const double x : logits) sum += std::exp(x);
   std::vector<float> result;
   for (const double x : logits) result.push_back(static_cast<float>(x - std::log(sum)));
+  return result;
+}
+
+// Multiples of 1/4: sums are exact, and many hypotheses have equal scores.
+std::vector<float> tied_log_probs(std::uint64_t seed, std::size_t vocab, std::size_t sentence,
+                                  const Ids& prefix) {
+  std::vector<float> result = made_up_log_probs(seed, vocab, sentence, prefix);
+  for (float& x : result) x = std::min(std::floor(x), -1.0f) / 4;
   return result;
 }
 
@@ -63,6 +72,7 @@ NBest drive_beam(std::size_t vocab, std::size_t sentence, const LogProbs& log_pr
 }  // namespace
 
 TEST_CASE("beam search is transformers' to the bit, whatever else is in the batch") {
+  const bool tied = GENERATE(false, true);
   constexpr std::size_t kBatch = 5;
   for (std::uint64_t seed = 0; seed < 400; ++seed) {
     Rng rng(seed);
@@ -78,11 +88,11 @@ TEST_CASE("beam search is transformers' to the bit, whatever else is in the batc
     const std::size_t vocab =
         static_cast<std::size_t>(Beam::candidates(options)) + rng.below(9) + 2;
     const LogProbs log_probs = [&](std::size_t sentence, const Ids& prefix) {
-      return made_up_log_probs(seed, vocab, sentence, prefix);
+      return (tied ? tied_log_probs : made_up_log_probs)(seed, vocab, sentence, prefix);
     };
     const std::vector<NBest> expected = hf_beam_search(kBatch, vocab, kEos, log_probs, options);
     for (std::size_t s = 0; s < kBatch; ++s) {
-      CAPTURE(seed, s, options.num_beams, options.max_new_tokens, options.length_penalty,
+      CAPTURE(tied, seed, s, options.num_beams, options.max_new_tokens, options.length_penalty,
               options.early_stopping);
       const NBest actual = drive_beam(vocab, s, log_probs, options);
       REQUIRE(actual.size() == expected[s].size());
@@ -119,4 +129,25 @@ TEST_CASE("an end behind the first num_beams candidates does not count") {
   CHECK(best[0].score == -2.25f);
   CHECK(best[1].ids == Ids{5, kEos});
   CHECK(best[1].score == -2.5f);
+}
+
+// torch.topk over the finished hypotheses, then the new ones; _check_early_stop_heuristic: a
+// running one must be better than the worst finished one, not as good.
+TEST_CASE(
+    "of two equal scores the older stays ahead, and one as good as the worst ends the search") {
+  SearchOptions options;
+  options.num_beams = 2;
+  options.num_return_sequences = 2;
+  options.max_new_tokens = 9;
+  options.length_penalty = 1;
+  Beam beam(options, 10, kEos);
+  beam.advance(std::vector<float>{-1, -1, -2, -3}, std::vector<std::int32_t>{kEos, 5, 6, 7});
+  REQUIRE(!beam.done());
+  // Ended: -2 / 2, as the first one. Running: the same.
+  beam.advance(std::vector<float>{-2, -2, -3, -4}, std::vector<std::int32_t>{kEos, 7, 8, 9});
+  CHECK(beam.done());
+  const NBest best = beam.best(2);
+  CHECK(best[0].ids == Ids{kEos});
+  CHECK(best[1].ids == Ids{5, kEos});
+  CHECK(best[0].score == best[1].score);
 }
