@@ -66,33 +66,6 @@ class Kills(RunsTest):
                 kills += 1
         self.assert_goes_on(args, expected, 'killed 20 times')
 
-    def test_order_of_calls(self):
-        script = [call[1:] for call in calls_of(command(), 'open,close,fsync,' + CHANGING)]
-        dirty, unsynced = set(), set()  # files written, folders changed, and not yet synced
-        newest = None
-        for call, path, *old in script:
-            folder, name = os.path.split(path)
-            if call in ('create', 'write'):
-                dirty.add(path)
-            elif call == 'fsync':
-                dirty.discard(path)
-                unsynced.discard(path)
-            elif call == 'rename':
-                self.assertNotIn(old[0], dirty, 'renamed before it was synced')
-                if '.tmp-' in name and os.path.basename(old[0]).startswith('checkpoint-'):
-                    continue  # on its way to be removed
-                inside = [p for p in dirty | unsynced if (p + '/').startswith(old[0] + '/')]
-                self.assertEqual(inside, [], 'a folder renamed before it was synced')
-                unsynced.add(folder)
-                if '.tmp-' not in name and name.startswith('checkpoint-'):
-                    newest = name
-            elif call in ('unlink', 'rmdir') and os.path.basename(folder).startswith('checkpoint-'):
-                self.assertNotIn(MODEL, unsynced, 'an old checkpoint is removed last')
-                self.assertIsNotNone(newest)
-        self.assertEqual(dirty - {os.path.join(MODEL, '.lock'),
-                                os.path.join(MODEL, 'metrics.jsonl')}, set())
-        self.assertEqual(unsynced - {MODEL}, set())
-
     def test_where_folders_cannot_be_exchanged(self):
         # renameat2(RENAME_EXCHANGE) is the only call that comes with a checkpoint's own name twice.
         args = command()

@@ -99,13 +99,14 @@ def wait_for_line(process, word, count=1):
     raise AssertionError(f'ended before it said {word}')
 
 
-def calls_of(args, calls):
-    """The calls of an undisturbed run, as lists of words."""
-    fresh()
+def calls_of(args, calls, keep=False, **fault):
+    """The calls of a run that succeeds, as lists of words: in a new folder unless `keep` is set."""
+    if not keep:
+        fresh()
     log = os.path.join(FOLDER.name, 'calls')
     if os.path.exists(log):
         os.remove(log)
-    result = run(args, calls=calls, log=log)
+    result = run(args, calls=calls, log=log, **fault)
     assert result.returncode == 0, result.stderr
     with open(log) as file:
         return [line.split() for line in file]
