@@ -8,6 +8,7 @@
 #include <unordered_map>
 #include <utility>
 
+#include "src/app/figures.h"
 #include "src/core/error.h"
 #include "src/core/log.h"
 #include "src/core/rng.h"
@@ -145,8 +146,13 @@ TrainingText read_training_text(const TrainingOptions& options) {
 
 Tokenizer make_vocabulary(const ParallelText& text, const TrainingOptions& options) {
   if (!options.vocab.empty()) return Tokenizer::load(options.vocab);
-  log_info("training a vocabulary of at most " + std::to_string(options.vocab_size) + " pieces");
   const std::size_t pairs = text.source.size();
+  const auto lines = static_cast<std::int64_t>(2 * pairs);
+  log_info("training a vocabulary of at most " + std::to_string(options.vocab_size) + " pieces" +
+           (lines <= Tokenizer::kMaxTrainingLines
+                ? ""
+                : " on " + with_commas(Tokenizer::kMaxTrainingLines) + " of " + with_commas(lines) +
+                      " lines, drawn at random"));
   std::size_t i = 0;
   const auto next = [&](std::string& line) {
     if (i == 2 * pairs) return false;

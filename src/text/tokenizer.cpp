@@ -28,10 +28,10 @@ constexpr std::size_t kMaxPartBytes = std::size_t{8} << 10;
 // The sums of the EM steps, and so the bits of the model, depend on it.
 constexpr int kTrainingThreads = 16;
 
-// Sentences that SentencePiece's trainer leaves out: longer ones (its max_sentence_length), and
-// those with the character that it keeps for unknown ones.
+// SentencePiece's trainer skips longer sentences (its max_sentence_length) without an error, and
+// those with the character that it reserves for unknown ones.
 constexpr std::size_t kMaxTrainingBytes = 4192;
-constexpr char32_t kUnknownMark = 0x2585;
+constexpr std::string_view kUnknownMark = "\u2585";
 
 void check_status(const sentencepiece::util::Status& status, std::string_view what) {
   check(status.ok(), ErrorKind::kData, what, ": SentencePiece: ", status.ToString());
@@ -39,40 +39,59 @@ void check_status(const sentencepiece::util::Status& status, std::string_view wh
 
 // The beginning of a text, cut where a piece cannot span: before a space; where there is none,
 // between two characters.
-std::string_view first_part(std::string_view text) {
-  if (text.size() <= kMaxPartBytes) return text;
-  std::size_t end = text.rfind(' ', kMaxPartBytes);
+std::string_view first_part(std::string_view text, std::size_t max_bytes) {
+  if (text.size() <= max_bytes) return text;
+  std::size_t end = text.rfind(' ', max_bytes);
   if (end == text.npos || end == 0)
-    for (end = kMaxPartBytes; (static_cast<unsigned char>(text[end]) & 0xC0) == 0x80;) --end;
+    for (end = max_bytes; (static_cast<unsigned char>(text[end]) & 0xC0) == 0x80;) --end;
   return text.substr(0, end);
+}
+
+// A line as valid UTF-8 without the characters that keep the trainer from reading it.
+std::string trainable(std::string_view line) {
+  std::string text = valid_utf8(line);
+  std::replace(text.begin(), text.end(), '\0', ' ');
+  for (std::size_t at = 0; (at = text.find(kUnknownMark, at)) != text.npos;)
+    text.replace(at, kUnknownMark.size(), " ");
+  return text;
 }
 
 // Whether the trainer can use a sentence: it ends the process where it is left with none.
 bool is_usable(const std::string& sentence) {
-  if (sentence.size() > kMaxTrainingBytes || sentence.find('\0') != sentence.npos) return false;
   const std::u32string text = to_code_points(sentence);
-  if (text.find(kUnknownMark) != text.npos) return false;
   // The mark for a space and U+FFFD are taken for spaces.
   return std::any_of(text.begin(), text.end(),
                      [](char32_t c) { return is_visible(c) && c != 0x2581 && c != 0xFFFD; });
 }
 
+// The lines of a text in sentences that the trainer reads: a long line is several of them.
 class Sentences : public sentencepiece::SentenceIterator {
  public:
   explicit Sentences(const Tokenizer::NextSentence& next) : next_(next) { Next(); }
   bool done() const override { return done_; }
   void Next() override {
     do {
-      done_ = !next_(raw_);
-      if (!done_) sentence_ = valid_utf8(raw_);
-    } while (!done_ && !is_usable(sentence_));
+      done_ = rest_.empty() && !next_line();
+      if (done_) return;
+      sentence_ = first_part(rest_, kMaxTrainingBytes);
+      rest_.remove_prefix(sentence_.size());
+    } while (!is_usable(sentence_));
   }
   const std::string& value() const override { return sentence_; }
   sentencepiece::util::Status status() const override { return {}; }
 
  private:
+  bool next_line() {
+    std::string raw;
+    if (!next_(raw)) return false;
+    line_ = trainable(raw);
+    rest_ = line_;
+    return true;
+  }
+
   const Tokenizer::NextSentence& next_;
-  std::string raw_, sentence_;
+  std::string line_, sentence_;
+  std::string_view rest_;  // of line_
   bool done_ = false;
 };
 
@@ -113,7 +132,7 @@ Tokenizer Tokenizer::train(const NextSentence& next, std::int64_t vocab_size) {
       {"eos_id", "1"},
       {"unk_id", "2"},
       {"bos_id", "-1"},
-      {"input_sentence_size", "2000000"},
+      {"input_sentence_size", std::to_string(kMaxTrainingLines)},
       {"num_threads", std::to_string(kTrainingThreads)},
       {"minloglevel", "2"},
   };
@@ -136,7 +155,7 @@ Ids Tokenizer::encode(std::string_view line, std::int64_t* replaced) const {
   Ids ids;
   std::vector<int> ids_of_part;
   for (std::string_view rest = text; !rest.empty();) {
-    const std::string_view part = first_part(rest);
+    const std::string_view part = first_part(rest, kMaxPartBytes);
     rest.remove_prefix(part.size());
     check_status(impl_->processor.Encode({part.data(), part.size()}, &ids_of_part),
                  "encoding a line");

@@ -25,9 +25,10 @@ class Tokenizer {
   static Tokenizer from_bytes(std::string bytes, std::string_view name);
 
   // Trains a model of at most `vocab_size` pieces; less where the text has fewer. `next` puts a
-  // sentence into its argument, or returns false at the end; of more than two million some are
-  // drawn. The same sentences give the same bytes on every machine. Error(kData) where there is too
-  // little text.
+  // line of any length into its argument, or returns false at the end; of more than
+  // kMaxTrainingLines some are drawn. The same lines give the same bytes on every machine.
+  // Error(kData) where there is too little text.
+  static constexpr std::int64_t kMaxTrainingLines = 2'000'000;
   using NextSentence = std::function<bool(std::string&)>;
   static Tokenizer train(const NextSentence& next, std::int64_t vocab_size);
 

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a trained vocabulary knows of its text.
+#include <algorithm>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "src/core/error.h"
+#include "src/text/tokenizer.h"
+#include "src/text/utf8.h"
+#include "tests/support/catch.h"
+#include "tests/text/small_tokenizer.h"
+
+using namespace switchyard;
+
+namespace {
+
+bool knows(const Tokenizer& tokenizer, std::string_view text) {
+  const Ids ids = tokenizer.encode(text);
+  return std::count(ids.begin(), ids.end(), tokenizer.unk_id()) == 0;
+}
+
+std::string repeated(std::string_view text, int times) {
+  std::string result;
+  for (int i = 0; i < times; ++i) result += text;
+  return result;
+}
+
+}  // namespace
+
+TEST_CASE("letters that only long lines have are in the vocabulary") {
+  std::vector<std::string> lines = small_sentences(570);
+  SECTION("with spaces") {
+    for (int i = 0; i < 30; ++i) lines.push_back(repeated("где лежит снег ", 400));
+  }
+  SECTION("without spaces, where the last character crosses the cut") {
+    for (int i = 0; i < 4; ++i)
+      lines.push_back(std::string(static_cast<std::size_t>(i), 'a') + repeated("гделжитсн", 400));
+  }
+  SECTION("at the end of a line of many parts") {
+    lines.push_back(repeated("the train leaves ", 5000) + "где лежит снег");
+  }
+  SECTION("beside characters that the trainer does not read") {
+    lines.push_back("\u2585 где" + std::string(1, '\0') + "лежит\u2585снег");
+  }
+  const Tokenizer tokenizer = train_tokenizer(lines, 200);
+  CHECK(knows(tokenizer, "где лежит снег"));
+  for (int id = 0; id < tokenizer.vocab_size(); ++id)
+    CHECK(valid_utf8(tokenizer.piece(id)) == tokenizer.piece(id));
+}
