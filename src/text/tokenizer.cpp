@@ -5,6 +5,7 @@
 #include <sentencepiece_trainer.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <unordered_map>
 #include <utility>
 #include <vector>
@@ -27,6 +28,8 @@ constexpr std::size_t kMaxLineBytes = std::size_t{1} << 20;
 constexpr std::size_t kMaxPartBytes = std::size_t{8} << 10;
 // The sums of the EM steps, and so the bits of the model, depend on it.
 constexpr int kTrainingThreads = 16;
+// <pad>, </s> and <unk>.
+constexpr std::int64_t kControlPieces = 3;
 
 // SentencePiece's trainer skips longer sentences (its max_sentence_length) without an error, and
 // those with the character that it reserves for unknown ones.
@@ -35,6 +38,14 @@ constexpr std::string_view kUnknownMark = "\u2585";
 
 void check_status(const sentencepiece::util::Status& status, std::string_view what) {
   check(status.ok(), ErrorKind::kData, what, ": SentencePiece: ", status.ToString());
+}
+
+// The trainer's error where the text has more characters than the vocabulary may have pieces says
+// "... required_chars. SIZE vs NEEDED. ...". Returns NEEDED, control pieces included; else 0.
+std::int64_t needed_pieces(const std::string& error) {
+  const std::size_t what = error.find("required_chars. ");
+  const std::size_t versus = what == error.npos ? what : error.find(" vs ", what);
+  return versus == error.npos ? 0 : std::strtoll(error.c_str() + versus + 4, nullptr, 10);
 }
 
 // The beginning of a text, cut where a piece cannot span: before a space; where there is none,
@@ -140,8 +151,13 @@ Tokenizer Tokenizer::train(const NextSentence& next, std::int64_t vocab_size) {
   check(!sentences.done(), ErrorKind::kData, "training the vocabulary: no text");
   check_threads(kTrainingThreads);
   std::string bytes;
-  check_status(sentencepiece::SentencePieceTrainer::Train(settings, &sentences, &bytes),
-               "training the vocabulary");
+  const auto status = sentencepiece::SentencePieceTrainer::Train(settings, &sentences, &bytes);
+  const std::int64_t needed = needed_pieces(status.ToString());
+  check(needed == 0, ErrorKind::kData, "the text has ", needed - kControlPieces,
+        " different characters, and each needs a piece of its own besides <pad>, </s> and <unk>; "
+        "found --vocab-size ",
+        vocab_size, ", expected at least ", needed);
+  check_status(status, "training the vocabulary");
   return from_bytes(std::move(bytes), "trained vocabulary");
 }
 

@@ -27,7 +27,8 @@ class Tokenizer {
   // Trains a model of at most `vocab_size` pieces; less where the text has fewer. `next` puts a
   // line of any length into its argument, or returns false at the end; of more than
   // kMaxTrainingLines some are drawn. The same lines give the same bytes on every machine.
-  // Error(kData) where there is too little text.
+  // Error(kData) where there is too little text, or where `vocab_size` has no room for each of its
+  // characters: then with the number of characters and the least size.
   static constexpr std::int64_t kMaxTrainingLines = 2'000'000;
   using NextSentence = std::function<bool(std::string&)>;
   static Tokenizer train(const NextSentence& next, std::int64_t vocab_size);

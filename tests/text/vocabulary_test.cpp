@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a trained vocabulary knows of its text.
 #include <algorithm>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -47,4 +48,29 @@ TEST_CASE("letters that only long lines have are in the vocabulary") {
   CHECK(knows(tokenizer, "где лежит снег"));
   for (int id = 0; id < tokenizer.vocab_size(); ++id)
     CHECK(valid_utf8(tokenizer.piece(id)) == tokenizer.piece(id));
+}
+
+TEST_CASE("a vocabulary too small for its text's characters says which size is enough") {
+  std::vector<std::string> lines = small_sentences(100);
+  for (char32_t c = 0x4E00; c < 0x4E00 + 300; ++c) {
+    lines.emplace_back();
+    append_utf8(lines.back(), c);
+  }
+  std::set<char32_t> characters;
+  for (const std::string& line : lines)
+    for (const char32_t c : to_code_points(line)) characters.insert(c);
+  const auto needed = static_cast<int>(characters.size()) + 3;
+  try {
+    train_tokenizer(lines, 60);
+    FAIL("trained");
+  } catch (const Error& e) {
+    CHECK(e.kind() == ErrorKind::kData);
+    CHECK(std::string(e.what()) ==
+          "the text has " + std::to_string(characters.size()) +
+              " different characters, and each needs a piece of its own besides <pad>, </s> and "
+              "<unk>; found --vocab-size 60, expected at least " +
+              std::to_string(needed));
+  }
+  CHECK_THROWS_AS(train_tokenizer(lines, needed - 1), Error);
+  CHECK(train_tokenizer(lines, needed).vocab_size() == needed);
 }
