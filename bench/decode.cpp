@@ -86,8 +86,10 @@ int run(int argc, char** argv) {
   const std::vector<Ids> sources = read_sources(o, model.tokenizer);
   o.translator.workers = o.workers > 0 ? o.workers : options.threads();
   o.translator.threads = std::max(1, options.threads() / o.translator.workers);
-  search.suppress_eos = o.force_length > 0;
-  if (o.force_length > 0) search.max_new_tokens = o.force_length;
+  if (o.force_length > 0) {
+    search.suppressed_id = model.tokenizer.eos_id();
+    search.max_new_tokens = o.force_length;
+  }
   Translator translator(model.model(), o.translator);
 
   // Warm up: a batch for each worker, the longest sentences among them.

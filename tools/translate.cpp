@@ -68,6 +68,8 @@ void declare(Options& options, TranslateOptions& o) {
   options.alias("--lenpen", "normalize");
   options.flag("early-stopping", search.early_stopping,
                "end a sentence once as many hypotheses as the beam have ended");
+  options.flag("no-unk", o.text.no_unk,
+               "bar <unk>, which is printed as U+2047, from translations, as Marian does");
   options.number("max-output-length", search.max_new_tokens, 1, kMaxNewTokens,
                  "tokens of a translation, the end counted");
   options.alias("--max-decoding-length", "max-output-length");

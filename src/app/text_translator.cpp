@@ -59,9 +59,11 @@ std::string score_text(float score) {
   return text;
 }
 
-TranslatorOptions translator_options(const TextTranslatorOptions& options) {
+TranslatorOptions translator_options(const TextTranslatorOptions& options,
+                                     const Tokenizer& tokenizer) {
   TranslatorOptions result = options.translator;
   result.search.scores = options.n_best || options.scores;
+  if (options.no_unk) result.search.suppressed_id = tokenizer.unk_id();
   return result;
 }
 
@@ -121,7 +123,7 @@ TextTranslator::TextTranslator(const Model& model, const Tokenizer& tokenizer,
       prefix_(tokenizer.encode(options.source_prefix)),
       vocab_size_(tokenizer.vocab_size()),
       options_(options),
-      translator_(model, translator_options(options)) {
+      translator_(model, translator_options(options, tokenizer)) {
   prefix_.pop_back();
   const auto least = static_cast<std::int64_t>(prefix_.size()) + 2;
   check(options.max_input_length >= least, ErrorKind::kUsage,

@@ -50,6 +50,7 @@ struct TextTranslatorOptions {
   // for a line as there are hypotheses.
   bool n_best = false;
   bool scores = false;  // "text ||| score"
+  bool no_unk = false;  // <unk> is never chosen
 };
 
 class TextTranslator {

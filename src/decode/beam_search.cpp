@@ -16,7 +16,6 @@ std::vector<NBest> beam_search(Context& ctx, const Model& model, const std::vect
                                const SearchOptions& options) {
   const ModelConfig& config = model.config();
   const auto eos = static_cast<std::int32_t>(config.eos_token_id);
-  const std::int32_t suppressed = options.suppress_eos ? eos : -1;
   // Candidates are numbered beam by beam in 32 bits (top_k_rows).
   check(options.num_beams * config.vocab_size <= std::numeric_limits<std::int32_t>::max(),
         ErrorKind::kUsage, "beam size: ", options.num_beams, ", expected at most ",
@@ -49,7 +48,8 @@ std::vector<NBest> beam_search(Context& ctx, const Model& model, const std::vect
       const View values = ctx.scratch.make(sentences, columns);
       const View indices = ctx.scratch.make(sentences, columns, DType::i32);
       upload(ctx, score.data(), scores.size(), scores);
-      top_k_rows(ctx, logits, scores, options.num_beams, columns, suppressed, values, indices);
+      top_k_rows(ctx, logits, scores, options.num_beams, columns, options.suppressed_id, values,
+                 indices);
       download(ctx, values, value.data(), values.size());
       download(ctx, indices, index.data(), indices.size());
     }

@@ -13,7 +13,6 @@ std::vector<NBest> greedy_search(Context& ctx, const Model& model, const std::ve
                                  const SearchOptions& options) {
   const ModelConfig& config = model.config();
   const auto eos = static_cast<std::int32_t>(config.eos_token_id);
-  const std::int32_t suppressed = options.suppress_eos ? eos : -1;
 
   DecoderState state(ctx, model, sources, 1, options.capacity);
   std::vector<NBest> result(sources.size(), NBest(1));
@@ -32,7 +31,7 @@ std::vector<NBest> greedy_search(Context& ctx, const Model& model, const std::ve
       ArenaScope scope(ctx.scratch);
       const View token = ctx.scratch.make(logits.rows, 1, DType::i32);
       const View log_probs = scores ? ctx.scratch.make(logits.rows, 1) : View();
-      argmax_rows(ctx, logits, suppressed, token, log_probs);
+      argmax_rows(ctx, logits, options.suppressed_id, token, log_probs);
       download(ctx, token, tokens.data(), token.size());
       if (scores) {
         log_prob.resize(tokens.size());

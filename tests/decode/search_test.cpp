@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The searches and the translator over a small random model: against the transcription of
 // transformers' search, and that nothing but the sentence itself decides its translation.
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <memory>
@@ -118,6 +119,36 @@ TEST_CASE("beam search over a model is transformers'") {
   }
 }
 
+TEST_CASE("a suppressed id is never chosen, as with Hugging Face's suppress_tokens") {
+  for (std::uint64_t seed = 1; seed <= 4; ++seed) {
+    RandomModel random(seed);
+    const std::vector<Ids> sources = random_sources(seed, 6);
+    SearchOptions options;
+    options.num_beams = 1 + static_cast<std::int64_t>(seed % 2) * 2;
+    options.max_new_tokens = 8;
+    options.early_stopping = options.num_beams == 1;  // a beam of one ends as greedy search does
+    options.scores = true;
+    const auto search = options.num_beams == 1 ? greedy_search : beam_search;
+    const auto free = search(*random.ctx, random.model, sources, options);
+    options.suppressed_id = free[0][0].ids[0];
+    const LogProbs log_probs = [&](std::size_t sentence, const Ids& prefix) {
+      auto row = model_log_probs(*random.ctx, random.model, sources[sentence], prefix);
+      row[static_cast<std::size_t>(options.suppressed_id)] =
+          -std::numeric_limits<float>::infinity();
+      return row;
+    };
+    const auto expected = hf_beam_search(sources.size(), kVocab, 1, log_probs, options);
+    const auto actual = search(*random.ctx, random.model, sources, options);
+    for (std::size_t s = 0; s < sources.size(); ++s) {
+      CAPTURE(seed, s);
+      const Ids& ids = actual[s][0].ids;
+      CHECK(std::count(ids.begin(), ids.end(), options.suppressed_id) == 0);
+      CHECK(ids == expected[s][0].ids);
+      CHECK(std::abs(actual[s][0].score - expected[s][0].score) < 1e-5f);
+    }
+  }
+}
+
 TEST_CASE("greedy search is a beam of one that stops at its first end") {
   RandomModel random(7);
   const std::vector<Ids> sources = random_sources(7, 20);
@@ -175,7 +206,7 @@ TEST_CASE("eos suppressed: every hypothesis has exactly the forced length") {
   RandomModel random(13);
   const std::vector<Ids> sources = random_sources(13, 9);
   SearchOptions options;
-  options.suppress_eos = true;
+  options.suppressed_id = 1;
   options.max_new_tokens = 11;
   options.num_beams = GENERATE(1, 4);
   const auto found = options.num_beams == 1
@@ -194,7 +225,7 @@ TEST_CASE("greedy: logits that are not finite after the first step are an error,
   RandomModel random(17, config);
   SearchOptions options;
   options.max_new_tokens = 6;
-  options.suppress_eos = true;
+  options.suppressed_id = 1;
   const std::vector<Ids> sources = {{5, 6, 1}};
   const std::int32_t said = greedy_search(*random.ctx, random.model, sources, options)[0][0].ids[0];
   // What it is given next is no number.
