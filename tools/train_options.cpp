@@ -32,6 +32,10 @@ void add_data(Options& options, TrainingOptions& o) {
   options.path("vocab,v", o.vocab, "FILE", "SentencePiece model; without it one is trained");
   options.number<std::int64_t>("vocab-size", o.vocab_size, 16, 1'000'000,
                                "most pieces of a vocabulary that is trained");
+  options.choice("normalization", o.normalization,
+                 {"nmt_nfkc", "nfkc", "nmt_nfkc_cf", "nfkc_cf", "identity"},
+                 "how a trained vocabulary normalizes text: Unicode's NFKC, nmt_: without control "
+                 "characters, _cf: in lower case; identity: not at all");
 }
 
 void add_model(Options& options, TrainingOptions& o, TrainTexts& texts) {
@@ -166,6 +170,8 @@ void check_all_used(const Options& options, const TrainingOptions& o, const Trai
     options.check_unused("workspace", "it is for --mini-batch-fit");
   if (std::find(o.valid_metrics.begin(), o.valid_metrics.end(), "bleu") == o.valid_metrics.end())
     options.check_unused("valid-tokenize", "bleu is not among --valid-metrics");
+  if (!o.vocab.empty())
+    options.check_unused("normalization", "--vocab has a normalization of its own");
   if (texts.optimizer != "adamw") options.check_unused("optimizer-params", "they are adamw's");
   if (texts.schedule != "inv-sqrt")
     options.check_unused("lr-decay-inv-sqrt", "the schedule is " + texts.schedule);

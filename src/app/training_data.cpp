@@ -160,8 +160,9 @@ Tokenizer make_vocabulary(const ParallelText& text, const TrainingOptions& optio
     ++i;
     return true;
   };
-  return with_context(join(options.train_sets),
-                      [&] { return Tokenizer::train(next, options.vocab_size); });
+  return with_context(join(options.train_sets), [&] {
+    return Tokenizer::train(next, options.vocab_size, options.normalization);
+  });
 }
 
 HostBatch host_batch(PairBatch pairs) {

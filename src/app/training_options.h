@@ -39,6 +39,7 @@ struct TrainingOptions {
   // Vocabulary: an empty path means one that is trained, as DIR/spiece.model.
   std::filesystem::path vocab;
   std::int64_t vocab_size = 8000;
+  std::string normalization = "nmt_nfkc";  // of text: one of SentencePiece's rules
 
   // Model
   std::filesystem::path directory;

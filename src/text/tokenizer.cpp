@@ -133,11 +133,13 @@ Tokenizer Tokenizer::from_bytes(std::string bytes, std::string_view name) {
   return Tokenizer(std::move(impl));
 }
 
-Tokenizer Tokenizer::train(const NextSentence& next, std::int64_t vocab_size) {
+Tokenizer Tokenizer::train(const NextSentence& next, std::int64_t vocab_size,
+                           const std::string& normalization) {
   const std::unordered_map<std::string, std::string> settings = {
       {"model_type", "unigram"},
       {"vocab_size", std::to_string(vocab_size)},
       {"hard_vocab_limit", "false"},
+      {"normalization_rule_name", normalization},
       {"character_coverage", "1.0"},
       {"pad_id", "0"},
       {"eos_id", "1"},

@@ -28,10 +28,12 @@ class Tokenizer {
   // line of any length into its argument, or returns false at the end; of more than
   // kMaxTrainingLines some are drawn. The same lines give the same bytes on every machine.
   // Error(kData) where there is too little text, or where `vocab_size` has no room for each of its
-  // characters: then with the number of characters and the least size.
+  // characters: then with the number of characters and the least size. `normalization` is one of
+  // SentencePiece's rules: nmt_nfkc, nfkc, nmt_nfkc_cf, nfkc_cf, identity.
   static constexpr std::int64_t kMaxTrainingLines = 2'000'000;
   using NextSentence = std::function<bool(std::string&)>;
-  static Tokenizer train(const NextSentence& next, std::int64_t vocab_size);
+  static Tokenizer train(const NextSentence& next, std::int64_t vocab_size,
+                         const std::string& normalization = "nmt_nfkc");
 
   Tokenizer(Tokenizer&&) noexcept;
   Tokenizer& operator=(Tokenizer&&) noexcept;

@@ -27,7 +27,8 @@ inline std::vector<std::string> small_sentences(int count) {
   return sentences;
 }
 
-inline Tokenizer train_tokenizer(const std::vector<std::string>& sentences, int vocab_size) {
+inline Tokenizer train_tokenizer(const std::vector<std::string>& sentences, int vocab_size,
+                                 const std::string& normalization = "nmt_nfkc") {
   std::size_t i = 0;
   return Tokenizer::train(
       [&](std::string& sentence) {
@@ -35,7 +36,7 @@ inline Tokenizer train_tokenizer(const std::vector<std::string>& sentences, int 
         sentence = sentences[i++];
         return true;
       },
-      vocab_size);
+      vocab_size, normalization);
 }
 
 inline const Tokenizer& small_tokenizer() {

@@ -74,3 +74,22 @@ TEST_CASE("a vocabulary too small for its text's characters says which size is e
   CHECK_THROWS_AS(train_tokenizer(lines, needed - 1), Error);
   CHECK(train_tokenizer(lines, needed).vocab_size() == needed);
 }
+
+TEST_CASE("each normalization does to text what its name says") {
+  struct Case {
+    const char* normalization;
+    const char* text;  // of "Über，１０ ½！"
+  };
+  for (const auto& [normalization, text] :
+       {Case{"nmt_nfkc", "Über,10 1⁄2!"}, Case{"nfkc", "Über,10 1⁄2!"},
+        Case{"nmt_nfkc_cf", "über,10 1⁄2!"}, Case{"nfkc_cf", "über,10 1⁄2!"},
+        Case{"identity", "Über，１０ ½！"}}) {
+    CAPTURE(normalization);
+    std::vector<std::string> lines = small_sentences(20);
+    lines.emplace_back("Über，１０ ½！");
+    const Tokenizer tokenizer = train_tokenizer(lines, 100, normalization);
+    CHECK(tokenizer.decode(tokenizer.encode(lines.back())) == text);
+  }
+  CHECK(train_tokenizer(small_sentences(400), 80, "nmt_nfkc").bytes() == small_tokenizer().bytes());
+  CHECK_THROWS_AS(train_tokenizer(small_sentences(20), 80, "nfd"), Error);
+}
