@@ -10,6 +10,7 @@
 #include "src/text/chrf.h"
 #include "src/text/line_counts.h"
 #include "src/text/line_reader.h"
+#include "src/text/scoring.h"
 #include "src/text/utf8.h"
 #include "tools/options.h"
 
@@ -107,6 +108,25 @@ std::vector<std::string> read_text(const std::filesystem::path& path) {
   return lines;
 }
 
+// Warns if more than 1 % of the words are what SentencePiece (U+2047) and others print for a token
+// that their vocabulary does not know.
+void warn_of_unknown_words(const std::vector<std::string>& hypotheses, const std::string& name) {
+  std::size_t words = 0, unknown = 0, first_line = 0;
+  for (std::size_t i = 0; i < hypotheses.size(); ++i) {
+    const std::u32string text = to_code_points(hypotheses[i]);
+    for (const std::u32string_view word : split(text)) {
+      ++words;
+      if (word != U"\u2047" && word != U"<unk>") continue;
+      if (++unknown == 1) first_line = i;
+    }
+  }
+  if (100 * unknown <= words) return;
+  const double percent = 100 * static_cast<double>(unknown) / static_cast<double>(words);
+  log_warning(escaped(name) + ": " + rounded(percent, 1) + "% of " + std::to_string(words) +
+              " words are unknown tokens (U+2047 or <unk>), the first in line " +
+              std::to_string(first_line + 1) + ": \"" + escaped(hypotheses[first_line], 80) + "\"");
+}
+
 void score_sentences(const std::vector<std::string>& hypotheses, const References& references,
                      Settings settings) {
   settings.bleu.effective_order = true;
@@ -173,6 +193,7 @@ int run(int argc, char** argv) {
                      hypotheses);
   check(!hypotheses.empty(), ErrorKind::kData, escaped(name_of(settings.input)),
         ": 0 lines, expected at least one");
+  warn_of_unknown_words(hypotheses, name_of(settings.input));
   if (settings.sentence_level) {
     score_sentences(hypotheses, references, settings);
     return 0;

@@ -19,6 +19,7 @@
 #include "src/app/figures.h"
 #include "src/app/stop_signal.h"
 #include "src/app/text_translator.h"
+#include "src/app/vocabulary_warnings.h"
 #include "src/backend/backend.h"
 #include "src/core/error.h"
 #include "src/core/log.h"
@@ -180,6 +181,14 @@ std::string statistics(const TextTranslator::Counts& counts) {
   return text.str();
 }
 
+void warn_of_unknown_output(const TextTranslator::Counts& counts) {
+  const double share =
+      static_cast<double>(counts.unknown_target_tokens) / static_cast<double>(counts.target_tokens);
+  if (share > kWarningShare)
+    log_warning(percent(share) + " of " + with_commas(counts.target_tokens) +
+                " target tokens are <unk>, printed as U+2047; --no-unk bars it");
+}
+
 void translate_lines(LineReader& reader, TextTranslator& translator, const TranslateOptions& o) {
   const auto most_lines = static_cast<std::size_t>(o.maxi_batch * o.text.translator.mini_batch);
   std::vector<std::string> lines;
@@ -238,7 +247,9 @@ int run(int argc, char** argv) {
            with_commas(active_parameter_count(model.model().config())) + " active/token");
   translate_lines(reader, translator, o);
 
+  translator.warn_of_unknown_tokens();
   const TextTranslator::Counts& counts = translator.counts();
+  warn_of_unknown_output(counts);
   if (counts.long_lines > 0)
     log_warning(counted(counts.long_lines, "line") + " longer than --max-input-length: " +
                 (o.text.long_input == LongInput::kSplit ? "split" : "cropped"));

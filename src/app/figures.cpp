@@ -5,6 +5,12 @@
 
 namespace switchyard {
 
+std::string percent(double share) {
+  char text[32];
+  std::snprintf(text, sizeof(text), "%.1f%%", 100 * share);
+  return text;
+}
+
 std::string millions(std::int64_t count) {
   char text[32];
   std::snprintf(text, sizeof(text), "%.1fM", static_cast<double>(count) / 1e6);

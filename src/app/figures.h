@@ -9,6 +9,8 @@
 
 namespace switchyard {
 
+// "52.1%", of 0.521.
+std::string percent(double share);
 // "12.3M".
 std::string millions(std::int64_t count);
 // "1.5 GiB", "12 MiB".

@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <string_view>
 
+#include "src/app/vocabulary_warnings.h"
 #include "src/core/error.h"
 #include "src/core/log.h"
 
@@ -156,6 +157,7 @@ std::vector<std::string> TextTranslator::translate(const std::vector<std::string
     part = end;
   }
   for (const NBest& n_best : found) count(n_best.front());
+  if (warned_of_unknown_ == 0) warn_of_unknown_tokens();
   counts_.seconds +=
       std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
   return result;
@@ -173,6 +175,7 @@ std::vector<Ids> TextTranslator::encode(const std::string& line) {
   do {
     const std::string_view text = stretch(rest);
     const Ids more = tokenizer_.encode(text, &replaced);
+    unknown_.add(tokenizer_, more, text);
     ids.insert(ids.end(), more.begin(), more.end() - 1);
     rest.remove_prefix(text.size());
   } while (!rest.empty() && (split || ids.size() <= room));
@@ -203,12 +206,20 @@ std::vector<Ids> TextTranslator::encode(const std::string& line) {
   return parts;
 }
 
+void TextTranslator::warn_of_unknown_tokens() {
+  if (unknown_.unknown() > warned_of_unknown_ &&
+      switchyard::warn_of_unknown_tokens(options_.input, unknown_))
+    warned_of_unknown_ = unknown_.unknown();
+}
+
 std::string TextTranslator::place() const {
   return options_.input + ":" + std::to_string(counts_.lines);
 }
 
 void TextTranslator::count(const Hypothesis& best) {
   counts_.target_tokens += static_cast<std::int64_t>(best.ids.size());
+  counts_.unknown_target_tokens +=
+      std::count(best.ids.begin(), best.ids.end(), tokenizer_.unk_id());
   // Ids above the tokenizer's pieces are T5's sentinels, <extra_id_0> and so on: what a model says
   // that has learnt nothing yet but to fill gaps in (English) text.
   const bool has_sentinel = std::any_of(best.ids.begin(), best.ids.end(),

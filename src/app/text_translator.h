@@ -13,6 +13,7 @@
 #include "src/decode/translator.h"
 #include "src/io/hf.h"
 #include "src/text/tokenizer.h"
+#include "src/text/vocabulary_fit.h"
 
 namespace switchyard {
 
@@ -67,12 +68,18 @@ class TextTranslator {
   struct Counts {
     std::int64_t lines = 0;
     std::int64_t source_tokens = 0, target_tokens = 0;  // eos counted; of the best hypotheses
-    std::int64_t long_lines = 0;                        // cropped or split
+    std::int64_t unknown_target_tokens = 0;
+    std::int64_t long_lines = 0;           // cropped or split
     std::int64_t replaced = 0;             // ill-formed UTF-8 sequences taken as U+FFFD
     std::int64_t first_replaced_line = 0;  // from 1
     double seconds = 0;
   };
   const Counts& counts() const { return counts_; }
+
+  // Warns if more than 1 % of the tokens read so far are unknown to the vocabulary, unless that has
+  // been said of the same tokens. translate() does so once, as soon as it is true; at the end of
+  // the input this gives the final share.
+  void warn_of_unknown_tokens();
 
  private:
   std::vector<Ids> encode(const std::string& line);
@@ -87,6 +94,8 @@ class TextTranslator {
   TextTranslatorOptions options_;
   Translator translator_;
   Counts counts_;
+  UnknownTokens unknown_;
+  std::int64_t warned_of_unknown_ = 0;  // how many there were then
   bool warned_of_sentinels_ = false;
 };
 

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "src/app/figures.h"
+#include "src/app/vocabulary_warnings.h"
 #include "src/core/error.h"
 #include "src/core/log.h"
 #include "src/core/rng.h"
@@ -123,6 +124,15 @@ void log_counts(const char* name, const Corpus& corpus) {
   log_info(text);
 }
 
+void warn_of_unknown_tokens(const char* name, const std::vector<std::filesystem::path>& files,
+                            const CorpusCounts& counts) {
+  const auto side = [&](const char* which, const std::filesystem::path& file) {
+    return escaped(file.string()) + " (" + name + " " + which + ")";
+  };
+  switchyard::warn_of_unknown_tokens(side("source", files.front()), counts.source_unknown);
+  switchyard::warn_of_unknown_tokens(side("target", files.back()), counts.target_unknown);
+}
+
 }  // namespace
 
 TrainingText read_training_text(const TrainingOptions& options) {
@@ -175,14 +185,16 @@ TrainingData encode_training_data(const Tokenizer& tokenizer, TrainingText text,
   corpus.max_length = options.max_length;
   corpus.crop = options.max_length_crop;
   corpus.source_prefix = options.source_prefix;
+  warn_of_changed_lines(escaped(options.train_sets.back().string()), tokenizer, text.train.target);
   TrainingData data;
   data.train = encode_corpus(tokenizer, text.train, corpus, threads, join(options.train_sets));
   log_counts("training", data.train);
   corpus.crop = true;  // a validation figure is over all pairs
-  data.valid =
-      encode_corpus(tokenizer, text.valid, corpus, threads,
-                    join(options.valid_sets.empty() ? options.train_sets : options.valid_sets));
+  const auto& valid_sets = options.valid_sets.empty() ? options.train_sets : options.valid_sets;
+  data.valid = encode_corpus(tokenizer, text.valid, corpus, threads, join(valid_sets));
   log_counts("validation", data.valid);
+  warn_of_unknown_tokens("training", options.train_sets, data.train.counts);
+  warn_of_unknown_tokens("validation", valid_sets, data.valid.counts);
   data.valid_source = std::move(text.valid.source);
   data.valid_reference = std::move(text.valid.target);
   return data;

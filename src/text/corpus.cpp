@@ -103,6 +103,9 @@ Corpus encode_corpus(const Tokenizer& tokenizer, const ParallelText& text,
         ++(options.crop ? corpus.counts.cropped : corpus.counts.skipped_long);
         if (!options.crop) continue;
       }
+      const auto line = static_cast<std::size_t>(block) + i;
+      corpus.counts.source_unknown.add(tokenizer, sources[i], text.source[line]);
+      corpus.counts.target_unknown.add(tokenizer, targets[i], text.target[line]);
       corpus.source.push_back(sources[i]);
       corpus.target.push_back(targets[i]);
     }

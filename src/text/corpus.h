@@ -12,6 +12,7 @@
 #include "src/core/ids.h"
 #include "src/text/line_reader.h"
 #include "src/text/tokenizer.h"
+#include "src/text/vocabulary_fit.h"
 
 namespace switchyard {
 
@@ -60,8 +61,9 @@ struct CorpusCounts {
   std::int64_t pairs = 0;          // read
   std::int64_t skipped_empty = 0;  // one side or both without a token
   std::int64_t skipped_long = 0;
-  std::int64_t cropped = 0;       // pairs with a cropped side
-  std::int64_t invalid_utf8 = 0;  // places replaced by U+FFFD
+  std::int64_t cropped = 0;                      // pairs with a cropped side
+  std::int64_t invalid_utf8 = 0;                 // places replaced by U+FFFD
+  UnknownTokens source_unknown, target_unknown;  // of the pairs kept
 };
 
 // Pairs of ids, all non-empty, eos last. A pair's number is its index here.

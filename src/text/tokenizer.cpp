@@ -35,6 +35,7 @@ constexpr std::int64_t kControlPieces = 3;
 // those with the character that it reserves for unknown ones.
 constexpr std::size_t kMaxTrainingBytes = 4192;
 constexpr std::string_view kUnknownMark = "\u2585";
+constexpr std::string_view kSpaceMark = "\u2581";
 
 void check_status(const sentencepiece::util::Status& status, std::string_view what) {
   check(status.ok(), ErrorKind::kData, what, ": SentencePiece: ", status.ToString());
@@ -167,6 +168,22 @@ int Tokenizer::vocab_size() const { return impl_->processor.GetPieceSize(); }
 int Tokenizer::pad_id() const { return impl_->processor.pad_id(); }
 int Tokenizer::eos_id() const { return impl_->processor.eos_id(); }
 int Tokenizer::unk_id() const { return impl_->processor.unk_id(); }
+
+std::vector<std::string> Tokenizer::unknown_parts(std::string_view line) const {
+  const std::string text = valid_utf8(line.substr(0, kMaxLineBytes));
+  std::vector<std::string> unknown, pieces;
+  for (std::string_view rest = text; !rest.empty();) {
+    const std::string_view part = first_part(rest, kMaxPartBytes);
+    rest.remove_prefix(part.size());
+    check_status(impl_->processor.Encode({part.data(), part.size()}, &pieces), "encoding a line");
+    for (const std::string& piece : pieces) {
+      if (impl_->processor.PieceToId(piece) != unk_id()) continue;
+      // An unknown word that begins with the mark for a space is one piece with it.
+      unknown.push_back(piece.starts_with(kSpaceMark) ? piece.substr(kSpaceMark.size()) : piece);
+    }
+  }
+  return unknown;
+}
 
 Ids Tokenizer::encode(std::string_view line, std::int64_t* replaced) const {
   const std::string text = valid_utf8(line.substr(0, kMaxLineBytes), replaced);

@@ -11,6 +11,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "src/core/ids.h"
 
@@ -48,6 +49,8 @@ class Tokenizer {
   // U+FFFD; the number of such places is added to `replaced`. Only a line's first MiB is looked at,
   // which bounds memory. Safe to call from many threads.
   Ids encode(std::string_view line, std::int64_t* replaced = nullptr) const;
+  // The parts of the line's words, as normalized, that are <unk> among its ids.
+  std::vector<std::string> unknown_parts(std::string_view line) const;
   // The text of ids, valid UTF-8, in one line; pad, eos and other control ids are skipped. An id
   // outside the vocabulary is an Error(kData).
   std::string decode(std::span<const std::int32_t> ids) const;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a trained vocabulary knows of its text.
+// What a vocabulary knows of a text, and what it changes.
 #include <algorithm>
 #include <set>
 #include <string>
@@ -9,6 +9,7 @@
 #include "src/core/error.h"
 #include "src/text/tokenizer.h"
 #include "src/text/utf8.h"
+#include "src/text/vocabulary_fit.h"
 #include "tests/support/catch.h"
 #include "tests/text/small_tokenizer.h"
 
@@ -92,4 +93,42 @@ TEST_CASE("each normalization does to text what its name says") {
   }
   CHECK(train_tokenizer(small_sentences(400), 80, "nmt_nfkc").bytes() == small_tokenizer().bytes());
   CHECK_THROWS_AS(train_tokenizer(small_sentences(20), 80, "nfd"), Error);
+}
+
+TEST_CASE("lines that normalization changes are counted and shown") {
+  std::vector<std::string> lines = small_sentences(8);
+  lines[2] = "the train leaves the station，a switch！";
+  lines[5] = "ﬀ";
+  const Tokenizer tokenizer = train_tokenizer(lines, 100);
+  lines[0] += "\u3000 \u00a0";  // whitespace does not count
+  lines[6] = "где，";           // nor do lines with unknown tokens
+  lines.emplace_back();
+  const ChangedLines all = changed_lines(tokenizer, lines, 100);
+  CHECK(all.lines == 9);
+  CHECK(all.changed == 2);
+  CHECK(all.before == "...he station，a switch！");
+  CHECK(all.after == "...he station,a switch!");
+  CHECK(changed_lines(tokenizer, {100, lines[5]}, 7).changed == 7);
+  CHECK(changed_lines(tokenizer, {}, 7).lines == 0);
+  const Tokenizer identity = train_tokenizer(lines, 100, "identity");
+  CHECK(changed_lines(identity, lines, 100).changed == 0);
+}
+
+TEST_CASE("unknown tokens are counted, with the words they stand for") {
+  const Tokenizer& tokenizer = small_tokenizer();
+  UnknownTokens tokens;
+  CHECK(tokens.share() == 0);
+  const auto add = [&](const std::string& text) {
+    tokens.add(tokenizer, tokenizer.encode(text), text);
+  };
+  add("the train leaves");
+  const std::int64_t known = tokens.tokens();
+  CHECK(known == static_cast<std::int64_t>(tokenizer.encode("the train leaves").size()) - 1);
+  CHECK(tokens.unknown() == 0);
+  add("где где the");
+  add("лежит снег и где");
+  CHECK(tokens.unknown() == 6);
+  CHECK(tokens.share() == 6.0 / static_cast<double>(tokens.tokens()));
+  CHECK(tokens.examples() == std::vector<std::string>{"где", "лежит", "снег"});
+  CHECK(tokenizer.unknown_parts("trainгдеtrain <unk> " + repeated("x ", 9000) + "и").back() == "и");
 }

@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+// Warnings about a vocabulary that does not fit its text: without them a model trains for hours on
+// tokens that mean nothing.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "src/text/tokenizer.h"
+#include "src/text/vocabulary_fit.h"
+
+namespace switchyard {
+
+// More than this share of a text's tokens, or of its lines, is worth a warning.
+constexpr double kWarningShare = 0.01;
+
+// Warns if more than kWarningShare of the tokens are unknown, with examples; `name` is the text's.
+// Returns whether it did.
+bool warn_of_unknown_tokens(const std::string& name, const UnknownTokens& tokens);
+
+// Warns if more than kWarningShare of the lines cannot come out of the model as they are, because
+// the vocabulary's normalization changes them. Looks at 10,000 lines at most.
+void warn_of_changed_lines(const std::string& name, const Tokenizer& tokenizer,
+                           const std::vector<std::string>& lines);
+
+}  // namespace switchyard
