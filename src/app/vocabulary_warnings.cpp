@@ -12,7 +12,9 @@ namespace {
 constexpr std::int64_t kLinesLookedAt = 10'000;
 constexpr std::size_t kExampleBytes = 60;
 
-std::string quoted(const std::string& text) { return "\"" + escaped(text, kExampleBytes) + "\""; }
+std::string quoted(const std::string& text) {
+  return std::string(1, '"').append(escaped(text, kExampleBytes)).append(1, '"');
+}
 
 }  // namespace
 

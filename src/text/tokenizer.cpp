@@ -64,7 +64,7 @@ std::string trainable(std::string_view line) {
   std::string text = valid_utf8(line);
   std::replace(text.begin(), text.end(), '\0', ' ');
   for (std::size_t at = 0; (at = text.find(kUnknownMark, at)) != text.npos;)
-    text.replace(at, kUnknownMark.size(), " ");
+    text.replace(at, kUnknownMark.size(), 1, ' ');
   return text;
 }
 
