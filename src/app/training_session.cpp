@@ -251,7 +251,7 @@ bool TrainingSession::save() {
 // The model may have become infinite with the last update: then it is not the data that is bad.
 ValidationResult TrainingSession::run_validator() {
   try {
-    return validator_.run(*parts_.ctx);
+    return validator_.run();
   } catch (const Error& e) {
     if (e.kind() != ErrorKind::kData) throw;
     fail(ErrorKind::kDiverged, "training diverged at update ", state_.counters.update, ": ",

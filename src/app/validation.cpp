@@ -2,6 +2,7 @@
 #include "src/app/validation.h"
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <utility>
 
@@ -15,7 +16,7 @@ namespace switchyard {
 
 namespace {
 
-constexpr std::int64_t kBatchTokens = 4096;
+constexpr std::int64_t kBatchTokens = 1024;
 
 // A translation may be this much longer than the longest reference: a model that is still untrained
 // does not end its sentences.
@@ -49,7 +50,15 @@ Validator::Validator(const Model& model, const Tokenizer& tokenizer, const Train
       tokenizer_(tokenizer),
       data_(data),
       translate_(options.valid_metrics != std::vector<std::string>{"ce-mean-words"}),
+      team_(threads),
       translator_(model, translator_options(data, options, threads)) {
+  for (int i = 0; i < threads; ++i) contexts_.push_back(make_context({1}));
+  BatchOptions batching;
+  batching.mini_batch_words = kBatchTokens;
+  batching.shuffle = false;
+  Batcher batcher(data.valid, batching);
+  for (std::int64_t b = batcher.batches_in_epoch(); b > 0; --b)
+    batches_.push_back(host_batch(batcher.next()));
   // A capacity factor is training's; Hugging Face's capacity binds in scoring as well.
   capacity_.expert_capacity = options.trainer.capacity.expert_capacity;
   bleu_.tokenize = options.valid_tokenize;
@@ -62,10 +71,10 @@ Validator::Validator(const Model& model, const Tokenizer& tokenizer, const Train
   }
 }
 
-ValidationResult Validator::run(Context& ctx) {
+ValidationResult Validator::run() {
   const auto begin = std::chrono::steady_clock::now();
   ValidationResult result;
-  result.ce_mean_words = loss(ctx);
+  result.ce_mean_words = loss();
   if (translate_) {
     for (const NBest& found : translator_.translate(sources_))
       result.translations.push_back(tokenizer_.decode(found.front().ids));
@@ -76,25 +85,23 @@ ValidationResult Validator::run(Context& ctx) {
   return result;
 }
 
-double Validator::loss(Context& ctx) {
-  BatchOptions options;
-  options.mini_batch_words = kBatchTokens;
-  options.shuffle = false;
-  Batcher batcher(data_.valid, options);
-  // In f32, as the model is used, whatever training computes in.
-  const DType compute_type = std::exchange(ctx.compute_type, DType::f32);
-  double nll = 0;
-  std::int64_t tokens = 0;
+double Validator::loss() {
   Pass pass;
   pass.capacity = capacity_;
-  for (std::int64_t b = batcher.batches_in_epoch(); b > 0; --b) {
-    const LossResult result =
-        compute_loss(ctx, model_, host_batch(batcher.next()), pass, {}, nullptr);
-    nll += result.nll_sum;
-    tokens += result.target_tokens;
+  std::vector<double> nll(batches_.size());
+  std::atomic<std::size_t> next = 0;
+  team_.run(team_.threads(), [&](int worker) {
+    Context& ctx = *contexts_[static_cast<std::size_t>(worker)];
+    for (std::size_t b = next++; b < batches_.size(); b = next++)
+      nll[b] = compute_loss(ctx, model_, batches_[b], pass, {}, nullptr).nll_sum;
+  });
+  double sum = 0;
+  std::int64_t tokens = 0;
+  for (std::size_t b = 0; b < batches_.size(); ++b) {
+    sum += nll[b];
+    tokens += batches_[b].target_tokens();
   }
-  ctx.compute_type = compute_type;
-  return nll / static_cast<double>(tokens);
+  return sum / static_cast<double>(tokens);
 }
 
 bool Validator::is_meaningful(const std::string& metric) const {

@@ -2,11 +2,13 @@
 // Validation: the loss of the validation pairs, and BLEU and chrF of their translations.
 #pragma once
 
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "src/app/training_data.h"
+#include "src/core/team.h"
 #include "src/decode/translator.h"
 #include "src/nn/model.h"
 #include "src/text/bleu.h"
@@ -29,7 +31,9 @@ class Validator {
   Validator(const Model& model, const Tokenizer& tokenizer, const TrainingData& data,
             const TrainingOptions& options, int threads);
 
-  ValidationResult run(Context& ctx);
+  // In float32 whatever training computes in, as the model is used. The same bits for any number of
+  // threads.
+  ValidationResult run();
 
   // False for BLEU if even a perfect translation scores 0, because no reference is as long as
   // BLEU's longest n-gram. Any other score is then noise.
@@ -39,16 +43,19 @@ class Validator {
   std::string signature() const;
 
  private:
-  double loss(Context& ctx);
+  double loss();
 
   const Model& model_;
   const Tokenizer& tokenizer_;
   const TrainingData& data_;
   CapacityOptions capacity_;
   BleuOptions bleu_;
-  bool bleu_can_score_ = true;  // above 0
-  bool translate_;              // a metric needs it
-  std::vector<Ids> sources_;    // of data_.valid_source, cropped
+  bool bleu_can_score_ = true;                      // above 0
+  bool translate_;                                  // a metric needs it
+  std::vector<Ids> sources_;                        // of data_.valid_source, cropped
+  std::vector<HostBatch> batches_;                  // of data_.valid
+  std::vector<std::unique_ptr<Context>> contexts_;  // of a thread each
+  Team team_;
   Translator translator_;
 };
 
