@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What `meson install` puts on a machine: the README's program builds against it and translates.
-usage: library_test.py MESON BUILD README MAKE_MODEL CXX...
+usage: library_test.py MESON BUILD README MAKE_MODEL BUSY CXX...
+
+It translates to the same text under every cap of the instruction set and limit on threads.
 """
 import os
 import re
@@ -8,7 +10,10 @@ import subprocess
 import sys
 import tempfile
 
-MESON, BUILD, README, MAKE_MODEL, *CXX = sys.argv[1:]
+from environments import CAPS, environment, limits
+
+MESON, BUILD, README, MAKE_MODEL, BUSY, *CXX = sys.argv[1:]
+ENVIRONMENTS = CAPS + limits(BUSY)
 
 
 def run(*args, **more):
@@ -46,9 +51,13 @@ def main():
         flags = run('pkg-config', '--cflags', '--libs', 'switchyard', env=env).split()
         run(*CXX, '-std=c++20', '-Wall', '-Wextra', '-Werror', 'app.cpp', '-o', 'app', *flags)
         library = os.path.dirname(find(root, 'libswitchyard.so'))
-        lines = run('./app', env=dict(os.environ, LD_LIBRARY_PATH=library)).splitlines()
+        lines = run('./app', env=environment({'LD_LIBRARY_PATH': library})).splitlines()
         if len(lines) != 1:
             sys.exit(f'the program printed {lines}, expected one translation')
+        for changes in ENVIRONMENTS:
+            found = run('./app', env=environment({**changes, 'LD_LIBRARY_PATH': library}))
+            if found.splitlines() != lines:
+                sys.exit(f'{changes}: the program printed {found!r}, expected {lines}')
     print('installed, built and translated')
 
 

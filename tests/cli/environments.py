@@ -1,0 +1,20 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the environment may cap: the instruction set, and the threads that OpenMP grants."""
+import os
+
+CAPS = [{name: value} for name, value in (
+    ('ONEDNN_MAX_CPU_ISA', 'AVX512_CORE'), ('ONEDNN_MAX_CPU_ISA', 'AVX2_VNNI'),
+    ('ONEDNN_MAX_CPU_ISA', 'AVX2'), ('ONEDNN_MAX_CPU_ISA', 'avx'), ('ONEDNN_MAX_CPU_ISA', 'SSE41'),
+    ('DNNL_MAX_CPU_ISA', 'AVX2'))]
+
+
+def limits(busy):
+    """busy: the library that makes libgomp take the machine for a busy one."""
+    return [{'OMP_THREAD_LIMIT': '1'}, {'OMP_MAX_ACTIVE_LEVELS': '0'},
+            {'OMP_DYNAMIC': 'true', 'LD_PRELOAD': os.path.abspath(busy)}]
+
+
+def environment(changes):
+    """This program's, with none of these but `changes`."""
+    names = {name for each in CAPS + limits('') for name in each}
+    return {**{n: v for n, v in os.environ.items() if n not in names}, **changes}
