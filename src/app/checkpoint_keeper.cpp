@@ -27,10 +27,11 @@ void check_same(const TrainingDirectory& directory, const TrainingState& was,
   }
   check(was.compute_type == now.compute_type, ErrorKind::kUsage, escaped(directory.path().native()),
         ": trained in ", escaped(was.compute_type), ", this machine's --compute-type auto is ",
-        now.compute_type, "; go on where the first is computed natively, or give another folder");
+        now.compute_type,
+        "; resume where the first is computed natively, or choose another folder");
   check(list.empty(), ErrorKind::kData, escaped(directory.path().native()),
         ": not what this run was trained with: ", list,
-        "; restore it, give another folder, or --overwrite to start anew");
+        "; restore it, or choose another folder; --overwrite would delete this run");
 }
 
 }  // namespace
@@ -110,6 +111,14 @@ void CheckpointKeeper::settle(const TrainingState& state) {
           [&] { directory_.prune(state.counters.update, best, keep_last_); });
 }
 
+std::string CheckpointKeeper::unsaved() const {
+  // The warning has named the file.
+  const std::string reason = last_failure_.substr(last_failure_.rfind(": ") + 2);
+  if (saved_update_ < 0) return "no checkpoint could be saved: " + reason;
+  return "update " + std::to_string(trainer_.counters().update) + " could not be saved: " + reason +
+         "; the newest checkpoint is checkpoint-" + std::to_string(saved_update_);
+}
+
 bool CheckpointKeeper::attempt(const char* failure, const std::function<void()>& f) {
   try {
     f();
@@ -118,7 +127,8 @@ bool CheckpointKeeper::attempt(const char* failure, const std::function<void()>&
     if (e.kind() == ErrorKind::kDiverged)
       fail(ErrorKind::kDiverged, "training diverged at update ", trainer_.counters().update, ": ",
            e.what());
-    log_warning(std::string(failure) + ": " + e.what());
+    last_failure_ = e.what();
+    log_warning(std::string(failure) + ": " + last_failure_);
     failed_ = true;
     return false;
   }

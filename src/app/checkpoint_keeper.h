@@ -35,6 +35,9 @@ class CheckpointKeeper {
   // again. Error(kDiverged) where a number is not finite.
   bool save(TrainingState& state, MetricsFile& metrics);
 
+  // After a save() that failed: "no checkpoint could be saved: No space left on device".
+  std::string unsaved() const;
+
   // Whether something could not be written, now or earlier.
   bool failed() const { return failed_; }
 
@@ -54,6 +57,7 @@ class CheckpointKeeper {
   // Of the newest checkpoint: its update, and the validation it knows of.
   std::int64_t saved_update_ = -1, saved_validation_ = -1;
   bool failed_ = false;
+  std::string last_failure_;
 };
 
 }  // namespace switchyard

@@ -3,13 +3,16 @@
 
 #include <algorithm>
 #include <chrono>
+#include <optional>
 #include <set>
 #include <string_view>
 #include <utility>
 #include <vector>
 
 #include "src/app/figures.h"
+#include "src/app/run_end.h"
 #include "src/app/training_parts.h"
+#include "src/app/training_start.h"
 #include "src/app/training_state.h"
 
 namespace switchyard {
@@ -20,7 +23,7 @@ constexpr int kWarmUpUpdates = 2;
 constexpr double kProbeSeconds = 5;
 constexpr std::int64_t kUnevenRatio = 3;
 
-// Pairs that are there a second time.
+// Pairs that are copies of an earlier one.
 std::int64_t repeated_pairs(const Corpus& corpus) {
   std::set<std::pair<std::string_view, std::string_view>> seen;
   const auto bytes = [](std::span<const std::int32_t> ids) {
@@ -67,10 +70,14 @@ std::string line(std::string name, const std::string& text) {
 }  // namespace
 
 std::string dry_run(const TrainingOptions& options) {
-  TrainingParts parts(options,
-                      [&](const ParallelText& text) { return make_vocabulary(text, options); });
+  const std::optional<TrainingState> resumed = state_to_resume(options);
+  TrainingParts parts(options, [&](const ParallelText& text) {
+    return resumed && options.vocab.empty() ? Tokenizer::load(options.directory / "spiece.model")
+                                            : make_vocabulary(text, options);
+  });
   parts.initialise(options);
-  parts.plan_batches(options, 0);
+  const TrainingState begin = resumed.value_or(TrainingState{});
+  parts.plan_batches(options, begin.mini_batch_words);
   const Corpus& corpus = parts.text.train;
   const ModelConfig& config = parts.model.config();
   Batcher batcher(corpus, parts.batches);
@@ -79,13 +86,14 @@ std::string dry_run(const TrainingOptions& options) {
   const double batches = updates * static_cast<double>(options.optimizer_delay);
   // Had the updates been the run's first ones, this share of it would be done.
   state.position = {0, static_cast<std::int64_t>(batches)};
-  const double done = progress(options.after, state, batcher.batches_in_epoch());
+  const double left = updates_to_go(options.after, begin, state, batcher.batches_in_epoch());
 
   const auto rounded = [](double x) { return with_commas(static_cast<std::int64_t>(x + 0.5)); };
   std::string report;
   report += line("pairs", with_commas(corpus.size()) + " for training, " +
                               with_commas(parts.text.valid.size()) + " for validation");
-  report += line("repeated", with_commas(repeated_pairs(corpus)) + " of them are there already");
+  report += line("repeated",
+                 with_commas(repeated_pairs(corpus)) + " of them are copies of an earlier pair");
   report += line("uneven", with_commas(uneven_pairs(corpus)) + " of them have a side more than " +
                                std::to_string(kUnevenRatio) + " times as long as the other");
   report += line("batches", with_commas(batcher.batches_in_epoch()) + " an epoch");
@@ -99,9 +107,20 @@ std::string dry_run(const TrainingOptions& options) {
                    state.seconds) +
                " words/s, source and target; an update takes " +
                rounded(1e3 * state.seconds / updates) + " ms");
-  report += line("end", done > 0 ? "after " + rounded(updates / done) + " updates, in " +
-                                       clock_text(state.seconds / done) + " without validation"
-                                 : "none: no --after");
+  if (resumed)
+    report += line("done", counted(begin.counters.update, "update") + ", " +
+                               counted(begin.position.epoch, "epoch") + ", " +
+                               clock_text(begin.seconds) + " of training");
+  const std::string more = resumed ? " more updates, in " : " updates, in ";
+  if (left < 0)
+    report += line("end", "none: no --after");
+  else if (left == 0)
+    report += line(
+        "end", "nothing to do: " + limit_passed(options.after, begin, batcher.batches_in_epoch(),
+                                                options.trainer.schedule));
+  else
+    report += line("end", "after " + rounded(left) + more +
+                              clock_text(state.seconds / updates * left) + " without validation");
   return report;
 }
 

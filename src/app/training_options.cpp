@@ -66,13 +66,15 @@ StopRule parse_stop_rule(const std::string& option, const std::string& text) {
       limit(rule.updates, count);
     } else if (unit == "t") {
       limit(rule.target_tokens, count);
+    } else if (unit == "s") {
+      limit(rule.seconds, count);
     } else if (unit == "m") {
       limit(rule.seconds, count * 60);
     } else if (unit == "h") {
       limit(rule.seconds, count * 3600);
     } else {
       fail(ErrorKind::kUsage, "--", option, ": found '", escaped(text),
-           "', expected units e (epochs), u (updates), t (target tokens), m or h");
+           "', expected units e (epochs), u (updates), t (target tokens), s, m or h");
     }
     begin = end + 1;
   }

@@ -81,7 +81,7 @@ struct TrainingOptions {
   std::string defaults;
 };
 
-// "10e", "50Ku", "1Gt", "30m", "2h", or several with commas. Error(kUsage) naming `option`.
+// "10e", "50Ku", "1Gt", "60s", "30m", "2h", or several with commas. Error(kUsage) naming `option`.
 StopRule parse_stop_rule(const std::string& option, const std::string& text);
 // "100u", "100" or "1e".
 Frequency parse_frequency(const std::string& option, const std::string& text);

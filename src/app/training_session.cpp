@@ -12,6 +12,7 @@
 #include "src/app/figures.h"
 #include "src/app/metrics_file.h"
 #include "src/app/progress.h"
+#include "src/app/run_end.h"
 #include "src/app/stop_signal.h"
 #include "src/app/training_parts.h"
 #include "src/app/training_start.h"
@@ -43,6 +44,7 @@ class TrainingSession {
   ValidationResult run_validator();
   bool save();
   bool note_metric(const std::string& name, const MetricValue& now);
+  std::string end_text(bool worked);
   void log_samples(const ValidationResult& result) const;
   ProgressPoint point() const;
   // Of the last batch taken, from 1.
@@ -109,6 +111,7 @@ TrainingSession::TrainingSession(const TrainingOptions& options, const std::stri
           "is the best. Try --valid-tokenize char or --valid-metrics chrf");
   metrics_.emplace(directory_.file("metrics.jsonl"), state_.metrics_bytes);
   directory_.keep();
+  start_.update_settings(options);
 }
 
 Tokenizer TrainingSession::make_tokenizer(const ParallelText& text) const {
@@ -132,25 +135,49 @@ int TrainingSession::run() {
   begin_seconds_ = state_.seconds;
   begin_progress_ = progress(options_.after, state_, batches_in_epoch_);
   defer_stop_signals();
+  bool worked = false;
   while (stop_signal() == 0 && !stalled() &&
-         progress(options_.after, state_, batches_in_epoch_) < 1)
+         progress(options_.after, state_, batches_in_epoch_) < 1) {
     step();
+    worked = true;
+  }
   set_status_line("");
 
-  if (stop_signal() == 0 && state_.validated_update != state_.counters.update) validate();
+  if (stop_signal() == 0 && state_.validated_update != state_.counters.update) {
+    validate();
+    worked = true;
+  }
   const bool saved = save();
   if (const int signal = stop_signal()) {
     check(saved, ErrorKind::kRuntime, "stopped by signal ", signal, "; update ",
           state_.counters.update, " could not be saved");
-    log_info("stopped by signal " + std::to_string(signal) + "; the same command goes on");
+    log_info("stopped by signal " + std::to_string(signal) + "; rerun the same command to resume");
     return 128 + signal;
   }
+  if (!saved) fail(ErrorKind::kRuntime, "training finished, but ", keeper_.unsaved());
   metrics_->append({{"event", "end"}, {"update", state_.counters.update}});
   metrics_->sync();
-  log_info(stalled() ? "training ended: no better " + options_.valid_metrics[0] + " in " +
-                           std::to_string(first_metric().stalled) + " validations"
-                     : "training ended");
+  log_info(end_text(worked));
   return keeper_.failed() ? static_cast<int>(ErrorKind::kRuntime) : 0;
+}
+
+// Why the run is over, whether or not this process has `worked` on it, and what came of it.
+std::string TrainingSession::end_text(bool worked) {
+  const std::string& metric = options_.valid_metrics[0];
+  const MetricHistory& history = first_metric();
+  const std::string no_better = metric + " has not improved in " +
+                                counted(history.stalled, "validation") + " (--early-stopping)";
+  if (!worked)
+    return "nothing to do: " + (stalled() ? no_better
+                                          : limit_passed(options_.after, state_, batches_in_epoch_,
+                                                         options_.trainer.schedule));
+  std::string text =
+      "training finished: " +
+      (stalled() ? no_better : reached_limit(options_.after, state_, batches_in_epoch_));
+  if (history.best_update >= 0)
+    text += ". Best: checkpoint-" + std::to_string(history.best_update) + ", " + metric + " " +
+            metric_text(metric, history.best.value);
+  return text;
 }
 
 void TrainingSession::step() {

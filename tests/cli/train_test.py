@@ -142,15 +142,74 @@ def test_resume():
     check_same('killed', 'whole')
 
 
+def with_options(args, **changes):
+    """The command with other values of some options, names without the two dashes."""
+    for name, value in changes.items():
+        args = [*args]
+        args[args.index('--' + name.replace('_', '-')) + 1] = value
+    return args
+
+
+def end_of(args):
+    result = run(*args)
+    check(result.returncode == 0, f'{args}: {result.stderr}')
+    return result.stderr.splitlines()[-1].split('] ', 1)[-1]
+
+
+def settings(model, *names):
+    with open(os.path.join(model, 'training_args.yml')) as file:
+        values = dict(line.rstrip().split(': ', 1) for line in file)
+    return [values[name] for name in names]
+
+
+def test_ends():
+    """Why a run is over, and what would make it longer."""
+    args = [*command('ends'), '--early-stopping', '0']
+    for after, text in (
+            ('8u', r'training finished: 8 updates reached \(--after\)\. Best: checkpoint-8, bleu \d+\.\d\d'),
+            ('8u', r'nothing to do: update 8 is already at --after 8u\. --after counts from the start of '
+                   r'the run; use --after 16u for 8 more updates'),
+            ('5u', r'nothing to do: update 8 is already past --after 5u\. .*; use --after 13u for 5 more updates'),
+            ('1e', r'nothing to do: epoch \d is already past --after 1e\. .*; use --after \d+e for 1 more epoch'),
+            ('90u,2e', r'nothing to do: epoch \d is already (at|past) --after 2e\. .* for 2 more epochs'),
+            ('100t', r'nothing to do: [\d,]+ target tokens are already past --after 100t\. .* target tokens'),
+            ('30m,12u', r'training finished: 12 updates reached .*'),
+            ('1s', r'training finished: 1 second of training reached \(--after\)\. Best: .*'),
+            ('1s', r'nothing to do: 1 second of training are already at --after 1s\. .*; use --after 2s for 1 '
+                   r'more second of training')):
+        said = end_of(with_options(args, after=after))
+        check(re.fullmatch(text, said), f'--after {after}: {said}')
+    check(settings('ends', 'after', 'threads') == ['1s', '1'], 'the settings are those of the last part')
+    end_of(with_options(args, after='2s', threads='2'))
+    check(settings('ends', 'after', 'threads') == ['2s', '2'], 'resumed with others: they are written')
+    before = bytes_of('ends', 'training_args.yml')
+    check(run(*args, '--d-ff', '96').returncode == 2 and bytes_of('ends', 'training_args.yml') == before,
+          'a refused run changes no settings')
+
+    stalls = [*command('stalls', '--learn-rate', '1e-30', '--early-stopping', '2')]
+    said = end_of(with_options(stalls, valid_freq='5u'))
+    check(re.fullmatch(r'training finished: bleu has not improved in 2 validations \(--early-stopping\)\. '
+                       r'Best: checkpoint-5, bleu \d+\.\d\d', said), f'early stopping: {said}')
+    said = end_of(with_options(stalls, valid_freq='5u'))
+    check(said == 'nothing to do: bleu has not improved in 2 validations (--early-stopping)', said)
+    linear = command('linear', '--lr-schedule', 'linear', '--lr-warmup', '2')
+    end_of(linear)
+    said = end_of(linear)
+    check(said == 'nothing to do: update 60 is already at --after 60u, where the linear schedule ends', said)
+
+
 def test_refusals():
     changed = run(*command('whole', '--d-ff', '96', '--seed', '2'))
+    check('whole: cannot resume, the settings differ (--d-ff: was 128, now 96; --seed: was 1, now 2). To resume, '
+          'leave these options out and add -c whole/training_args.yml; or choose another folder; --overwrite would '
+          'delete this run\n' in changed.stderr, 'how to resume: ' + changed.stderr)
+    check(run(*command('whole', '-c', 'whole/training_args.yml')).returncode == 0, 'that advice works')
     check(changed.returncode == 2 and '--d-ff: was 128, now 96' in changed.stderr and
           '--seed: was 1, now 2' in changed.stderr, 'other options are named: ' + changed.stderr)
     free = run(*['50u' if a == '60u' else '3u' if a == '7u' else a for a in command('whole')])
     check(free.returncode == 0, 'when to end and what to print may change: ' + free.stderr)
 
     linear = ['--lr-schedule', 'linear', '--lr-warmup', '2']
-    check(run(*command('linear', *linear)).returncode == 0, 'a linear schedule')
     longer = run(*['99u' if a == '60u' else a for a in command('linear', *linear)])
     check(longer.returncode == 2 and '--after: was 60u, now 99u' in longer.stderr,
           'the end of a linear schedule may not change: ' + longer.stderr)
@@ -162,7 +221,8 @@ def test_refusals():
     with open('a.src', 'w') as file:
         file.write('\n'.join(lines) + '\n')
     other = run(*command('whole'))
-    check(other.returncode == 3 and '--train-sets' in other.stderr,
+    check(other.returncode == 3 and '--train-sets' in other.stderr and
+          '; restore it, or choose another folder; --overwrite would delete this run' in other.stderr,
           'another text is refused: ' + other.stderr)
     os.rename('kept.src', 'a.src')
 
@@ -170,7 +230,8 @@ def test_refusals():
     with open('foreign/thesis.txt', 'w') as file:
         file.write('do not touch\n')
     refused = run(*command('foreign'))
-    check(refused.returncode == 2 and os.listdir('foreign') == ['thesis.txt'],
+    check(refused.returncode == 2 and os.listdir('foreign') == ['thesis.txt'] and
+          'choose another folder; --overwrite would delete any model in it' in refused.stderr,
           'a folder that is not ours is refused and left as it is: ' + refused.stderr)
 
     os.mkdir('parent')
@@ -298,6 +359,28 @@ def test_dry_run():
     repeated = int(re.search(r'repeated +(\d+) of them', twice.stdout).group(1))
     before = int(report['repeated'].split()[0])
     check(repeated >= 400 + before, f'pairs that are there twice: {twice.stdout}')
+    check('of them are copies of an earlier pair' in twice.stdout, twice.stdout)
+
+
+def test_dry_run_of_a_run_that_is_there():
+    args = with_options(command('half'), after='30u')
+    check(run(*args).returncode == 0, 'half a run')
+    before = {name: os.stat(os.path.join('half', name)).st_mtime_ns for name in os.listdir('half')}
+
+    def dry(*more, **changes):
+        result = run(*with_options(args, **changes), '--dry-run', *more)
+        return result, {line[:12].strip(): line[12:] for line in result.stdout.splitlines()}
+    _, report = dry(after='70u')
+    check(report['end'].startswith('after 40 more updates, in 00:00:'), f'the rest of a run: {report}')
+    check(re.fullmatch(r'30 updates, \d epochs, 00:00:\d\d of training', report['done']), f'what is done: {report}')
+    _, report = dry()
+    check(report['end'].startswith('nothing to do: update 30 is already at --after 30u.'), f'no rest: {report}')
+    _, report = dry('--overwrite')
+    check(report['end'].startswith('after 30 updates, in ') and 'done' not in report, f'--overwrite: {report}')
+    result, _ = dry('--d-ff', '96')
+    check(result.returncode == 2 and '--d-ff: was 128, now 96' in result.stderr, f'other settings: {result.stderr}')
+    check(before == {name: os.stat(os.path.join('half', name)).st_mtime_ns for name in os.listdir('half')},
+          'a dry run changes nothing')
 
 
 def test_held_out():
@@ -354,6 +437,7 @@ def main():
         os.chdir(folder)
         make_corpus(400, 'a')
         test_resume()
+        test_ends()
         test_refusals()
         test_settings_as_a_file()
         test_lock()
@@ -362,6 +446,7 @@ def main():
         test_activation_checkpointing()
         test_dry_run()
         test_held_out()
+        test_dry_run_of_a_run_that_is_there()
         test_memory()
         os.chdir('/')
     print(f'{len(failed)} failed')

@@ -35,7 +35,7 @@ class Disk(RunsTest):
                 if call == 'write' and not path.endswith('.lock'):
                     self.assertIn(' bytes: ', line[0])
                 if 'warning: ' in line[0]:
-                    self.assertIn('training ended', result.stderr, what)
+                    self.assertIn('training finished: 2 updates reached', result.stderr, what)
             elif call == 'write' and not path.endswith('metrics.jsonl'):
                 self.fail(f'{what}: nobody noticed')
             if picture() != expected:  # no later save has made up for it
@@ -45,6 +45,17 @@ class Disk(RunsTest):
 
     def test_full_disk(self):
         self.fails_once_at_each(errno.ENOSPC, 'create,write,mkdir,symlink,rename')
+
+    def test_no_room_for_a_checkpoint(self):
+        # The first folder is the model's, the others are the checkpoints'.
+        for first, text in ((2, 'no checkpoint could be saved: No space left on device'),
+                            (3, 'update 2 could not be saved: No space left on device; the newest '
+                                'checkpoint is checkpoint-1')):
+            fresh()
+            result = run(self.ARGS, fault=errno.ENOSPC, calls='mkdir', **{'from': first})
+            self.assertEqual(result.returncode, 1, result.stderr)
+            self.assertEqual(result.stderr.splitlines()[-1],
+                             'switch-train: error: training finished, but ' + text)
 
     def test_broken_disk(self):
         self.fails_once_at_each(errno.EIO, 'write,fsync,close')

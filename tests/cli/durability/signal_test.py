@@ -20,7 +20,7 @@ class Signals(RunsTest):
 
     def assert_stopped(self, process, number, said):
         self.assertEqual(process.wait(), 128 + number, said)
-        self.assertIn(f'stopped by signal {number}', said)
+        self.assertIn(f'stopped by signal {number}; rerun the same command to resume', said)
 
     def test_while_loading(self):
         args = command()
@@ -113,13 +113,15 @@ class Signals(RunsTest):
         self.assert_same(expected)
 
     def test_ignored_ones_stay_ignored(self):
-        process = subprocess.Popen(
-            self.LONG, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
-            preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN))
-        wait_for_line(process, ': Up. ', 3)
-        process.send_signal(signal.SIGHUP)
-        finish(process)
-        self.assertEqual(process.returncode, 0)
+        for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
+            fresh()
+            process = subprocess.Popen(
+                self.LONG, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+                preexec_fn=lambda: signal.signal(number, signal.SIG_IGN))
+            wait_for_line(process, ': Up. ', 3)
+            process.send_signal(number)
+            finish(process)
+            self.assertEqual(process.returncode, 0)
 
 
 if __name__ == '__main__':
