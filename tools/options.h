@@ -48,6 +48,8 @@ struct Tool {
   // --help shows these options and the examples, on one screen; all options where it names none.
   std::vector<std::string> essentials = {};
   std::vector<std::string> examples = {};
+  // The files of its folder DIR, and what they hold: for --help-all and the manual page.
+  std::vector<std::pair<std::string, std::string>> files = {};
   std::string (*backend)() = nullptr;  // describes the backend it is linked with
 };
 
@@ -145,7 +147,7 @@ class Options {
   // options_help.cpp
   static std::string heading(const Entry& entry);
   static std::string explanation(const Entry& entry);
-  static std::string help_line(const Entry& entry);
+  static std::string help_line(std::string heading, const std::string& explanation);
   // The common options, which came first, are shown last.
   std::vector<std::size_t> group_order() const;
   std::string head() const;

@@ -5,6 +5,7 @@
 #include <boost/version.hpp>
 #include <map>
 #include <sstream>
+#include <utility>
 
 #include "src/core/version.h"
 #include "tools/options.h"
@@ -77,14 +78,13 @@ std::vector<std::size_t> Options::group_order() const {
   return order;
 }
 
-std::string Options::help_line(const Entry& entry) {
-  std::string line(2, ' ');
-  line += heading(entry);
+std::string Options::help_line(std::string heading, const std::string& explanation) {
+  std::string line = "  " + std::move(heading);
   if (line.size() + 2 > kHelpColumn)
     line += '\n' + std::string(kHelpColumn, ' ');
   else
     line.resize(kHelpColumn, ' ');
-  wrap(line, explanation(entry), kHelpColumn);
+  wrap(line, explanation, kHelpColumn);
   return line;
 }
 
@@ -100,7 +100,10 @@ std::string Options::head() const {
 std::string Options::help() const {
   if (tool_.essentials.empty()) return help_all();
   std::string out = head() + "\n";
-  for (const std::string& name : tool_.essentials) out += help_line(named(name));
+  for (const std::string& name : tool_.essentials) {
+    const Entry& entry = named(name);
+    out += help_line(heading(entry), explanation(entry));
+  }
   out += "\nExamples:\n";
   for (const std::string& example : tool_.examples) out += "  " + example + "\n";
   return out + "\n--help-all lists every option.\n";
@@ -111,8 +114,10 @@ std::string Options::help_all() const {
   for (const std::size_t group : group_order()) {
     out += "\n" + groups_[group] + ":\n";
     for (const Entry& entry : entries_)
-      if (entry.group == group) out += help_line(entry);
+      if (entry.group == group) out += help_line(heading(entry), explanation(entry));
   }
+  if (!tool_.files.empty()) out += "\nFiles in DIR:\n";
+  for (const auto& [name, content] : tool_.files) out += help_line(name, content);
   return out;
 }
 
@@ -131,6 +136,9 @@ std::string Options::man_page() const {
       if (entry.group == group)
         out += ".TP\n.B " + troff(heading(entry)) + "\n" + troff(explanation(entry)) + "\n";
   }
+  if (!tool_.files.empty()) out += ".SH FILES\nIn the folder DIR:\n";
+  for (const auto& [name, content] : tool_.files)
+    out += ".TP\n.I " + troff(name) + "\n" + troff(content) + "\n";
   if (!tool_.examples.empty()) out += ".SH EXAMPLES\n";
   for (const std::string& example : tool_.examples)
     out += ".PP\n.nf\n" + troff(example) + "\n.fi\n";

@@ -18,17 +18,23 @@ int train(int argc, char** argv) {
   Options options(
       {.name = "switch-train",
        .usage = "--train-sets SRC TGT --model DIR [options]",
-       .about = "trains a translation model; the same command goes on where it stopped",
-       .essentials = {"train-sets", "valid-sets", "model", "preset", "after", "vocab",
-                      "num-experts", "threads", "dry-run"},
+       .about = "trains a translation model; rerun the same command to resume",
+       .essentials = {"train-sets", "valid-sets", "model", "preset", "after", "num-experts",
+                      "threads", "dry-run"},
        .examples = {"switch-train -t corpus.en corpus.de -m en-de",
-                    "switch-train -t corpus.en.gz corpus.de.gz -m en-de --preset tiny --after 30m",
-                    "switch-train -c settings.yml --seed 2"},
+                    "switch-train -t corpus.en.gz corpus.de.gz -m en-de --preset tiny --after 30m"},
+       .files = {{"config.json, model.safetensors, spiece.model",
+                  "the best model so far, in Hugging Face's form, with a few small files more"},
+                 {"checkpoint-N", "all that a run resumes from at update N; a model folder too"},
+                 {"best, last", "links to the best and the newest checkpoint"},
+                 {"train.log", "everything that was printed"},
+                 {"metrics.jsonl",
+                  "losses, load per expert, speed and validation scores, one JSON object per line"},
+                 {"training_args.yml", "all settings of the run, for --config"}},
        .backend = backend_description});
   add_train_options(options, training, texts);
   options.action("dump-config", dump_config, "print the effective options as YAML and exit");
-  options.action("dry-run", dry,
-                 "print counts, memory, speed and time of the run, and exit; writes nothing");
+  options.action("dry-run", dry, "print counts, memory, speed and time, and exit");
   if (!options.parse(argc, argv)) return 0;
   apply_train_options(options, training, texts);
   if (dump_config) {

@@ -42,7 +42,7 @@ void add_model(Options& options, TrainingOptions& o, TrainTexts& texts) {
   ModelConfig& c = o.config;
   options.group("Model");
   options.path("model,m", o.directory, "DIR",
-               "folder of the model; the same command goes on there");
+               "folder of the model, and of train.log, metrics.jsonl, best, last, checkpoint-N");
   options.choice("preset", texts.preset, preset_names(), "settings for what is not given");
   options.number<std::int64_t>("d-model", c.d_model, 1, kMostSize, "width of the model");
   options.number<std::int64_t>("d-ff", c.d_ff, 1, kMostSize, "width of a feed-forward, or expert");
@@ -51,11 +51,13 @@ void add_model(Options& options, TrainingOptions& o, TrainTexts& texts) {
   options.number<std::int64_t>("num-layers", c.num_layers, 1, 1024, "encoder blocks");
   options.number<std::int64_t>("num-decoder-layers", c.num_decoder_layers, 1, 1024,
                                "decoder blocks");
-  options.number<std::int64_t>("num-experts", c.num_experts, 1, 65536, "experts a sparse layer");
+  options.number<std::int64_t>("num-experts", c.num_experts, 1, 65536,
+                               "experts in each sparse layer");
   options.number<std::int64_t>("num-sparse-encoder-layers", o.num_sparse_encoder_layers, 0, 1024,
-                               "encoder blocks with experts");
+                               "number of encoder blocks with experts, evenly spaced: 2 of 4 means "
+                               "every second block");
   options.number<std::int64_t>("num-sparse-decoder-layers", o.num_sparse_decoder_layers, 0, 1024,
-                               "decoder blocks with experts");
+                               "number of decoder blocks with experts, evenly spaced");
   options.flag("router-bias", c.router_bias, "routers have a bias");
   options.number("router-jitter-noise", c.router_jitter_noise, 0.0f, 0.99f,
                  "noise on routers' input in training");
@@ -119,9 +121,11 @@ void add_batches_and_run(Options& options, TrainingOptions& o, TrainTexts& texts
                  "workers that share each batch, and --threads, with a gradient each (4 bytes per "
                  "parameter); 0: one for each thread, at most 4");
   options.group("Run");
-  options.text("after", texts.after, "LIMIT",
-               "end: 10e epochs, 50Ku updates, 1Gt target tokens, 30m, 2h; with commas: whichever "
-               "is first");
+  options.text(
+      "after", texts.after, "LIMIT",
+      "when to stop, counted from the start of the run, resumed parts included: 10e "
+      "(epochs), 50Ku (updates), 1Gt (target tokens), 60s, 30m or 2h (training time); with "
+      "commas, whichever comes first");
   options.text("disp-freq", texts.disp_freq, "FREQ", "progress line every so often: 100u, 1e");
   options.number<std::int64_t>("disp-first", o.disp_first, 0, 1'000'000'000,
                                "and for the first updates");
@@ -139,9 +143,14 @@ void add_batches_and_run(Options& options, TrainingOptions& o, TrainTexts& texts
                                "checkpoints kept beside the best");
   options.number<std::int64_t>("beam-size,b", o.beam_size, 1, 64, "beam of validation");
   options.number<std::uint64_t>("seed", o.trainer.seed, 0,
-                                std::numeric_limits<std::uint64_t>::max(), "of all random numbers");
-  options.action("overwrite", o.overwrite, "start anew, whatever the folder has");
-  options.action("no-reload", texts.no_reload, "start anew in a folder of ours");
+                                std::numeric_limits<std::uint64_t>::max(),
+                                "the same seed and settings give the same model, with the same "
+                                "number of threads and workers");
+  options.action(
+      "overwrite", o.overwrite,
+      "delete the run in the folder, checkpoints and model included, and start over (Marian's "
+      "option of this name deletes nothing)");
+  options.action("no-reload", texts.no_reload, "as --overwrite, but only in a training folder");
 
   options.alias("--lr", "learn-rate");
   options.alias("--max-tokens", "mini-batch-words");

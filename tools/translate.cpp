@@ -222,6 +222,11 @@ int run(int argc, char** argv) {
        .examples = {"echo 'A dog runs.' | switch-translate -m en-de",
                     "switch-translate -m en-de -i news.en.gz -o news.de",
                     "switch-translate -m en-de --n-best=3 < text.en"},
+       .files = {{"config.json, generation_config.json", "sizes and defaults of the search"},
+                 {"model.safetensors", "weights; or shards and model.safetensors.index.json"},
+                 {"spiece.model", "SentencePiece vocabulary"},
+                 {"best, last, checkpoint-N",
+                  "the models of a training folder, each to be selected by -m"}},
        .backend = backend_description});
   declare(options, o);
   if (!options.parse(argc, argv)) return 0;

@@ -63,6 +63,45 @@ class HelpTest(unittest.TestCase):
                 self.assertRegex(out, r'\nbackend: CPU, .*oneDNN \d+\.\d+')
                 self.assertNotRegex(out, r'AVX3|AVX10|EMU128|SCALAR')  # Highway's names
 
+    def explained(self, name, option):
+        """What --help-all says of an option, as one line."""
+        out = run(next(t for t in TOOLS if t.endswith(name)), '--help-all')[1]
+        return ' '.join(re.search(rf'^  (?:-\w, )?--{option}[ \n](.*?)(?=^ {{2}}-|^\n)', out,
+                                  re.MULTILINE | re.DOTALL).group(1).split())
+
+    def test_explanations(self):
+        for name, option, text in (
+                ('train', 'after', 'LIMIT when to stop, counted from the start of the run, resumed '
+                 'parts included: 10e (epochs), 50Ku (updates), 1Gt (target tokens), 60s, 30m or 2h '
+                 '(training time); with commas, whichever comes first [20e]'),
+                ('train', 'overwrite', "delete the run in the folder, checkpoints and model included, "
+                 "and start over (Marian's option of this name deletes nothing)"),
+                ('train', 'num-experts', 'N experts in each sparse layer [8]'),
+                ('train', 'num-sparse-encoder-layers', 'N number of encoder blocks with experts, '
+                 'evenly spaced: 2 of 4 means every second block [2]'),
+                ('train', 'seed', 'N the same seed and settings give the same model, with the same '
+                 'number of threads and workers [1]'),
+                ('translate', 'model', 'DIR a model folder, or a training folder, whose best '
+                 'checkpoint is used; DIR/last or DIR/checkpoint-300 selects another'),
+                ('translate', 'long-input', 'crop|split|error longer lines: crop loses the rest, '
+                 'split translates it in parts, error stops [crop]'),
+                ('translate', 'compute-type',
+                 'auto|float32 numbers of matmuls; translation is always in float32 [auto]')):
+            self.assertEqual(self.explained(name, option), text)
+
+    def test_files(self):
+        for name, options in (('train', ('--help', '--help-all', '--man-page')),
+                              ('translate', ('--help-all', '--man-page'))):
+            tool = next(t for t in TOOLS if t.endswith(name))
+            for option in options:
+                out = run(tool, option)[1].replace('\\', '')
+                if option == '--man-page':
+                    out = out.split('.SH FILES\n')[1].split('.SH')[0]
+                elif option == '--help-all':
+                    out = out.split('\nFiles in DIR:\n')[1]
+                for file in ['best', 'last', 'checkpoint-N'] + ['train.log', 'metrics.jsonl'] * (name == 'train'):
+                    self.assertRegex(out, rf'\b{file}\b')
+
     def test_nothing_given(self):
         for tool in TOOLS:
             code, out, err = run(tool)
