@@ -27,6 +27,8 @@ int train(int argc, char** argv) {
                   "the best model so far, in Hugging Face's form, with a few small files more"},
                  {"checkpoint-N", "all that a run resumes from at update N; a model folder too"},
                  {"best, last", "links to the best and the newest checkpoint"},
+                 {"average",
+                  "the mean of checkpoints (--average-last, --average-best), a model folder"},
                  {"train.log", "everything that was printed"},
                  {"metrics.jsonl",
                   "losses, load per expert, speed and validation scores, one JSON object per line"},

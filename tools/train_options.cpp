@@ -141,6 +141,11 @@ void add_batches_and_run(Options& options, TrainingOptions& o, TrainTexts& texts
                                "end after so many validations without a better one; 0: never");
   options.number<std::int64_t>("keep-last", o.keep_last, 1, 1'000'000'000,
                                "checkpoints kept beside the best");
+  options.number<std::int64_t>("average-last", o.average_last, 0, 1000,
+                               "at the end, write the mean of the last N checkpoints to "
+                               "DIR/average, a model folder; 0: none");
+  options.number<std::int64_t>("average-best", o.average_best, 0, 1000,
+                               "the same of the N best checkpoints among those kept (--keep-last)");
   options.number<std::int64_t>("beam-size,b", o.beam_size, 1, 64, "beam of validation");
   options.number<std::uint64_t>("seed", o.trainer.seed, 0,
                                 std::numeric_limits<std::uint64_t>::max(),

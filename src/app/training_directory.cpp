@@ -129,6 +129,7 @@ bool TrainingDirectory::has_checkpoint(std::int64_t update) const {
 
 void TrainingDirectory::clear() {
   for (const std::int64_t update : checkpoints()) remove_folder(checkpoint(update));
+  if (is_folder(file("average"))) remove_folder(file("average"));
   // config.json first: without it there is no model that a reader could find half of.
   for (const char* name :
        {"config.json", "model.safetensors", "generation_config.json", "tokenizer_config.json",
@@ -159,9 +160,9 @@ void TrainingDirectory::prune(std::int64_t update, std::int64_t best,
 
 std::vector<std::string> changed_settings(const std::string& was, const std::string& now,
                                           const std::string& defaults) {
-  static const char* const kFree[] = {"activation-checkpointing", "disp-first", "disp-freq",
-                                      "early-stopping", "keep-last", "log-level", "model", "preset",
-                                      "quiet", "threads", "workers",
+  static const char* const kFree[] = {"activation-checkpointing", "average-best", "average-last",
+                                      "disp-first", "disp-freq", "early-stopping", "keep-last",
+                                      "log-level", "model", "preset", "quiet", "threads", "workers",
                                       // Their content is compared instead, wherever it lies now.
                                       "train-sets", "valid-sets", "vocab"};
   try {

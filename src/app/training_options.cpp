@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 
+#include "src/core/counted.h"
 #include "src/core/error.h"
 
 namespace switchyard {
@@ -41,9 +42,9 @@ void check_files_and_batches(const TrainingOptions& o) {
   check(!o.train_sets.empty(), ErrorKind::kUsage, "--train-sets: missing, expected ", expected,
         "; see --help");
   check(o.train_sets.size() == files, ErrorKind::kUsage, "--train-sets: found ",
-        o.train_sets.size(), " files, expected ", expected);
+        counted(std::ssize(o.train_sets), "file"), ", expected ", expected);
   check(o.valid_sets.empty() || o.valid_sets.size() == files, ErrorKind::kUsage,
-        "--valid-sets: found ", o.valid_sets.size(), " files, expected ", expected);
+        "--valid-sets: found ", counted(std::ssize(o.valid_sets), "file"), ", expected ", expected);
 }
 
 }  // namespace
@@ -107,6 +108,12 @@ void finish_options(TrainingOptions& o) {
         ErrorKind::kUsage, "--num-sparse-encoder-layers ", o.num_sparse_encoder_layers, " of ",
         o.config.num_layers, ", --num-sparse-decoder-layers ", o.num_sparse_decoder_layers, " of ",
         o.config.num_decoder_layers, ": more sparse layers than layers");
+  check(o.average_last == 0 || o.average_best == 0, ErrorKind::kUsage,
+        "--average-last and --average-best both write DIR/average: give one");
+  const std::int64_t averaged = std::max(o.average_last, o.average_best);
+  check(averaged <= o.keep_last, ErrorKind::kUsage,
+        o.average_best > 0 ? "--average-best " : "--average-last ", averaged, " needs --keep-last ",
+        averaged, " or more; it is ", o.keep_last);
   if (o.save_freq.count == 0) o.save_freq = o.valid_freq;
   o.config.encoder_sparse = sparse_layers(o.config.num_layers, o.num_sparse_encoder_layers);
   o.config.decoder_sparse = sparse_layers(o.config.num_decoder_layers, o.num_sparse_decoder_layers);

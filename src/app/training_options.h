@@ -70,6 +70,7 @@ struct TrainingOptions {
   std::string valid_tokenize = "13a";  // BLEU's tokenizer, as BleuOptions::tokenize
   std::int64_t early_stopping = 10;    // 0: never
   std::int64_t keep_last = 3;
+  std::int64_t average_last = 0, average_best = 0;  // checkpoints in DIR/average; 0: none
   std::int64_t beam_size = 1;
   bool reload = true;
   bool overwrite = false;

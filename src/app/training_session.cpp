@@ -11,6 +11,7 @@
 #include "src/app/checkpoint_keeper.h"
 #include "src/app/figures.h"
 #include "src/app/metrics_file.h"
+#include "src/app/model_average.h"
 #include "src/app/progress.h"
 #include "src/app/run_end.h"
 #include "src/app/stop_signal.h"
@@ -87,10 +88,9 @@ TrainingSession::TrainingSession(const TrainingOptions& options, const std::stri
               options.valid_metrics[0], options.keep_last) {
   averaged_model_.bind(trainer_.averaged());
   const ModelConfig& config = parts_.model.config();
-  log_info(title + " (" + backend_description() + ", " + std::to_string(parts_.threads) +
-           " threads, " + name_of(options.compute_type) +
-           ") model: " + millions(parameter_count(config)) + " params, " +
-           millions(active_parameter_count(config)) + " active/token, vocabulary " +
+  log_info(title + " (" + backend_description() + ", " + counted(parts_.threads, "thread") + ", " +
+           name_of(options.compute_type) + ") model: " + millions(parameter_count(config)) +
+           " params, " + millions(active_parameter_count(config)) + " active/token, vocabulary " +
            std::to_string(config.vocab_size));
   state_.compute_type = name_of(options.compute_type);
   state_.tokenizer_hash = parts_.tokenizer.hash();
@@ -158,6 +158,7 @@ int TrainingSession::run() {
   metrics_->append({{"event", "end"}, {"update", state_.counters.update}});
   metrics_->sync();
   log_info(end_text(worked));
+  write_average(directory_, options_);
   return keeper_.failed() ? static_cast<int>(ErrorKind::kRuntime) : 0;
 }
 
