@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
+#include "src/core/counted.h"
 #include "src/core/error.h"
 #include "src/core/log.h"
 #include "src/text/bleu.h"
@@ -102,8 +103,8 @@ std::vector<std::string> read_text(const std::filesystem::path& path) {
     if (replaced > 0 && first_line == 0) first_line = i + 1;
   }
   if (replaced > 0)
-    log_warning(escaped(name_of(path)) + ": " + std::to_string(replaced) +
-                " places of invalid UTF-8 replaced by U+FFFD, the first in line " +
+    log_warning(escaped(name_of(path)) + ": " + counted(replaced, "place") +
+                " of invalid UTF-8 replaced by U+FFFD, the first in line " +
                 std::to_string(first_line));
   return lines;
 }

@@ -8,10 +8,10 @@
 #include <cassert>
 #include <cstdio>
 #include <cstdlib>
-#include <numeric>
 #include <sstream>
 #include <utility>
 
+#include "src/core/counted.h"
 #include "src/core/error.h"
 #include "src/core/log.h"
 #include "src/core/parallel.h"
@@ -42,18 +42,20 @@ int granted_threads(int threads) {
   return granted;
 }
 
-// Edit distance (Levenshtein): what a mistyped name is nearest to.
+// Edit distance, two letters in the wrong order counting as one mistake.
 std::size_t distance(std::string_view a, std::string_view b) {
-  std::vector<std::size_t> row(b.size() + 1);
-  std::iota(row.begin(), row.end(), std::size_t{0});
+  std::vector<std::vector<std::size_t>> d(a.size() + 1, std::vector<std::size_t>(b.size() + 1));
+  for (std::size_t j = 0; j <= b.size(); ++j) d[0][j] = j;
   for (std::size_t i = 1; i <= a.size(); ++i) {
-    std::size_t diagonal = std::exchange(row[0], i);
+    d[i][0] = i;
     for (std::size_t j = 1; j <= b.size(); ++j) {
-      const std::size_t change = diagonal + (a[i - 1] == b[j - 1] ? 0 : 1);
-      diagonal = std::exchange(row[j], std::min(change, 1 + std::min(row[j], row[j - 1])));
+      const std::size_t change = d[i - 1][j - 1] + (a[i - 1] == b[j - 1] ? 0 : 1);
+      d[i][j] = std::min({change, d[i - 1][j] + 1, d[i][j - 1] + 1});
+      if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
+        d[i][j] = std::min(d[i][j], d[i - 2][j - 2] + 1);
     }
   }
-  return row.back();
+  return d[a.size()][b.size()];
 }
 
 bool looks_like_number(std::string_view text) {
@@ -222,8 +224,8 @@ void Options::check_count(const std::string& name, const Values& values, Count c
     expected << " or more";
   else if (count.max != count.min)
     expected << " to " << count.max;
-  fail(ErrorKind::kUsage, "--", name, ": found ", values.size(), " values, expected ",
-       expected.str());
+  fail(ErrorKind::kUsage, "--", name, ": found ", counted(std::ssize(values), "value"),
+       ", expected ", expected.str());
 }
 
 Options::Entry& Options::find(std::string_view name, std::string_view shown_as,
@@ -325,7 +327,7 @@ void Options::apply(const std::map<std::string, Values>& found) {
 
 void Options::set(const Entry& entry, const Values& values) {
   check(entry.is_list || values.size() == 1, ErrorKind::kUsage, "--", entry.name, ": given ",
-        values.size(), " times, expected once");
+        counted(std::ssize(values), "time"), ", expected once");
   entry.set(values);
 }
 
@@ -346,6 +348,20 @@ std::string Options::asked_for(int argc, const char* const* argv) const {
     }
   }
   return "";
+}
+
+// After a list, an argument that should have no option's name is taken for one more value of it.
+void Options::check_order(const std::map<std::string, Values>& found) const {
+  if (positional_.empty() || found.count(positional_) > 0) return;
+  for (const auto& [name, values] : found) {
+    const Entry& entry = named(name);
+    if (!entry.is_list || entry.choices.empty()) continue;
+    for (const std::string& value : values)
+      check(std::count(entry.choices.begin(), entry.choices.end(), value) > 0, ErrorKind::kUsage,
+            "--", name, ": found '", escaped(value),
+            "', expected one of: ", joined(entry.choices, ", "),
+            "; if it is a file, it comes first: ", tool_.name, " ", tool_.usage);
+  }
 }
 
 bool Options::parse(int argc, const char* const* argv) {
@@ -385,6 +401,7 @@ bool Options::parse(int argc, const char* const* argv) {
     fail(ErrorKind::kUsage, "'", escaped(unnamed->second.front()),
          "': an argument without an option's name, expected: ", tool_.name, " ", tool_.usage);
 
+  check_order(found);
   if (const auto config = found.find("config"); config != found.end()) {
     apply({*config});
     for (const auto& file : config_) read_config(file);

@@ -140,6 +140,7 @@ class Options {
                                           const std::filesystem::path& base);
   void read_config(const std::filesystem::path& file);
   void apply(const std::map<std::string, Values>& found);
+  void check_order(const std::map<std::string, Values>& found) const;
   static void set(const Entry& entry, const Values& values);
   // What an argument that prints and ends asks for; nothing where there is none.
   std::string asked_for(int argc, const char* const* argv) const;

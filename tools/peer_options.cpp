@@ -111,6 +111,8 @@ constexpr Advice kAdvice[] = {
      "patience early-stopping-patience max-num-checkpoint-not-improved"},
     {"keep-last", "", "use --keep-last {3}",
      "keep-last-epochs keep-interval-updates keep-last-params max-to-keep keep-checkpoints"},
+    {"average-last", "", "use --average-last {5}",
+     "average average-checkpoints num-epoch-checkpoints num-update-checkpoints avg-checkpoints"},
     {"train-sets", "", "use --train-sets SRC TGT",
      "src tgt source target train-file train data train-src train-tgt trainpref corpus "
      "prepared-data"},
@@ -142,7 +144,7 @@ constexpr Advice kAdvice[] = {
      "tgt target output-file output-translation predictions-file"},
     {"references", "", "references come first, without a name: switch-evaluate REF -i TRANSLATION",
      "ref refs reference"},
-    {"metrics", "", "use --metrics bleu chrf", "metric bleu chrf"},
+    {"metrics", "", "use --metrics bleu chrf", "bleu chrf"},
     {"workers", "", "use --workers {2}", "inter-threads num-translators"},
     {"threads", "", "use --threads {2}",
      "cpu-threads intra-threads num-threads num-workers omp-num-threads world-size workers "

@@ -96,6 +96,18 @@ class Errors(unittest.TestCase):
             self.fails(2, "expected a number from 0 to", REF_FILE, "--smooth-value", value)
         self.fails(2, "from 0 to 1024", REF_FILE, "--threads", "1000000")
 
+    def test_references_stand_first(self):
+        order = "; if it is a file, it comes first: switch-evaluate REF... [-i HYPOTHESES] [options]"
+        self.fails(2, f"--metrics: found '{REF_FILE}', expected one of: bleu, chrf{order}\n",
+                   "-m", "bleu", "chrf", REF_FILE)
+        self.fails(2, "--metrics: found 'ter', expected one of: bleu, chrf\n", REF_FILE, "-m", "ter")
+
+    def test_counts_agree_with_their_nouns(self):
+        self.fails(3, "one has 1 line, " + HYP_FILE + " has 4 lines", write("one", "a\n"), "-i", HYP_FILE)
+        self.fails(2, "--width: given 2 times, expected once", REF_FILE, "-w", "1", "-w", "2")
+        err = run(write("cut", b"a\xff\n"), stdin=b"b\n")[2]
+        self.assertIn("cut: 1 place of invalid UTF-8 replaced by U+FFFD, the first in line 1\n", err)
+
     def test_help_and_version(self):
         for args in [["--help"], ["-h", "--no-such-option"], ["--width", "x", "--help"]]:
             code, out, err = run(*args)
