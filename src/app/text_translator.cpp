@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "src/app/vocabulary_warnings.h"
+#include "src/core/counted.h"
 #include "src/core/error.h"
 #include "src/core/log.h"
 
@@ -98,7 +99,7 @@ TextModel load_text_model(const fs::path& folder, bool allow_nonfinite) {
 
   auto ctx = make_context({1, true});
   LoadedModel loaded = load_model(*ctx, found, allow_nonfinite);
-  check(is_there(pieces), ErrorKind::kRuntime, escaped(found.native()),
+  check(is_there(pieces), ErrorKind::kData, escaped(found.native()),
         ": no spiece.model, expected the model's SentencePiece vocabulary beside its weights");
   Tokenizer tokenizer = Tokenizer::load(pieces);
   check_tokenizer(tokenizer, loaded.model->config(), pieces.string());
@@ -109,7 +110,7 @@ TextModel load_text_model(const fs::path& folder, bool allow_nonfinite) {
 void check_tokenizer(const Tokenizer& tokenizer, const ModelConfig& config,
                      const std::string& name) {
   check(tokenizer.vocab_size() <= config.vocab_size, ErrorKind::kData, name, ": ",
-        tokenizer.vocab_size(), " pieces, expected at most the model's vocab_size ",
+        counted(tokenizer.vocab_size(), "piece"), ", expected at most the model's vocab_size ",
         config.vocab_size);
   check(tokenizer.eos_id() == config.eos_token_id, ErrorKind::kData, name, ": eos has id ",
         tokenizer.eos_id(), ", expected the model's eos_token_id ", config.eos_token_id);

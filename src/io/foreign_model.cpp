@@ -55,7 +55,7 @@ void fail_without_model(const fs::path& folder, std::string_view missing) {
       if (fits(file, form.file))
         fail(ErrorKind::kData, name, ": no ", missing, ", but ", form.made_by, " (", escaped(file),
              "); expected a folder in Hugging Face's form: ", form.remedy);
-  fail(ErrorKind::kRuntime, name, ": no ", missing,
+  fail(ErrorKind::kData, name, ": no ", missing,
        ", expected a model's folder: config.json, model.safetensors and spiece.model");
 }
 

@@ -8,7 +8,7 @@
 namespace switchyard {
 
 // Error(kData) that says which program's model the folder holds and how to get the form that is
-// read; Error(kRuntime) where it holds none that is known. `missing` is what was looked for.
+// read, or that it holds none. `missing` is what was looked for.
 [[noreturn]] void fail_without_model(const std::filesystem::path& folder, std::string_view missing);
 
 }  // namespace switchyard

@@ -22,9 +22,9 @@ struct LoadedModel {
   GenerationConfig generation;
 };
 
-// Error(kRuntime) where a file is missing or cannot be read, Error(kData) where its content is bad:
-// the message names file, tensor or field, what was found and what was expected. Values that are
-// not finite are an error unless `allow_nonfinite`.
+// Error(kRuntime) if the folder does not exist or a file cannot be read, Error(kData) if a file is
+// missing in it or its content is bad: the message names file, tensor or field, what was found and
+// what was expected. Values that are not finite are an error unless `allow_nonfinite`.
 LoadedModel load_model(Context& ctx, const std::filesystem::path& folder,
                        bool allow_nonfinite = false);
 

@@ -174,7 +174,7 @@ def run(judge):
     models = Models(judge)
     with open('good/spiece.model', 'rb') as file:
         good = file.read()
-    models.refused('no spiece.model', 1, ['spoiled', 'no spiece.model'],
+    models.refused('no spiece.model', 3, ['spoiled', 'no spiece.model'],
                    lambda folder: os.remove(os.path.join(folder, 'spiece.model')))
     train_with(judge, 'no --vocab', 1, ['missing.model'], 'missing.model')
     for case, content, word in DAMAGED:

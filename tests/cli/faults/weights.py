@@ -41,8 +41,8 @@ def no_files(models):
             os.remove(path)
             by(path)
         return spoil
-    for case, by, word in [('missing', lambda path: None, 'no ' + NAME),
-                           ('named pipe', os.mkfifo, 'named pipe'),
+    models.refused('missing', 3, ['spoiled', 'no ' + NAME], replaced(lambda path: None))
+    for case, by, word in [('named pipe', os.mkfifo, 'named pipe'),
                            ('folder', os.mkdir, 'a folder'),
                            ('device', lambda path: os.symlink('/dev/zero', path), 'a device'),
                            ('dangling link', lambda path: os.symlink('nowhere', path), 'No such file'),
