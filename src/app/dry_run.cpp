@@ -97,7 +97,7 @@ std::string dry_run(const TrainingOptions& options) {
   report += line("uneven", with_commas(uneven_pairs(corpus)) + " of them have a side more than " +
                                std::to_string(kUnevenRatio) + " times as long as the other");
   report += line("batches", with_commas(batcher.batches_in_epoch()) + " an epoch");
-  report += line("vocabulary", with_commas(config.vocab_size) + " pieces");
+  report += line("vocabulary", counted(config.vocab_size, "piece"));
   report += line("model", millions(parameter_count(config)) + " parameters, " +
                               millions(active_parameter_count(config)) + " active a token");
   report += line("memory", memory_text(parts.memory));

@@ -31,7 +31,7 @@ std::map<std::int64_t, MetricValue> validations(const fs::path& metrics,
       const auto field = record.find(name);
       return field != record.end() && field->is_number() ? field->get<double>() : NAN;
     };
-    if (!record.is_object() || record.value("event", "") != "valid" ||
+    if (!record.is_object() || record.value("event", nlohmann::json()) != "valid" ||
         std::isnan(number("update")) || std::isnan(number(metric)))
       continue;
     MetricValue& value = found[static_cast<std::int64_t>(number("update"))];

@@ -10,6 +10,7 @@
 
 #include "src/app/figures.h"
 #include "src/app/vocabulary_warnings.h"
+#include "src/core/counted.h"
 #include "src/core/error.h"
 #include "src/core/log.h"
 #include "src/core/rng.h"
@@ -84,8 +85,9 @@ std::vector<bool> draw(std::size_t total, std::size_t count, std::uint64_t seed)
 
 ParallelText hold_out(ParallelText& train, std::uint64_t seed) {
   const std::size_t pairs = train.source.size();
-  check(pairs >= 10, ErrorKind::kData, "--train-sets: ", pairs,
-        " pairs, expected at least 10, or --valid-sets");
+  check(pairs >= 10, ErrorKind::kData,
+        "--train-sets: ", counted(static_cast<std::int64_t>(pairs), "pair"),
+        ", expected at least 10, or --valid-sets");
   std::size_t different = 0;
   const std::vector<std::size_t> number_of = number_pairs(train, different);
   check(different > 1, ErrorKind::kData, "--train-sets: all ", pairs,
@@ -111,16 +113,18 @@ namespace {
 
 void log_counts(const char* name, const Corpus& corpus) {
   const CorpusCounts& counts = corpus.counts;
-  std::string text = std::string(name) + ": " + std::to_string(corpus.size()) + " pairs, " +
+  std::string text = std::string(name) + ": " + counted(corpus.size(), "pair") + ", " +
                      std::to_string(corpus.source.ids.size()) + " + " +
                      std::to_string(corpus.target.ids.size()) + " tokens";
   const auto note = [&](std::int64_t count, const char* what) {
-    if (count > 0) text += ", " + std::to_string(count) + " " + what;
+    if (count > 0) text += ", " + with_commas(count) + " " + what;
   };
   note(counts.skipped_empty, "left out (an empty side)");
   note(counts.skipped_long, "left out (longer than --max-length)");
   note(counts.cropped, "cropped to --max-length");
-  note(counts.invalid_utf8, "places that are no UTF-8 replaced by U+FFFD");
+  note(counts.invalid_utf8, counts.invalid_utf8 == 1
+                                ? "place that is no UTF-8 replaced by U+FFFD"
+                                : "places that are no UTF-8 replaced by U+FFFD");
   log_info(text);
 }
 

@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "src/core/cgroup.h"
+#include "src/core/counted.h"
 #include "src/core/error.h"
 
 namespace switchyard {
@@ -58,8 +59,8 @@ void check_threads(int threads) {
   }
   lock.unlock();
   for (std::thread& thread : started) thread.join();
-  check(problem.empty(), ErrorKind::kRuntime, "cannot start ", threads, " more threads, only ",
-        started.size(), ": ", problem);
+  check(problem.empty(), ErrorKind::kRuntime, "cannot start ", counted(threads, "more thread"),
+        ", only ", started.size(), ": ", problem);
 }
 
 int openmp_team(int threads) {

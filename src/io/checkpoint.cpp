@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
+#include "src/core/counted.h"
 #include "src/core/durable_file.h"
 #include "src/core/error.h"
 #include "src/core/file.h"
@@ -137,8 +138,9 @@ void load_checkpoint(Context& ctx, const fs::path& folder, const Model& model,
   const SafetensorsFile weights(folder / "model.safetensors");
   const SafetensorsFile optimizer(folder / kOptimizer);
   check(optimizer.tensors().size() == state.size(), ErrorKind::kData,
-        escaped(optimizer.path().native()), ": ", optimizer.tensors().size(), " tensors, expected ",
-        state.size(), " for this run's model and optimizer");
+        escaped(optimizer.path().native()), ": ",
+        counted(std::ssize(optimizer.tensors()), "tensor"), ", expected ", state.size(),
+        " for this run's model and optimizer");
   const std::string model_type = written_model_type(model.config());
   std::vector<float> host;
   model.each_param([&](const Param& param) {
@@ -169,8 +171,8 @@ fs::path newest_whole_checkpoint(const std::vector<fs::path>& folders) {
     if (checkpoint_is_whole(*folder, problem)) return *folder;
     log_warning("damaged checkpoint passed over: " + problem);
   }
-  check(folders.empty(), ErrorKind::kData, folders.size(),
-        " checkpoints, all damaged; the oldest: ", problem);
+  check(folders.empty(), ErrorKind::kData, counted(std::ssize(folders), "checkpoint"),
+        ", all damaged; the oldest: ", problem);
   return {};
 }
 

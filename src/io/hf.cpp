@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "src/core/counted.h"
 #include "src/core/durable_file.h"
 #include "src/core/error.h"
 #include "src/core/log.h"
@@ -96,7 +97,7 @@ StackTensors inspect_stack(const Tensors& tensors, const ModelConfig& config,
     if (block < 0) continue;
     if (block >= layers)
       fail(ErrorKind::kData, "tensor ", escaped(name), ": block ", block, " of the ", stack,
-           ", but config.json says ", layers, " layers");
+           ", but config.json says ", counted(layers, "layer"));
     if (config.model_type == "t5" && starts_with(rest, ffn + "mlp.router."))
       fail(ErrorKind::kData, "tensor ", escaped(name),
            ": a router, but config.json says model_type \"t5\", which has none");
@@ -141,8 +142,8 @@ void decide_placement(const StackTensors& tensors, const char* stack, bool liste
     if (found[i] != sparse[i] && (listed || in_file != in_config))
       fail(ErrorKind::kData, "tensor ", escaped(tensors.example[i]), ": a ",
            found[i] ? "sparse" : "dense", " layer, expected a ", sparse[i] ? "sparse" : "dense",
-           " one: config.json makes ", in_config, " layers of the ", stack, " sparse, in the file ",
-           in_file, " are");
+           " one: config.json makes ", counted(in_config, "layer"), " of the ", stack,
+           " sparse, the file ", in_file);
   sparse = std::move(found);
 }
 
@@ -196,8 +197,9 @@ bool decide_separate_embeddings(Tensors& tensors, const FileConfig& file, const 
 void check_expert_count(const ModelConfig& c, const Tensors& tensors) {
   const std::int64_t found = std::ssize(tensors.all());
   const std::int64_t of_experts = c.sparse_count() * c.num_experts * (c.is_gated_act ? 3 : 2);
-  check(of_experts <= found, ErrorKind::kData, found, " tensors, but config.json's num_experts ",
-        c.num_experts, " in ", c.sparse_count(), " sparse layers have ", of_experts);
+  check(of_experts <= found, ErrorKind::kData, counted(found, "tensor"),
+        ", but config.json's num_experts ", c.num_experts, " in ",
+        counted(c.sparse_count(), "sparse layer"), " need ", of_experts);
 }
 
 // The config as the tensors have it.

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <limits>
 
+#include "src/core/counted.h"
 #include "src/core/error.h"
 
 namespace switchyard {
@@ -75,12 +76,13 @@ void validate(const ModelConfig& c) {
   in_range("eos_token_id", c.eos_token_id, 0, c.vocab_size - 1);
   in_range("decoder_start_token_id", c.decoder_start_token_id, 0, c.vocab_size - 1);
   check(static_cast<std::int64_t>(c.encoder_sparse.size()) == c.num_layers, ErrorKind::kData,
-        "num_layers: ", c.num_layers, ", but ", c.encoder_sparse.size(), " layers are described");
+        "num_layers: ", c.num_layers, ", but the encoder is described with ",
+        counted(std::ssize(c.encoder_sparse), "layer"));
   check(static_cast<std::int64_t>(c.decoder_sparse.size()) == c.num_decoder_layers,
-        ErrorKind::kData, "num_decoder_layers: ", c.num_decoder_layers, ", but ",
-        c.decoder_sparse.size(), " layers are described");
+        ErrorKind::kData, "num_decoder_layers: ", c.num_decoder_layers,
+        ", but the decoder is described with ", counted(std::ssize(c.decoder_sparse), "layer"));
   check(c.model_type != "t5" || c.sparse_count() == 0, ErrorKind::kData, "model_type: \"t5\" with ",
-        c.sparse_count(), " sparse layers, expected none");
+        counted(c.sparse_count(), "sparse layer"), ", expected none");
   // In floating point, since hostile sizes overflow the exact count.
   const double per_layer =
       9.0 * static_cast<double>(c.d_model) * static_cast<double>(c.inner_dim()) +
@@ -103,8 +105,8 @@ std::vector<bool> sparse_layers_by_step(std::int64_t layers, std::int64_t step) 
 }
 
 std::vector<bool> sparse_layers(std::int64_t layers, std::int64_t sparse) {
-  check(sparse >= 0 && sparse <= layers, ErrorKind::kUsage, sparse, " sparse layers among ", layers,
-        ", expected 0 to ", layers);
+  check(sparse >= 0 && sparse <= layers, ErrorKind::kUsage, counted(sparse, "sparse layer"),
+        " among ", layers, ", expected 0 to ", layers);
   if (sparse == 0) return std::vector<bool>(static_cast<std::size_t>(layers), false);
   std::vector<bool> placed = sparse_layers_by_step(layers, layers / sparse);
   const auto made = std::count(placed.begin(), placed.end(), true);
@@ -115,7 +117,7 @@ std::vector<bool> sparse_layers(std::int64_t layers, std::int64_t sparse) {
       if (std::count(by_step.begin(), by_step.end(), true) == n)
         possible += (possible.empty() ? "" : ", ") + std::to_string(n);
     }
-    fail(ErrorKind::kUsage, sparse, " sparse layers among ", layers,
+    fail(ErrorKind::kUsage, counted(sparse, "sparse layer"), " among ", layers,
          " cannot be placed at even steps; possible are 0, ", possible);
   }
   return placed;

@@ -6,6 +6,7 @@
 #include <span>
 #include <utility>
 
+#include "src/core/counted.h"
 #include "src/core/error.h"
 #include "src/core/rng.h"
 
@@ -133,7 +134,7 @@ Batcher::Batcher(const Corpus& corpus, const BatchOptions& options, BatchPositio
         " batches, expected at least 1");
   plan_ = plan_epoch(corpus_, options_, here_.epoch);
   check(here_.batch >= 0 && here_.batch < plan_.batches(), ErrorKind::kData, "batch ", here_.batch,
-        " of epoch ", here_.epoch, ", which has ", plan_.batches(), " batches");
+        " of epoch ", here_.epoch, ", which has ", counted(plan_.batches(), "batch", "batches"));
 }
 
 PairBatch Batcher::next() {

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 
+#include "src/core/counted.h"
 #include "src/core/error.h"
 
 namespace switchyard {
@@ -38,8 +39,9 @@ void check_same_lines(std::string_view name_a, const std::vector<std::string>& a
   const bool a_is_shorter = a.size() < b.size();
   std::string reason = a_is_shorter ? odd_line_end(name_a, a) : odd_line_end(name_b, b);
   if (reason.empty()) reason = a_is_shorter ? odd_line_end(name_b, b) : odd_line_end(name_a, a);
-  fail(ErrorKind::kData, escaped(name_a), " has ", a.size(), " lines, ", escaped(name_b), " has ",
-       b.size(), " lines, expected the same number", reason);
+  fail(ErrorKind::kData, escaped(name_a), " has ", counted(std::ssize(a), "line"), ", ",
+       escaped(name_b), " has ", counted(std::ssize(b), "line"), ", expected the same number",
+       reason);
 }
 
 }  // namespace switchyard

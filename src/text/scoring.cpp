@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "src/text/scoring.h"
 
+#include "src/core/counted.h"
 #include "src/core/error.h"
 #include "src/core/version.h"
 #include "src/text/utf8.h"
@@ -12,7 +13,7 @@ void check_line_counts(const std::vector<std::string>& hypotheses, const Referen
   check(!hypotheses.empty(), ErrorKind::kData, "hypotheses: 0 lines, expected at least one");
   for (std::size_t r = 0; r < references.size(); ++r)
     check(references[r].size() == hypotheses.size(), ErrorKind::kData, "reference ", r + 1, " has ",
-          references[r].size(), " lines, the hypotheses have ", hypotheses.size(),
+          counted(std::ssize(references[r]), "line"), ", the hypotheses have ", hypotheses.size(),
           ", expected the same number");
 }
 

@@ -272,7 +272,7 @@ TEST_CASE("hf: a config that contradicts the tensors is refused, with the tensor
   const Case cases[] = {
       {"num_experts", 2, "tensor " + kEncoderWi + ": expert 2"},
       {"num_experts", 4, "tensor " + kRouter + ": shape [3, 6], expected [4, 6]"},
-      {"num_layers", 1, "block 1 of the encoder, but config.json says 1 layers"},
+      {"num_layers", 1, "block 1 of the encoder, but config.json says 1 layer"},
       {"num_layers", 3, "tensors are missing, the first is encoder.block.2."},
       {"vocab_size", 8, "tensor shared.weight: shape [7, 6], expected [8, 6]"},
       {"num_heads", 3, "shape [6, 2], expected [6, 3]"},

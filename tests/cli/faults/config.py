@@ -92,7 +92,7 @@ def contradictions(models):
             ('d_model', 32, ['shape', 'expected']),
             ('num_heads', 4, ['tensor', 'shape', 'expected']),
             ('d_ff', 64, ['tensor', 'shape', 'expected [64, 16]']),
-            ('num_layers', 1, ['tensor', 'block 1 of the encoder', 'says 1 layers']),
+            ('num_layers', 1, ['tensor', 'block 1 of the encoder', 'says 1 layer']),
             ('num_layers', 3, ['missing', 'encoder.block.2.']),
             ('num_decoder_layers', 1, ['block 1 of the decoder']),
             ('num_experts', 2, ['expert 2', 'num_experts 2']),
@@ -109,14 +109,14 @@ def contradictions(models):
                        set_fields('config.json', switchyard={}, **fields))
 
 
-    models.refused('millions of experts', 3, ['num_experts 65536 in 1024 sparse layers'], set_fields(
+    models.refused('millions of experts', 3, ['num_experts 65536 in 1,024 sparse layers'], set_fields(
         'config.json', switchyard={}, num_layers=1024, num_decoder_layers=1024, encoder_sparse_step=2,
         decoder_sparse_step=2, num_experts=65536))
 
 
 def run(judge):
     models = Models(judge)
-    models.refused('no config.json', 1, ['spoiled', 'config.json'],
+    models.refused('no config.json', 3, ['spoiled', 'config.json'],
                    lambda folder: os.remove(os.path.join(folder, 'config.json')))
     not_json(models)
     bad_values(models)

@@ -19,7 +19,7 @@ INTEGERS = {
     'train': ['max-length', 'vocab-size', 'd-model', 'd-ff', 'd-kv', 'num-heads', 'num-layers', 'num-decoder-layers',
               'num-experts', 'num-sparse-encoder-layers', 'num-sparse-decoder-layers', 'expert-capacity',
               'mini-batch-words', 'mini-batch', 'workspace', 'optimizer-delay', 'disp-first', 'early-stopping',
-              'keep-last', 'beam-size', 'seed', 'threads']}
+              'keep-last', 'average-last', 'average-best', 'beam-size', 'seed', 'threads']}
 NUMBERS = {
     'translate': ['normalize'], 'evaluate': ['smooth-value', 'chrf-beta'],
     'train': ['router-jitter-noise', 'router-z-loss-coef', 'router-aux-loss-coef', 'capacity-factor', 'dropout',
@@ -113,7 +113,7 @@ def names(commands):
             (commands.evaluate + ['-m', 'bleu', 'chrf', '--sentence-level'], ['--sentence-level: found 2 metrics']),
             ([judge.tools.evaluate], ['no reference']),
             (commands.train + ['--tsv'], ['--train-sets: found 2 files']),
-            (commands.train + ['--valid-sets', 'lines'], ['--valid-sets: found 1 files']),
+            (commands.train + ['--valid-sets', 'lines'], ['--valid-sets: found 1 file,']),
             (commands.train + ['--compat', 'hf', '--capacity-factor', '1'], ['--compat hf and --capacity-factor']),
             (commands.train + ['--mini-batch', '0', '--mini-batch-words', '0'], ['--mini-batch-words and --mini-batch']),
             (commands.train + ['--num-sparse-encoder-layers', '2'], ['--num-sparse-encoder-layers 2']),
@@ -188,7 +188,7 @@ def paths(commands):
         judge.works(f'path {name!r}', [judge.tools.evaluate, '--', inside, inside], stdin=b'ab cd\nef gh\n' * 20)
         os.remove(os.path.join(name, 'config.json'))
         found = run_tool(command + [f'--model={name}', '-i', 'lines'])
-        judge.check(f'path {name!r}', found.code == 1 and found.err.count('\n') == 1 and
+        judge.check(f'path {name!r}', found.code == 3 and found.err.count('\n') == 1 and
                     not any(c < ' ' for c in found.err[:-1]), found.err)
         shutil.rmtree(name)
     for name in ['x' * 300, 'x/' * 2500]:

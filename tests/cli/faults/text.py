@@ -186,7 +186,7 @@ def pairs(judge):
             ('NEL inside', b'ab cd\n' * 7 + 'ab\u0085cd\n'.encode() + b'ab cd\n' * 91, ['other:8 has U+0085'])]:
         write('other', content)
         lines = content.count(b'\n') + (content[-1:] not in (b'\n', b''))
-        words = ['hundred has 100 lines', f'other has {lines} lines', *words]
+        words = ['hundred has 100 lines', 'other has 1 line,' if lines == 1 else f'other has {lines} lines', *words]
         judge.refused(case, 3, words, train + ['-t', 'hundred', 'other'], inputs=['hundred', 'other'])
         judge.refused(case + ', validation', 3, words,
                       train + ['-t', hundred, hundred, '--valid-sets', 'hundred', 'other'])
