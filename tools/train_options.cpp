@@ -17,10 +17,11 @@ constexpr std::int64_t kMostSize = 1 << 20;
 void add_data(Options& options, TrainingOptions& o) {
   options.group("Data");
   options.paths("train-sets,t", o.train_sets, "SRC TGT", "training text, line by line", {1, 2});
-  options.paths("valid-sets", o.valid_sets, "SRC TGT",
-                "validation text; without it a tenth of the training pairs, at most 1,000, is "
-                "drawn by --seed and held out",
-                {1, 2});
+  options.paths(
+      "valid-sets", o.valid_sets, "SRC TGT",
+      "validation text; without it, a tenth of the pairs (at most 1,000, drawn by --seed) "
+      "is held out",
+      {1, 2});
   options.flag("tsv", o.tsv, "a set is one file of SRC <tab> TGT lines");
   options.number<std::int64_t>("max-length", o.max_length, 2, 1 << 16,
                                "longest sentence in tokens, end of sentence included");
