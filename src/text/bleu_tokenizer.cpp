@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "src/core/error.h"
+#include "src/text/unicode_classes.h"
 #include "src/text/utf8.h"
 
 namespace switchyard {

@@ -22,10 +22,6 @@ void append_utf8(std::string& out, char32_t code_point);
 bool is_space(char32_t c);
 // General category L*, P*, S* or N*: what leaves a mark on paper by itself.
 bool is_visible(char32_t c);
-// General category P*, S* or N*.
-bool is_punctuation(char32_t c);
-bool is_symbol(char32_t c);
-bool is_number(char32_t c);
 // str.lower() of Python: full mapping, the final sigma included.
 std::u32string lower(std::u32string_view text);
 

@@ -9,7 +9,9 @@
 #include "src/core/file.h"
 #include "src/core/version.h"
 #include "src/text/bleu.h"
+#include "src/text/bleu_tokenizer.h"
 #include "src/text/chrf.h"
+#include "src/text/utf8.h"
 #include "tests/support/catch.h"
 
 using namespace switchyard;
@@ -54,6 +56,42 @@ TEST_CASE("BLEU and chrF are sacreBLEU's") {
     CHECK(chrf_name(chrf) == c["name"].get<std::string>());
     CHECK(chrf_signature(chrf, references.size()) == ours(c["signature"]));
   }
+}
+
+TEST_CASE("the tokenizer intl is sacreBLEU's on every code point") {
+  const auto golden =
+      nlohmann::json::parse(read_file(fs::path(std::getenv("GOLDEN")) / "intl.json"));
+  const std::vector<std::string> probes = golden["probes"];
+  const std::vector<std::vector<std::string>> outputs = golden["outputs"];
+  const std::vector<std::pair<char32_t, std::size_t>> runs = golden["runs"];  // from, output
+  // The tokens of a probe with c in it, with spaces between them, and then c written as X.
+  const auto tokenized = [](const std::string& probe, char32_t c) {
+    std::string character, out;
+    append_utf8(character, c);
+    const std::string text = std::string(probe).replace(probe.find("{}"), 2, character);
+    bool after_space = false;
+    for (const char32_t x : bleu_tokenize("intl", to_code_points(text))) {
+      if (!is_space(x)) {
+        if (after_space && !out.empty()) out += c == U' ' ? 'X' : ' ';
+        append_utf8(out, x == c ? U'X' : x);
+      }
+      after_space = is_space(x);
+    }
+    return out;
+  };
+  std::size_t run = 0;
+  std::vector<unsigned> different;
+  for (char32_t c = 0; c < 0x110000; ++c) {
+    if (c >= 0xD800 && c < 0xE000) continue;
+    while (run + 1 < runs.size() && runs[run + 1].first <= c) ++run;
+    for (std::size_t i = 0; i < probes.size(); ++i)
+      if (tokenized(probes[i], c) != outputs[runs[run].second][i]) {
+        different.push_back(c);
+        break;
+      }
+  }
+  CAPTURE(different.size(), different.empty() ? 0 : different.front());
+  CHECK(different.empty());
 }
 
 TEST_CASE("perfect and hopeless translations") {
