@@ -19,6 +19,7 @@
 #include "src/app/training_start.h"
 #include "src/app/training_state.h"
 #include "src/app/validation.h"
+#include "src/app/vocabulary_warnings.h"
 #include "src/core/durable_file.h"
 #include "src/core/error.h"
 #include "src/core/log.h"
@@ -119,6 +120,7 @@ Tokenizer TrainingSession::make_tokenizer(const ParallelText& text) const {
   if (start_.resuming) return Tokenizer::load(options_.vocab.empty() ? own : options_.vocab);
   Tokenizer tokenizer = make_vocabulary(text, options_);
   write_file_durably(own, tokenizer.bytes());
+  warn_of_differences_in_transformers(escaped(own.native()), tokenizer);
   return tokenizer;
 }
 

@@ -40,4 +40,14 @@ void warn_of_changed_lines(const std::string& name, const Tokenizer& tokenizer,
               "--normalization identity leaves text as it is");
 }
 
+void warn_of_differences_in_transformers(const std::string& file, const Tokenizer& tokenizer) {
+  std::string reasons;
+  for (const std::string& reason : differences_in_transformers(tokenizer))
+    reasons += (reasons.empty() ? "" : ", ") + reason;
+  if (reasons.empty()) return;
+  log_warning(file +
+              ": transformers will tokenize some text differently from this program, because " +
+              reasons);
+}
+
 }  // namespace switchyard

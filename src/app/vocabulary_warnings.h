@@ -23,4 +23,8 @@ bool warn_of_unknown_tokens(const std::string& name, const UnknownTokens& tokens
 void warn_of_changed_lines(const std::string& name, const Tokenizer& tokenizer,
                            const std::vector<std::string>& lines);
 
+// Warns if `transformers` will read a model's vocabulary, which is written to `file`, in another
+// way.
+void warn_of_differences_in_transformers(const std::string& file, const Tokenizer& tokenizer);
+
 }  // namespace switchyard

@@ -148,13 +148,28 @@ void check_charsmap(std::string_view blob) {
   RuleTrie(blob.substr(0, trie_bytes), replacements).check();
 }
 
-void check_normalizer(std::string_view bytes) {
+void read_normalizer(std::string_view bytes, SentencePieceTraits& traits) {
   Message message(bytes);
-  for (Field field; message.next(field);)
+  for (Field field; message.next(field);) {
     if (field.number == 2 && field.wire_type == 2) check_charsmap(field.bytes);
+    if (field.wire_type != 0) continue;
+    if (field.number == 3) traits.add_dummy_prefix = field.varint != 0;
+    if (field.number == 4) traits.remove_extra_whitespaces = field.varint != 0;
+    if (field.number == 5) traits.escape_whitespaces = field.varint != 0;
+  }
 }
 
-enum PieceType : std::uint32_t { kNormal = 1, kUnknown = 2, kUserDefined = 4 };
+void read_trainer(std::string_view bytes, std::uint32_t& model_type, SentencePieceTraits& traits) {
+  Message message(bytes);
+  for (Field field; message.next(field);) {
+    if (field.wire_type != 0) continue;
+    if (field.number == 3) model_type = static_cast<std::uint32_t>(field.varint);
+    if (field.number == 24) traits.treat_whitespace_as_suffix = field.varint != 0;
+    if (field.number == 35) traits.byte_fallback = field.varint != 0;
+  }
+}
+
+enum PieceType : std::uint32_t { kNormal = 1, kUnknown = 2, kUserDefined = 4, kUnused = 5 };
 
 struct Piece {
   std::string_view text;
@@ -196,8 +211,9 @@ int deepest_nesting(std::vector<std::string_view> symbols) {
 
 }  // namespace
 
-void check_sentencepiece_model(std::string_view bytes) {
+SentencePieceTraits check_sentencepiece_model(std::string_view bytes) {
   require(!bytes.empty(), "empty, expected a SentencePiece model");
+  SentencePieceTraits traits;
   std::size_t pieces = 0, unknowns = 0;
   std::uint32_t model_type = 1;
   std::unordered_set<std::string_view> seen;
@@ -211,13 +227,14 @@ void check_sentencepiece_model(std::string_view bytes) {
               ") is there twice");
       if (piece.type == kUnknown) ++unknowns;
       if (piece.type == kUserDefined) user_defined.push_back(piece.text);
+      if (piece.type == kUnused) ++traits.unused;
     } else if (field.number == 2) {
-      Message trainer(field.bytes);
-      for (Field setting; trainer.next(setting);)
-        if (setting.number == 3 && setting.wire_type == 0)
-          model_type = static_cast<std::uint32_t>(setting.varint);
-    } else if (field.number == 3 || field.number == 5) {
-      check_normalizer(field.bytes);
+      read_trainer(field.bytes, model_type, traits);
+    } else if (field.number == 3) {
+      read_normalizer(field.bytes, traits);
+    } else if (field.number == 5) {
+      SentencePieceTraits of_denormalizer;  // decoding's, of which only the tables are used
+      read_normalizer(field.bytes, of_denormalizer);
     }
   }
   require(pieces > 0, "no pieces, expected a SentencePiece model");
@@ -225,6 +242,8 @@ void check_sentencepiece_model(std::string_view bytes) {
   require(model_type == 1, "model type ", model_type, ", expected 1 (unigram)");
   require(deepest_nesting(user_defined) <= kMaxNestedSymbols, "user symbols nest deeper than ",
           kMaxNestedSymbols);
+  traits.user_defined = static_cast<std::int64_t>(user_defined.size());
+  return traits;
 }
 
 }  // namespace switchyard

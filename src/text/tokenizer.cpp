@@ -14,7 +14,6 @@
 #include "src/core/file.h"
 #include "src/core/hash.h"
 #include "src/core/parallel.h"
-#include "src/text/sentencepiece_model.h"
 #include "src/text/utf8.h"
 
 namespace switchyard {
@@ -111,6 +110,7 @@ class Sentences : public sentencepiece::SentenceIterator {
 
 struct Tokenizer::Impl {
   std::string bytes;
+  SentencePieceTraits traits;
   sentencepiece::SentencePieceProcessor processor;
 };
 
@@ -125,8 +125,8 @@ Tokenizer Tokenizer::load(const std::filesystem::path& path) {
 
 Tokenizer Tokenizer::from_bytes(std::string bytes, std::string_view name) {
   const std::string shown = escaped(name);
-  with_context(shown, [&] { check_sentencepiece_model(bytes); });
   auto impl = std::make_unique<Impl>();
+  impl->traits = with_context(shown, [&] { return check_sentencepiece_model(bytes); });
   impl->bytes = std::move(bytes);
   check_status(impl->processor.LoadFromSerializedProto(impl->bytes), shown);
   check(impl->processor.eos_id() >= 0, ErrorKind::kData, shown,
@@ -217,6 +217,7 @@ const std::string& Tokenizer::piece(int id) const {
   return impl_->processor.IdToPiece(id);
 }
 
+const SentencePieceTraits& Tokenizer::traits() const { return impl_->traits; }
 const std::string& Tokenizer::bytes() const { return impl_->bytes; }
 
 std::uint64_t Tokenizer::hash() const {

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "src/core/ids.h"
+#include "src/text/sentencepiece_model.h"
 
 namespace switchyard {
 
@@ -57,6 +58,7 @@ class Tokenizer {
   // One piece as it stands in the vocabulary ("▁Hund"); for reports.
   const std::string& piece(int id) const;
 
+  const SentencePieceTraits& traits() const;
   // The model file's bytes, to be copied as spiece.model, and their 64-bit hash (FNV-1a), which a
   // checkpoint keeps to know its tokenizer again.
   const std::string& bytes() const;

@@ -46,4 +46,10 @@ struct ChangedLines {
 ChangedLines changed_lines(const Tokenizer& tokenizer, const std::vector<std::string>& lines,
                            std::int64_t sample);
 
+// For what reasons Hugging Face's T5 tokenizer gives some texts other ids, of the same
+// spiece.model, than SentencePiece and this program: "it has user-defined symbols". Empty for
+// vocabularies trained here with normalization nmt_nfkc. A control token that is spelled out in a
+// text ("</s>") is always one there, and never here.
+std::vector<std::string> differences_in_transformers(const Tokenizer& tokenizer);
+
 }  // namespace switchyard

@@ -156,6 +156,22 @@ def streamed_warnings(command):
     check(len(lines) == 2 and 'of 3 tokens' in lines[0] and 'of 8 tokens' in lines[1], f'streamed: {lines}')
 
 
+def test_transformers():
+    """A vocabulary that transformers reads differently; a resume, which writes none, says nothing."""
+    write('plain', sentences(LATIN, 300, 8))
+    train('usual', 'plain', 'plain', '--vocab-size', '60')
+    with open('usual/spiece.model', 'rb') as file:
+        model = file.read()
+    with open('unusual.model', 'wb') as file:
+        file.write(model + b'\x1a\x02\x18\x00')  # NormalizerSpec.add_dummy_prefix: false
+    command = ['prefixless', 'plain', 'plain', '--vocab', 'unusual.model']
+    begun = train(*command)
+    check(warnings(begun) == ['switch-train: warning: prefixless/spiece.model: transformers will tokenize some '
+                              'text differently from this program, because add_dummy_prefix is false'], begun.stderr)
+    resumed = train(*command, after='2u')
+    check(resumed.returncode == 0 and not warnings(resumed), resumed.stderr)
+
+
 def main():
     with tempfile.TemporaryDirectory() as folder:
         os.chdir(folder)
@@ -163,6 +179,7 @@ def main():
         test_long_lines()
         test_normalization()
         test_unknown()
+        test_transformers()
     print(f'{len(failed)} failed')
     sys.exit(1 if failed else 0)
 

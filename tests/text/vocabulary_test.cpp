@@ -28,6 +28,21 @@ std::string repeated(std::string_view text, int times) {
   return result;
 }
 
+// Fields of protobuf messages below 128 bytes: a number, or a message. Behind a whole model, a
+// message's fields stand over those it already has, and a piece is one more.
+std::string key(int number, int wire_type) {
+  const int key = number << 3 | wire_type;
+  return key < 128 ? std::string{static_cast<char>(key)}
+                   : std::string{static_cast<char>(key | 128), static_cast<char>(key >> 7)};
+}
+std::string field(int number, int value) { return key(number, 0) + static_cast<char>(value); }
+std::string field(int number, const std::string& message) {
+  return key(number, 2) + static_cast<char>(message.size()) + message;
+}
+std::string piece(const std::string& text, int type) {
+  return field(1, field(1, text) + field(3, type));
+}
+
 }  // namespace
 
 TEST_CASE("letters that only long lines have are in the vocabulary") {
@@ -131,4 +146,44 @@ TEST_CASE("unknown tokens are counted, with the words they stand for") {
   CHECK(tokens.share() == 6.0 / static_cast<double>(tokens.tokens()));
   CHECK(tokens.examples() == std::vector<std::string>{"где", "лежит", "снег"});
   CHECK(tokenizer.unknown_parts("trainгдеtrain <unk> " + repeated("x ", 9000) + "и").back() == "и");
+}
+
+TEST_CASE("what transformers does differently with a vocabulary is named") {
+  enum { kTrainer = 2, kNormalizer = 3, kDenormalizer = 5 };
+  enum { kUserDefined = 4, kUnused = 5, kByte = 6 };
+  const std::string& good = small_tokenizer().bytes();
+  const auto reasons = [](const std::string& bytes) {
+    return differences_in_transformers(Tokenizer::from_bytes(bytes, "x.model"));
+  };
+  using Reasons = std::vector<std::string>;
+  CHECK(reasons(good).empty());
+  const std::string no_prefix = good + field(kNormalizer, field(3, 0));
+  CHECK(reasons(no_prefix) == Reasons{"add_dummy_prefix is false"});
+  CHECK(Tokenizer::from_bytes(no_prefix, "").encode("x") != small_tokenizer().encode("x"));
+  CHECK(reasons(good + field(kTrainer, field(24, 1))) ==
+        Reasons{"treat_whitespace_as_suffix is true"});
+  CHECK(reasons(good + field(kNormalizer, field(5, 0))) == Reasons{"escape_whitespaces is false"});
+  CHECK(reasons(good + field(kNormalizer, field(4, 0))) ==
+        Reasons{"remove_extra_whitespaces is false"});
+  CHECK(reasons(good + piece("<sep>", kUserDefined)) == Reasons{"it has user-defined symbols"});
+  CHECK(reasons(good + piece("stellwerk", kUnused)) == Reasons{"it has unused pieces"});
+  std::string bytes;
+  for (int i = 0; i < 256; ++i) {
+    const char* hex = "0123456789ABCDEF";
+    bytes += piece(std::string("<0x") + hex[i >> 4] + hex[i & 15] + ">", kByte);
+  }
+  CHECK(reasons(good + bytes + field(kTrainer, field(35, 1))) == Reasons{"byte_fallback is true"});
+  // The denormalizer's settings are nothing to encoding.
+  CHECK(reasons(good + field(kDenormalizer, field(3, 0) + field(4, 0) + field(5, 0))).empty());
+  CHECK(reasons(good + piece("<sep>", kUserDefined) + field(kNormalizer, field(3, 0))).size() == 2);
+
+  std::string renamed = good;
+  renamed.replace(renamed.find("<pad>"), 5, "[pad]");
+  renamed += field(kTrainer, field(48, "[pad]"));
+  CHECK(reasons(renamed) == Reasons{"the control pieces are not named <pad>, </s> and <unk>"});
+  for (const char* normalization : {"identity", "nfkc", "nfkc_cf"})
+    CHECK(differences_in_transformers(train_tokenizer(small_sentences(100), 80, normalization)) ==
+          Reasons{"its normalization keeps tabs (identity, nfkc)"});
+  CHECK(differences_in_transformers(train_tokenizer(small_sentences(100), 80, "nmt_nfkc_cf"))
+            .empty());
 }
