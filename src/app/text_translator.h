@@ -28,7 +28,8 @@ struct TextModel {
 };
 
 // `folder` is a model's own, or that of a training run, whose best model is taken. Error as
-// load_model and Tokenizer::load; Error(kData) where the two do not fit together.
+// load_model and Tokenizer::load; Error(kData) if the two do not fit together, or if the training
+// run has no best model yet.
 TextModel load_text_model(const std::filesystem::path& folder, bool allow_nonfinite = false);
 
 // The pieces of a tokenizer fit into the model's vocabulary, eos is the same; else Error(kData)

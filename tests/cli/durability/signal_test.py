@@ -7,8 +7,8 @@ import signal
 import subprocess
 import time
 
-from training_runs import (MODEL, RunsTest, all_signals, command, environment, finish, fresh, main,
-                           make_corpus, start, wait_for_line)
+from training_runs import (MODEL, TRANSLATE, RunsTest, all_signals, command, environment, finish,
+                           fresh, main, make_corpus, start, wait_for_line)
 
 # The first folder is the model's, the second the first checkpoint's.
 SLEEPS_IN_A_SAVE = {'fault': 'sleep', 'at': 2, 'calls': 'mkdir'}
@@ -111,6 +111,23 @@ class Signals(RunsTest):
         finish(process)
         self.assertEqual(process.returncode, 0)
         self.assert_same(expected)
+
+    def test_before_the_first_validation(self):
+        process = start(command('--after', '4000u', '--valid-freq', '9000u', '--save-freq', '9000u'))
+        wait_for_line(process, ': Up. ', 3)
+        process.send_signal(signal.SIGINT)
+        self.assert_stopped(process, signal.SIGINT, finish(process))
+        last = os.path.join(MODEL, 'last')
+
+        def translate(model):
+            return subprocess.run([TRANSLATE, '-q', '-m', model], input='ba be\n', text=True,
+                                  capture_output=True)
+        refused = translate(MODEL)
+        self.assertEqual((refused.returncode, refused.stdout), (3, ''))
+        self.assertIn('no best model yet, because nothing has been validated; use ' + last,
+                      refused.stderr)
+        translated = translate(last)
+        self.assertEqual((translated.returncode, translated.stdout.count('\n')), (0, 1))
 
     def test_ignored_ones_stay_ignored(self):
         for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
