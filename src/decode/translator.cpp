@@ -14,22 +14,17 @@
 #include "src/decode/greedy.h"
 
 namespace switchyard {
-namespace {
-
-// A batch also ends here, so that its memory stays bounded when sequences are long.
-constexpr std::size_t kMaxBatchTokens = 8192;
-
-using Batches = std::vector<std::vector<std::size_t>>;  // indices of sequences
 
 // Longest first: the largest batch comes when memory is still free, and short batches fill up the
-// workers' ends.
-Batches make_batches(const std::vector<Ids>& sources, std::size_t mini_batch) {
+// workers' ends. Tokens are limited so that memory stays bounded when sequences are long.
+std::vector<std::vector<std::size_t>> translation_batches(const std::vector<Ids>& sources,
+                                                          std::size_t mini_batch) {
   std::vector<std::size_t> order(sources.size());
   std::iota(order.begin(), order.end(), std::size_t{0});
   std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
     return sources[a].size() > sources[b].size();
   });
-  Batches batches;
+  std::vector<std::vector<std::size_t>> batches;
   std::size_t tokens = 0;
   for (const std::size_t i : order) {
     tokens += sources[i].size();
@@ -41,8 +36,6 @@ Batches make_batches(const std::vector<Ids>& sources, std::size_t mini_batch) {
   }
   return batches;
 }
-
-}  // namespace
 
 Translator::Translator(const Model& model, const TranslatorOptions& options)
     : model_(model), options_(options) {
@@ -59,7 +52,7 @@ std::vector<NBest> Translator::translate(const std::vector<Ids>& sources) {
   // A few sentences are shared out among all workers.
   const std::size_t share = (sources.size() + contexts_.size() - 1) / contexts_.size();
   const auto mini_batch = static_cast<std::size_t>(options_.mini_batch);
-  const Batches batches = make_batches(sources, std::min(mini_batch, share));
+  const auto batches = translation_batches(sources, std::min(mini_batch, share));
   std::vector<NBest> result(sources.size());
   std::atomic<std::size_t> next{0};
   std::exception_ptr error;

@@ -4,6 +4,7 @@
 // sequence is the same to the bit whatever the batch size, the order and the number of workers.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <vector>
@@ -22,6 +23,12 @@ struct TranslatorOptions {
   std::int64_t mini_batch = 32;  // sentences at most
   bool row_invariant = true;
 };
+
+// How translate() cuts sequences: batches of their indices, longest first, of at most `mini_batch`
+// sequences and, where there are several in a batch, at most kMaxBatchTokens tokens.
+constexpr std::size_t kMaxBatchTokens = 8192;
+std::vector<std::vector<std::size_t>> translation_batches(const std::vector<Ids>& sources,
+                                                          std::size_t mini_batch);
 
 class Translator {
  public:

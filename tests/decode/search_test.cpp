@@ -202,17 +202,33 @@ TEST_CASE("a translation depends on nothing but its sentence, to the bit") {
   CHECK(Translator(random.model, options).translate({}).empty());
 }
 
+TEST_CASE("batches of translation: longest first, with at most so many sequences and tokens") {
+  const std::vector<Ids> sources = {Ids(200),  Ids(1), Ids(9000), Ids(6000),
+                                    Ids(2192), Ids(2), Ids(3)};
+  using Batches = std::vector<std::vector<std::size_t>>;
+  REQUIRE(6000 + 2192 == kMaxBatchTokens);
+  CHECK(translation_batches(sources, 100) == Batches{{2}, {3, 4}, {0, 6, 5, 1}});
+  CHECK(translation_batches(sources, 3) == Batches{{2}, {3, 4}, {0, 6, 5}, {1}});
+  CHECK(translation_batches(sources, 1) == Batches{{2}, {3}, {4}, {0}, {6}, {5}, {1}});
+  CHECK(translation_batches({}, 3).empty());
+}
+
 TEST_CASE("eos suppressed: every hypothesis has exactly the forced length") {
-  RandomModel random(13);
-  const std::vector<Ids> sources = random_sources(13, 9);
+  RandomModel random(7);
+  const std::vector<Ids> sources = random_sources(7, 20);
   SearchOptions options;
-  options.suppressed_id = 1;
   options.max_new_tokens = 11;
+  options.length_penalty = 0;  // a sum of log-probabilities: short ones win
   options.num_beams = GENERATE(1, 4);
-  const auto found = options.num_beams == 1
-                         ? greedy_search(*random.ctx, random.model, sources, options)
-                         : beam_search(*random.ctx, random.model, sources, options);
-  for (const NBest& n_best : found) {
+  const auto search = [&] {
+    return options.num_beams == 1 ? greedy_search(*random.ctx, random.model, sources, options)
+                                  : beam_search(*random.ctx, random.model, sources, options);
+  };
+  const auto free = search();
+  CHECK(std::any_of(free.begin(), free.end(),
+                    [](const NBest& n_best) { return n_best[0].ids.size() < 11; }));
+  options.suppressed_id = 1;
+  for (const NBest& n_best : search()) {
     REQUIRE(n_best.size() == 1);
     CHECK(n_best[0].ids.size() == 11);
     CHECK(std::count(n_best[0].ids.begin(), n_best[0].ids.end(), 1) == 0);
