@@ -55,6 +55,20 @@ TEST_CASE("without gradients the loss is the same, and no block keeps its values
   CHECK(scored.ctx->saved.peak_bytes() < tiny.ctx->saved.peak_bytes() / 2);
 }
 
+TEST_CASE("noise is training's: in scoring neither jitter nor dropout has an effect") {
+  TinyModel tiny(small_config());
+  const HostBatch batch = batch_of(tiny.model.config(), 20, 17);
+  Pass noisy = noisy_pass(1);
+  noisy.jitter_noise = 0.5f;
+  noisy.dropout_rate = 0.5f;
+  const auto loss = [&](const Pass& pass) {
+    return compute_loss(*tiny.ctx, tiny.model, batch, pass, {}, nullptr).loss_sum;
+  };
+  CHECK(loss(noisy) != loss({}));
+  noisy.training = false;
+  CHECK(loss(noisy) == loss({}));
+}
+
 TEST_CASE("an expert's share is a factor's decimal value of the tokens") {
   ModelConfig config = small_config();
   config.encoder_sparse = {true};
