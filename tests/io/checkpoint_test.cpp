@@ -104,6 +104,26 @@ TEST_CASE("checkpoint: every file cut or flipped is found, and the one before is
   CHECK(newest_whole_checkpoint({}).empty());
 }
 
+TEST_CASE("checkpoint: a bit flipped in any MiB of a large file is found") {
+  Run run;
+  std::string large;
+  for (std::size_t i = 0; i < 2'500'000; ++i) large += static_cast<char>(i % 251);
+  const fs::path checkpoint = run.folder / "checkpoint-7";
+  save_checkpoint(*run.tiny.ctx, checkpoint,
+                  {run.tiny.model, run.tiny.values, run.generation, run.state(),
+                   [&](const fs::path& f) { write_text(f / "large", large); }},
+                  {});
+  std::string problem;
+  CHECK(checkpoint_is_whole(checkpoint, problem));
+  for (const std::size_t place : {0, 1'500'000, 2'499'999}) {
+    std::string flipped = large;
+    flipped[place] ^= 1;
+    write_text(checkpoint / "large", flipped);
+    CAPTURE(place);
+    CHECK(!checkpoint_is_whole(checkpoint, problem));
+  }
+}
+
 TEST_CASE("checkpoint: one of another model or other buffers is refused, with both shapes") {
   Run run;
   run.save("checkpoint-7", 7);

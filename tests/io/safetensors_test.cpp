@@ -6,6 +6,7 @@
 #include <cstring>
 #include <ctime>
 
+#include "src/core/dtype.h"
 #include "src/core/error.h"
 #include "src/core/rng.h"
 #include "tests/support/catch.h"
@@ -120,6 +121,29 @@ TEST_CASE("safetensors: half and integer types") {
   CHECK_THROWS_AS(read_f32("i", file.at("i")), Error);
   CHECK_THROWS_AS(read_f32("one", file.at("one")), Error);
   CHECK_THROWS_AS(read_i64("h", file.at("h")), Error);
+}
+
+// Values of another type, and bytes to compare, go through memory in blocks.
+TEST_CASE("safetensors: tensors of several blocks") {
+  const TempFolder folder;
+  constexpr std::size_t kCount = 150'000;
+  std::string data;
+  std::vector<float> expected;
+  for (std::size_t i = 0; i < kCount; ++i) {
+    const auto bits = static_cast<std::uint16_t>(0x3F80 + i % 1009);  // 1 and above, in bfloat16
+    data.append(reinterpret_cast<const char*>(&bits), 2);
+    expected.push_back(bf16_to_f32(bits));
+  }
+  std::string changed = data;
+  changed[2 * kCount - 100'000] ^= 1;
+  const std::string header = R"({"a":{"dtype":"BF16","shape":[150000],"data_offsets":[0,300000]}})";
+  write_text(folder / "a", file_of(header, data));
+  write_text(folder / "same", file_of(header, data));
+  write_text(folder / "changed", file_of(header, changed));
+  const SafetensorsFile a(folder / "a"), same(folder / "same"), other(folder / "changed");
+  CHECK(read_f32("a", a.at("a")) == expected);
+  CHECK(same_values(a.at("a"), same.at("a")));
+  CHECK(!same_values(a.at("a"), other.at("a")));
 }
 
 TEST_CASE("safetensors: a header's length that cannot be") {
