@@ -3,6 +3,8 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cstdlib>
+#include <map>
 #include <stdexcept>
 
 #include "src/core/error.h"
@@ -154,6 +156,61 @@ TEST_CASE("the order is a function of seed and epoch") {
   CHECK(order(1, 3) == order(1, 3));
   CHECK(order(1, 3) != order(1, 4));
   CHECK(order(1, 3) != order(2, 3));
+}
+
+// Windows follow one another in the corpus; batches of one length leave no room for sorting.
+TEST_CASE("a window has maxi_batch batches") {
+  Corpus corpus;
+  for (int i = 0; i < 90; ++i)
+    for (Sequences* side : {&corpus.source, &corpus.target})
+      side->push_back(Ids(static_cast<std::size_t>(i % 3) + 4, 7));  // 15 tokens in three pairs
+  const bool words = GENERATE(true, false);
+  BatchOptions options;
+  options.mini_batch_words = words ? 50 : 0;
+  options.mini_batch = words ? 0 : 10;
+  options.maxi_batch = 3;
+  options.shuffle = false;
+  const EpochPlan plan = plan_epoch(corpus, options, 0);
+  REQUIRE(plan.order.size() == 90);
+  for (std::uint32_t i = 0; i < 90; ++i) {
+    CAPTURE(words, i);
+    CHECK(plan.order[i] / 30 == i / 30);
+  }
+}
+
+TEST_CASE("an epoch mixes all of the corpus, and its batches come in no order of length") {
+  const Corpus corpus = make_corpus(1000);
+  BatchOptions options;
+  options.mini_batch_words = 0;
+  options.mini_batch = 10;
+  options.maxi_batch = 5;
+  Batcher batcher(corpus, options);
+  int spread = 0, rises = 0;
+  std::int64_t last = 0;
+  for (int b = 0; b < 100; ++b) {
+    const PairBatch batch = batcher.next();
+    const auto [first, end] = std::minmax_element(batch.sentence.begin(), batch.sentence.end());
+    spread += *end - *first > 300;  // a window of neighbours has 50
+    rises += batch.target_tokens > last;
+    last = batch.target_tokens;
+  }
+  CHECK(spread > 90);
+  CHECK(rises > 30);
+  CHECK(rises < 70);  // in order of length within windows: 80
+}
+
+TEST_CASE("all orders are equally likely") {
+  Corpus corpus;
+  for (int i = 0; i < 3; ++i)
+    for (Sequences* side : {&corpus.source, &corpus.target}) side->push_back(Ids(4, 7));
+  BatchOptions options;
+  options.mini_batch_words = 0;
+  options.mini_batch = 1;
+  std::map<std::vector<std::uint32_t>, int> seen;
+  for (std::int64_t epoch = 0; epoch < 6000; ++epoch)
+    ++seen[plan_epoch(corpus, options, epoch).order];
+  CHECK(seen.size() == 6);
+  for (const auto& [order, count] : seen) CHECK(std::abs(count - 1000) < 6 * 29);  // 6 sigma
 }
 
 TEST_CASE("a resumed run gets the same batches") {
