@@ -90,5 +90,46 @@ TEST_CASE("router losses and their gradient are means over accumulated batches")
   CHECK(std::abs(step({batch}).grad_norm - one.grad_norm) > 0.01 * one.grad_norm);
 }
 
+TEST_CASE("a step's losses have the coefficients of the config, each its own") {
+  ModelConfig config = tiny_config({true, false}, {true});
+  config.router_aux_loss_coef = 0.25f;
+  config.router_z_loss_coef = 0.125f;
+  TrainerOptions options;
+  options.label_smoothing = 0.375f;
+  const LossOptions loss = training_loss(config, options, 16, 4);
+  CHECK(loss.label_smoothing == 0.375f);
+  CHECK(loss.router_aux_loss_coef == 0.25f);
+  CHECK(loss.router_z_loss_coef == 0.125f);
+  CHECK(loss.ce_scale == 1.0f / 16);
+  CHECK(loss.router_scale == 1.0f / 4);
+}
+
+// At step 1 beta2 is 0, so that a row's or column's mean is that of the first gradient's squares.
+TEST_CASE("Adafactor's first update is its step 1, and every parameter has memory of its own") {
+  TinyModel tiny(tiny_config({true, false}, {true}));
+  const auto optimizer =
+      make_optimizer(*tiny.ctx, OptimizerKind::adafactor, {}, tiny.model, tiny.grads);
+  Rng rng(3);
+  std::vector<float> grad(static_cast<std::size_t>(tiny.grads.flat().size()));
+  for (float& x : grad) x = static_cast<float>(rng.normal());
+  upload(*tiny.ctx, grad.data(), tiny.grads.flat().size(), tiny.grads.flat());
+  std::vector<std::vector<float>> before;
+  tiny.model.each_param([&](const Param& p) { before.push_back(tiny.read(tiny.grads[p])); });
+  optimizer->step(*tiny.ctx, {0, static_cast<std::int64_t>(before.size())}, 1, 0.01, 1);
+  for (const StateTensor& state : optimizer->state()) {
+    const Param& p = *state.param;
+    CAPTURE(p.name, state.name);
+    const std::vector<float>& g = before[static_cast<std::size_t>(p.index)];
+    std::vector<double> expected(static_cast<std::size_t>(state.values.size()));
+    for (std::size_t i = 0; i < g.size(); ++i) {
+      const auto cols = static_cast<std::size_t>(p.cols);
+      const std::size_t at = state.name == "row" ? i / cols : i % cols;
+      const double averaged = static_cast<double>(g.size() / expected.size());
+      expected[at] += double{g[i]} * double{g[i]} / averaged;
+    }
+    CHECK(close(tiny.read(state.values), expected, 1e-5, 0) == "");
+  }
+}
+
 }  // namespace
 }  // namespace switchyard
