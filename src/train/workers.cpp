@@ -12,6 +12,8 @@ namespace switchyard {
 
 namespace {
 
+constexpr std::int64_t kSumBlock = std::int64_t{1} << 14;  // floats of each gradient: 64 KiB
+
 // Cuts the list of parameters where the flat buffer is nearest to an even share.
 std::vector<ParamShare> even_shares(const ParamLayout& layout, int count) {
   const std::vector<std::int64_t>& offset = layout.offset;
@@ -90,14 +92,19 @@ float Workers::sum_gradients() {
   std::vector<double> squares(grads_.size());
   run([&](int worker, Context& ctx) {
     const ParamShare& share = share_of(worker);
-    if (share.size == 0) return;
-    const View sum = share.of(gradient());
-    for (int other = 1; other < count(); ++other) {
-      const View grad = share.of(gradient_of(other));
-      add(ctx, grad, sum);
-      fill(ctx, 0, grad);
+    // Of a single gradient all at once; of several in blocks that stay in cache for all they go
+    // through.
+    const std::int64_t block = count() == 1 ? share.size : kSumBlock;
+    for (std::int64_t first = 0; first < share.size; first += block) {
+      const auto part = [&](int of) {
+        return share.of(gradient_of(of)).slice_cols(first, std::min(block, share.size - first));
+      };
+      for (int other = 1; other < count(); ++other) {
+        add(ctx, part(other), part(0));
+        fill(ctx, 0, part(other));
+      }
+      squares[static_cast<std::size_t>(worker)] += double{squared_norm(ctx, part(0))};
     }
-    squares[static_cast<std::size_t>(worker)] = double{squared_norm(ctx, sum)};
   });
   double sum = 0;
   for (const double part : squares) sum += part;
