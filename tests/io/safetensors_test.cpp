@@ -141,7 +141,8 @@ TEST_CASE("safetensors: tensors of several blocks") {
   write_text(folder / "same", file_of(header, data));
   write_text(folder / "changed", file_of(header, changed));
   const SafetensorsFile a(folder / "a"), same(folder / "same"), other(folder / "changed");
-  CHECK(read_f32("a", a.at("a")) == expected);
+  const bool as_written = read_f32("a", a.at("a")) == expected;  // too many values to print
+  CHECK(as_written);
   CHECK(same_values(a.at("a"), same.at("a")));
   CHECK(!same_values(a.at("a"), other.at("a")));
 }
