@@ -105,6 +105,25 @@ class Lines(unittest.TestCase):
         self.assertEqual((code, out), (3, b""))
         self.assertIn("stdin:1: more than", err)
 
+    def test_long_lines_are_split_between_sentences(self):
+        def tokens(text):
+            """Of the text, without eos."""
+            return next(n for n in range(1, 50) if translate(
+                text + b"\n", "--long-input", "error", "--max-input-length", str(n + 1))[0] == 0)
+        sentence = b"abc def ghi."
+        alone = self.lines(sentence + b"\n")[0][0]
+        # Room for a sentence, and for a word of the next.
+        for room in (tokens(sentence), tokens(sentence) + tokens(b"abc")):
+            with self.subTest(room=room):
+                args = ["--long-input", "split", "--max-input-length", str(room + 1)]
+                line = b" ".join([sentence] * 5) + b"\n"
+                self.assertEqual(self.lines(line, *args)[0], [b" ".join([alone] * 5)])
+        prefix = ["--source-prefix", "tr: "]
+        with_it = self.lines(sentence + b"\n", *prefix)[0][0]
+        room = tokens(b"tr: " + sentence) + tokens(b"abc")
+        args = [*prefix, "--long-input", "split", "--max-input-length", str(room + 1)]
+        self.assertEqual(self.lines(line, *args)[0], [b" ".join([with_it] * 5)])
+
     def test_n_best_and_scores(self):
         plain, _ = self.lines(b"abc def\n\nghi\n", "-b", "3")
         scores, _ = self.lines(b"abc def\n\nghi\n", "-b", "3", "--scores")
@@ -112,6 +131,9 @@ class Lines(unittest.TestCase):
         two, _ = self.lines(b"abc def\n\nghi\n", "-b", "3", "--n-best=2")
         rows = [line.split(b" ||| ") for line in n_best]
         self.assertEqual([row[0] for row in rows], [b"0"] * 3 + [b"1"] + [b"2"] * 3)
+        line_by_line = ["--mini-batch", "1", "--maxi-batch", "1"]
+        self.assertEqual(self.lines(b"abc def\n\nghi\n", "-b", "3", "--n-best", *line_by_line)[0],
+                         n_best)
         self.assertEqual(rows[0][1], plain[0])
         self.assertEqual(b" ||| ".join(rows[0][1:]), scores[0])
         self.assertEqual(scores[1], b" ||| 0")
