@@ -93,10 +93,10 @@ def best():
     return int(os.readlink(os.path.join(MODEL, 'best')).removeprefix('checkpoint-'))
 
 
-def translate(lines, checkpoint):
+def translate(lines, checkpoint, *more):
     return output(TRANSLATE, '-m', os.path.join(MODEL, checkpoint), '--beam-size', '1', '-q',
                   '--max-input-length', str(MAX_LENGTH),
-                  '--max-output-length', str(MAX_OUTPUT_LENGTH),
+                  '--max-output-length', str(MAX_OUTPUT_LENGTH), *more,
                   input=''.join(line + '\n' for line in lines)).stdout.splitlines()
 
 
@@ -192,17 +192,19 @@ class AllPairs(ValidationTest):
         self.assertRegex(said, r'validation: 31 pairs, .*\b1 cropped to --max-length')
 
 
+def translations(said):
+    """By update: what the log shows of the validation, sources and translations."""
+    found = {}
+    for line in said.splitlines():
+        if match := re.search(r'\[valid\] Ep\. .* : Up\. (\d+) : ', line):
+            samples = found.setdefault(int(match[1]), [])
+        elif match := re.search(r'\[valid\] (source|translation): +(.*)', line):
+            samples.append(match[2])
+    return {update: (samples[::2], samples[1::2]) for update, samples in found.items()}
+
+
 class TheSavedModel(ValidationTest):
     def test_is_what_was_validated(self):
-        def translations(said):
-            """By update: what the log shows of the validation."""
-            found = {}
-            for line in said.splitlines():
-                if match := re.search(r'\[valid\] Ep\. .* : Up\. (\d+) : ', line):
-                    samples = found.setdefault(int(match[1]), [])
-                elif match := re.search(r'\[valid\] (source|translation): +(.*)', line):
-                    samples.append(match[2])
-            return {update: (samples[::2], samples[1::2]) for update, samples in found.items()}
         smooth = translations(train('--exponential-smoothing', '0.02', '--keep-last', '10',
                                     data='-one'))
         self.assertEqual(list(smooth), list(range(10, 101, 10)))
@@ -211,6 +213,13 @@ class TheSavedModel(ValidationTest):
         # The average is not what it is the average of: the same run without one.
         self.setUp()
         self.assertNotEqual(smooth, translations(train(data='-one')))
+
+    def test_is_given_the_source_prefix(self):
+        prefix = ['--source-prefix', 'ba de fi ']
+        said = train(*prefix, '--after', '60u', '--valid-freq', '60u', data='-one')
+        sources, samples = translations(said)[60]
+        self.assertEqual(samples, translate(sources, 'last', *prefix))
+        self.assertNotEqual(samples, translate(sources, 'last'))
 
 
 class Tokenizers(ValidationTest):
