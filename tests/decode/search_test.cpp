@@ -206,7 +206,7 @@ TEST_CASE("batches of translation: longest first, with at most so many sequences
   const std::vector<Ids> sources = {Ids(200),  Ids(1), Ids(9000), Ids(6000),
                                     Ids(2192), Ids(2), Ids(3)};
   using Batches = std::vector<std::vector<std::size_t>>;
-  REQUIRE(6000 + 2192 == kMaxBatchTokens);
+  REQUIRE(std::size_t{6000} + 2192 == kMaxBatchTokens);
   CHECK(translation_batches(sources, 100) == Batches{{2}, {3, 4}, {0, 6, 5, 1}});
   CHECK(translation_batches(sources, 3) == Batches{{2}, {3, 4}, {0, 6, 5}, {1}});
   CHECK(translation_batches(sources, 1) == Batches{{2}, {3}, {4}, {0}, {6}, {5}, {1}});
