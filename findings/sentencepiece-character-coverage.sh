@@ -1,4 +1,4 @@
-#!/bin/sh
+#!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # sentencepiece 0.2.3 (PyPI), also 0.1.97: with character_coverage=1.0 a vocabulary should have every
 # character of its text. From some 33 million characters on it does not: the covered share is a 32-bit
@@ -10,8 +10,8 @@
 #   16,000,001 characters: U+044F is known
 #   36,000,001 characters: U+044F is unknown
 #
-# Takes half a minute. Exits with 1 if any of this has changed.
-set -eu
+# Takes half a minute. Exit 0 if the behaviour is as described, 1 if it has changed.
+set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 python3 -m venv "$folder/venv"

@@ -1,4 +1,4 @@
-#!/bin/sh
+#!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # transformers 5.24.0 with sentencepiece 0.2.3 (PyPI): T5Tokenizer reads a valid spiece.model, and
 # gives some text other ids than SentencePiece itself, without a message. In 5.x it is built anew on
@@ -15,8 +15,8 @@
 #   user_defined_symbols=<sep>: '<sep>'
 #   byte_fallback=True: '<sep>' '\u65e5'
 #
-# Exits with 1 if any of this has changed.
-set -eu
+# Exit 0 if the behaviour is as described, 1 if it has changed.
+set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 python3 -m venv "$folder/venv"
