@@ -90,8 +90,9 @@ TrainingSession::TrainingSession(const TrainingOptions& options, const std::stri
   averaged_model_.bind(trainer_.averaged());
   const ModelConfig& config = parts_.model.config();
   log_info(title + " (" + backend_description() + ", " + counted(parts_.threads, "thread") + ", " +
-           name_of(options.compute_type) + ") model: " + millions(parameter_count(config)) +
-           " params, " + millions(active_parameter_count(config)) + " active/token, vocabulary " +
+           counted(options.trainer.workers, "worker") + ", " + name_of(options.compute_type) +
+           ") model: " + millions(parameter_count(config)) + " params, " +
+           millions(active_parameter_count(config)) + " active/token, vocabulary " +
            std::to_string(config.vocab_size));
   state_.compute_type = name_of(options.compute_type);
   state_.tokenizer_hash = parts_.tokenizer.hash();

@@ -150,6 +150,25 @@ def with_options(args, **changes):
     return args
 
 
+def test_resume_with_workers():
+    """Two workers: the same bits from run to run, killed and stopped ones included."""
+    def shared(model):
+        return with_options(command(model), threads='2')
+    whole = run(*shared('shared'))
+    check(whole.returncode == 0 and '2 workers' in whole.stderr, 'two workers: ' + whole.stderr)
+    code, _ = run_until(28, signal.SIGKILL, shared('shared-killed'))
+    check(code == -signal.SIGKILL, 'killed')
+    check(run(*shared('shared-killed')).returncode == 0, 'a killed run of two workers goes on')
+    check_same('shared', 'shared-killed')
+    code, _ = run_until(14, signal.SIGTERM, shared('shared-stopped'))
+    check(code == 143, f'SIGTERM: 143, found {code}')
+    check(run(*shared('shared-stopped')).returncode == 0, 'a stopped run of two workers goes on')
+    check_same('shared', 'shared-stopped')
+    refused = run(*shared('never'), '--workers', '3')
+    check(refused.returncode == 2 and '--workers: found 3, expected at most --threads, 2' in refused.stderr,
+          'more workers than threads: ' + refused.stderr)
+
+
 def end_of(args):
     result = run(*args)
     check(result.returncode == 0, f'{args}: {result.stderr}')
@@ -437,6 +456,7 @@ def main():
         os.chdir(folder)
         make_corpus(400, 'a')
         test_resume()
+        test_resume_with_workers()
         test_ends()
         test_refusals()
         test_settings_as_a_file()
