@@ -110,7 +110,7 @@ class Lines(unittest.TestCase):
             """Of the text, without eos."""
             return next(n for n in range(1, 50) if translate(
                 text + b"\n", "--long-input", "error", "--max-input-length", str(n + 1))[0] == 0)
-        sentence = b"abc def ghi."
+        sentence = b"abc d efg."
         alone = self.lines(sentence + b"\n")[0][0]
         # Room for a sentence, and for a word of the next.
         for room in (tokens(sentence), tokens(sentence) + tokens(b"abc")):
@@ -120,6 +120,7 @@ class Lines(unittest.TestCase):
                 self.assertEqual(self.lines(line, *args)[0], [b" ".join([alone] * 5)])
         prefix = ["--source-prefix", "tr: "]
         with_it = self.lines(sentence + b"\n", *prefix)[0][0]
+        self.assertNotEqual(with_it, alone)
         room = tokens(b"tr: " + sentence) + tokens(b"abc")
         args = [*prefix, "--long-input", "split", "--max-input-length", str(room + 1)]
         self.assertEqual(self.lines(line, *args)[0], [b" ".join([with_it] * 5)])
