@@ -105,6 +105,12 @@ class Lines(unittest.TestCase):
         self.assertEqual((code, out), (3, b""))
         self.assertIn("stdin:1: more than", err)
 
+    def test_the_limit_counts_eos(self):
+        # Two words are two tokens or more, here two.
+        for limit, code in (("2", 3), ("3", 0)):
+            args = ["--long-input", "error", "--max-input-length", limit]
+            self.assertEqual(translate(b"a b\n", *args)[0], code, limit)
+
     def test_long_lines_are_split_between_sentences(self):
         def tokens(text):
             """Of the text, without eos."""
