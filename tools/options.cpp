@@ -408,6 +408,7 @@ bool Options::parse(int argc, const char* const* argv) {
   }
   apply(found);
   for (const auto& [name, values] : found) find(name, name).on_command_line = true;
+  unbind_thread();
   if (threads_ == 0) threads_ = default_threads();
   with_context("--threads", [&] { check_threads(threads_ - 1); });
   set_log_level(quiet_ || log_level_ == "quiet" ? LogLevel::kQuiet

@@ -23,11 +23,25 @@ namespace switchyard {
 
 namespace {
 
-// The cores behind the CPUs of the affinity mask, two hardware threads of one core counted once.
+bool openmp_binds() { return omp_get_proc_bind() != omp_proc_bind_false; }
+
+// The CPUs that the process was started on. If OpenMP binds threads, the initial thread's mask has
+// only those of its own place, but all places together have them all.
+cpu_set_t process_cpus() {
+  cpu_set_t cpus;
+  CPU_ZERO(&cpus);
+  for (int place = 0; openmp_binds() && place < omp_get_num_places(); ++place) {
+    std::vector<int> ids(static_cast<std::size_t>(omp_get_place_num_procs(place)));
+    omp_get_place_proc_ids(place, ids.data());
+    for (const int id : ids) CPU_SET(static_cast<std::size_t>(id), &cpus);
+  }
+  if (CPU_COUNT(&cpus) == 0) sched_getaffinity(0, sizeof(cpus), &cpus);
+  return cpus;
+}
+
+// The cores behind these CPUs, two hardware threads of one core counted once.
 int physical_cores() {
-  cpu_set_t mask;
-  CPU_ZERO(&mask);
-  if (sched_getaffinity(0, sizeof(mask), &mask) != 0) return 1;
+  const cpu_set_t mask = process_cpus();
   std::set<std::pair<int, int>> cores;
   for (int cpu = 0; cpu < CPU_SETSIZE; ++cpu) {
     if (!CPU_ISSET(cpu, &mask)) continue;
@@ -70,6 +84,12 @@ int openmp_team(int threads) {
 #pragma omp single
   granted = omp_get_num_threads();
   return granted;
+}
+
+void unbind_thread() {
+  if (!openmp_binds()) return;
+  const cpu_set_t cpus = process_cpus();
+  sched_setaffinity(0, sizeof(cpus), &cpus);
 }
 
 int default_threads() {

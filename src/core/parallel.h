@@ -38,8 +38,13 @@ void parallel_tasks(int threads, std::int64_t count, F&& f) {
   for (std::int64_t i = 0; i < count; ++i) f(i);
 }
 
-// The physical cores that the affinity mask and the cgroup's CPU quota allow, at least 1.
+// The physical cores that the affinity mask and the cgroup's CPU quota allow, at least 1. Where
+// OpenMP binds threads (OMP_PROC_BIND, OMP_PLACES, GOMP_CPU_AFFINITY), the cores of all its places.
 int default_threads();
+
+// If OpenMP has bound this thread to one place, lets it run on all of them, and so the threads that
+// it starts: they inherit its mask, and would all share that place.
+void unbind_thread();
 
 // The size of the team that OpenMP gives this thread when asked for `threads`: fewer if
 // OMP_THREAD_LIMIT or OMP_MAX_ACTIVE_LEVELS forbids it, 1 inside a parallel region. Switches

@@ -8,6 +8,7 @@ as programs: whatever they call first must find the limit in force.
 import json
 import os
 import random
+import re
 import subprocess
 import sys
 import tempfile
@@ -107,6 +108,24 @@ class Environment(unittest.TestCase):
                         self.assertEqual(found[0], texts)
                         self.same(list(map(float, found[1])), list(map(float, scores)), 1e-4)
                     self.assertEqual(found, scored(changes, *more))
+
+    def test_bound_threads(self):
+        """OpenMP binds the initial thread to one place: neither the number of threads nor where
+        they run may follow from that."""
+        for changes in {'OMP_PROC_BIND': 'true'}, {'OMP_PLACES': 'cores'}:
+            with self.subTest(**changes):
+                seen = []
+                for more in {}, changes:
+                    command = [TRANSLATE, '-m', 'en-de', '--max-output-length', '8']
+                    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                          stderr=subprocess.PIPE, text=True,
+                                          env=environment(dict(more))) as tool:
+                        print('ba', file=tool.stdin, flush=True)
+                        tool.stdout.readline()
+                        cpus = os.sched_getaffinity(tool.pid)
+                        errors = tool.communicate()[1]
+                    seen.append((re.search(r'workers \d+ x threads \d+', errors)[0], cpus))
+                self.assertEqual(seen[1], seen[0])
 
     def test_scores(self):
         command = EVALUATE, 'v.src', '-i', 'v.tgt', '-m', 'bleu', 'chrf'

@@ -6,6 +6,7 @@ CAPS = [{name: value} for name, value in (
     ('ONEDNN_MAX_CPU_ISA', 'AVX512_CORE'), ('ONEDNN_MAX_CPU_ISA', 'AVX2_VNNI'),
     ('ONEDNN_MAX_CPU_ISA', 'AVX2'), ('ONEDNN_MAX_CPU_ISA', 'avx'), ('ONEDNN_MAX_CPU_ISA', 'SSE41'),
     ('DNNL_MAX_CPU_ISA', 'AVX2'))]
+BINDING = {'OMP_PROC_BIND', 'OMP_PLACES', 'GOMP_CPU_AFFINITY'}
 
 
 def limits(busy):
@@ -16,5 +17,5 @@ def limits(busy):
 
 def environment(changes):
     """This program's, with none of these but `changes`."""
-    names = {name for each in CAPS + limits('') for name in each}
+    names = {name for each in CAPS + limits('') for name in each} | BINDING
     return {**{n: v for n, v in os.environ.items() if n not in names}, **changes}
