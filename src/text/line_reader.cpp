@@ -24,6 +24,8 @@ constexpr std::size_t kChunkBytes = std::size_t{64} << 10;
 constexpr std::size_t kMaxLineBytes = std::size_t{1} << 30;
 // A file is judged by its bytes' statistics only where there are this many.
 constexpr std::size_t kEnoughBytes = 512;
+// So many lines with a carriage return between two texts are no accident.
+constexpr std::int64_t kManySplitLines = 10;
 
 // What a file that is no UTF-8 text looks like, by its first bytes; nullptr for text.
 const char* looks_like(std::string_view start) {
@@ -81,6 +83,7 @@ struct LineReader::Impl {
   bool at_end = false;
   bool judged = false;  // the beginning looks like text
   bool warned_of_returns = false;
+  std::int64_t split_lines = 0;  // with text after a \r
   std::int64_t lines = 0;
 
   ~Impl() {
@@ -125,11 +128,13 @@ struct LineReader::Impl {
   }
 
   // Warns once if a line looks like several that end in CR alone: it has two of them, or one and no
-  // \n after it.
+  // \n after it, or half of the lines so far have one in the middle.
   void warn_of_returns(const std::string& line, bool ended) {
     if (warned_of_returns) return;
     const auto returns = std::count(line.begin(), line.end(), '\r');
-    if (returns < (ended ? 2 : 1)) return;
+    if (line.find('\r') + 1 < line.size()) ++split_lines;
+    const bool many = split_lines >= kManySplitLines && 2 * split_lines >= lines;
+    if (returns == 0 || (returns < (ended ? 2 : 1) && !many)) return;
     warned_of_returns = true;
     log_warning(name + ":" + std::to_string(lines) + ": CR line ends? This line has " +
                 std::to_string(returns) + " carriage return" + (returns > 1 ? "s" : "") +

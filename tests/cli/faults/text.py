@@ -125,8 +125,11 @@ def carriage_returns(models):
         found = run_tool(train + sets + ['--dry-run'])
         judge.check('CR line ends ' + case, ':1: CR line ends?' in found.err, found.err)
     judge.works('CR among others', translate + ['-i', 'mixed'], ['mixed:21: CR line ends?', '2 carriage returns'])
+    judge.works('every other line ends in CR', translate, ['stdin:10: CR line ends?', '1 carriage return in'],
+                stdin=b'ab\rcd\n' * 10)
     judge.works('two sentences', translate, ['stdin:1: CR line ends?', '1 carriage return in'], stdin=b'ab\rcd')
-    for case, text in [('CRLF', b'ab\r\ncd\r\n'), ('a stray CR', b'ab\rcd\nef\n'), ('CRCRLF', b'ab\r\r\n' * 9)]:
+    for case, text in [('CRLF', b'ab\r\ncd\r\n'), ('a stray CR', b'ab\rcd\nef\n'), ('CRCRLF', b'ab\r\r\n' * 20),
+                       ('CR in a third of the lines', b'ab\ncd\nef\rgh\n' * 20)]:
         found = run_tool(translate, stdin=text)
         judge.check(case, found.code == 0 and 'CR line ends' not in found.err, found.err)
 
