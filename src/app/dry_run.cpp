@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <optional>
 #include <set>
 #include <string_view>
@@ -14,6 +15,7 @@
 #include "src/app/training_parts.h"
 #include "src/app/training_start.h"
 #include "src/app/training_state.h"
+#include "src/core/counted.h"
 
 namespace switchyard {
 
@@ -111,7 +113,6 @@ std::string dry_run(const TrainingOptions& options) {
     report += line("done", counted(begin.counters.update, "update") + ", " +
                                counted(begin.position.epoch, "epoch") + ", " +
                                clock_text(begin.seconds) + " of training");
-  const std::string more = resumed ? " more updates, in " : " updates, in ";
   if (left < 0)
     report += line("end", "none: no --after");
   else if (left == 0)
@@ -119,8 +120,11 @@ std::string dry_run(const TrainingOptions& options) {
         "end", "nothing to do: " + limit_passed(options.after, begin, batcher.batches_in_epoch(),
                                                 options.trainer.schedule));
   else
-    report += line("end", "after " + rounded(left) + more +
-                              clock_text(state.seconds / updates * left) + " without validation");
+    report += line("end", "after " +
+                              counted(std::max<std::int64_t>(1, std::llround(left)),
+                                      resumed ? "more update" : "update") +
+                              ", in " + clock_text(state.seconds / updates * left) +
+                              " without validation");
   return report;
 }
 

@@ -66,7 +66,8 @@ std::string limit_passed(const StopRule& rule, const TrainingState& state,
   const bool numbered = limit.unit[0] == 'e' || limit.unit[0] == 'u';
   const std::string where =
       numbered ? std::string(limit.noun) + " " + with_commas(limit.done) + " is already "
-               : counted(limit.done, limit.noun, limit.nouns) + " are already ";
+               : counted(limit.done, limit.noun, limit.nouns) +
+                     (limit.done == 1 ? " is already " : " are already ");
   const auto spelled = [&](std::int64_t count) {
     return "--after " + std::to_string(count) + limit.unit;
   };

@@ -194,7 +194,7 @@ def test_ends():
             ('100t', r'nothing to do: [\d,]+ target tokens are already past --after 100t\. .* target tokens'),
             ('30m,12u', r'training finished: 12 updates reached .*'),
             ('1s', r'training finished: 1 second of training reached \(--after\)\. Best: .*'),
-            ('1s', r'nothing to do: 1 second of training are already at --after 1s\. .*; use --after 2s for 1 '
+            ('1s', r'nothing to do: 1 second of training is already at --after 1s\. .*; use --after 2s for 1 '
                    r'more second of training')):
         said = end_of(with_options(args, after=after))
         check(re.fullmatch(text, said), f'--after {after}: {said}')
@@ -392,6 +392,8 @@ def test_dry_run_of_a_run_that_is_there():
     _, report = dry(after='70u')
     check(report['end'].startswith('after 40 more updates, in 00:00:'), f'the rest of a run: {report}')
     check(re.fullmatch(r'30 updates, \d epochs, 00:00:\d\d of training', report['done']), f'what is done: {report}')
+    _, report = dry(after='31u')
+    check(report['end'].startswith('after 1 more update, in 00:00:'), f'one update: {report}')
     _, report = dry()
     check(report['end'].startswith('nothing to do: update 30 is already at --after 30u.'), f'no rest: {report}')
     _, report = dry('--overwrite')
