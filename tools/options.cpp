@@ -7,16 +7,16 @@
 #include <boost/program_options.hpp>
 #include <cassert>
 #include <cstdio>
-#include <cstdlib>
 #include <sstream>
 #include <utility>
 
 #include "src/core/counted.h"
 #include "src/core/error.h"
 #include "src/core/log.h"
-#include "src/core/parallel.h"
 #include "src/core/version.h"
+#include "tools/closest_name.h"
 #include "tools/peer_options.h"
+#include "tools/threads.h"
 
 namespace switchyard {
 
@@ -27,36 +27,6 @@ using Values = std::vector<std::string>;
 
 constexpr int kMaxThreads = 1024;
 constexpr const char* kUnnamed = "unnamed argument";
-
-// Of the threads asked for, those that OpenMP grants; says so if they are fewer.
-int granted_threads(int threads) {
-  const int granted = openmp_team(threads);
-  if (granted == threads) return threads;
-  std::string causes;
-  for (const char* name : {"OMP_THREAD_LIMIT", "OMP_MAX_ACTIVE_LEVELS"})
-    if (const char* value = std::getenv(name))
-      causes += (causes.empty() ? "" : ", ") + std::string(name) + "=" + escaped(value);
-  log_warning("--threads " + std::to_string(threads) + ": OpenMP grants " +
-              std::to_string(granted) + (causes.empty() ? "" : " (" + causes + ")") +
-              ", which is used instead");
-  return granted;
-}
-
-// Edit distance, two letters in the wrong order counting as one mistake.
-std::size_t distance(std::string_view a, std::string_view b) {
-  std::vector<std::vector<std::size_t>> d(a.size() + 1, std::vector<std::size_t>(b.size() + 1));
-  for (std::size_t j = 0; j <= b.size(); ++j) d[0][j] = j;
-  for (std::size_t i = 1; i <= a.size(); ++i) {
-    d[i][0] = i;
-    for (std::size_t j = 1; j <= b.size(); ++j) {
-      const std::size_t change = d[i - 1][j - 1] + (a[i - 1] == b[j - 1] ? 0 : 1);
-      d[i][j] = std::min({change, d[i - 1][j] + 1, d[i][j - 1] + 1});
-      if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
-        d[i][j] = std::min(d[i][j], d[i - 2][j - 2] + 1);
-    }
-  }
-  return d[a.size()][b.size()];
-}
 
 bool looks_like_number(std::string_view text) {
   return text.size() > 1 && text[0] == '-' &&
@@ -236,7 +206,7 @@ Options::Entry& Options::find(std::string_view name, std::string_view shown_as,
   fail(ErrorKind::kUsage, "unknown option '", escaped(shown_as), "'; ", suggestion(name, value));
 }
 
-// What to do instead of giving the unknown option `name`.
+// Advice for someone who gave the unknown option `name`.
 std::string Options::suggestion(std::string_view name, std::string_view value) const {
   const auto has = [this](std::string_view option, std::string_view choice) {
     return std::any_of(entries_.begin(), entries_.end(), [&](const Entry& e) {
@@ -246,18 +216,11 @@ std::string Options::suggestion(std::string_view name, std::string_view value) c
   };
   if (const std::string advice = advice_for_peer_option(name, value, has); !advice.empty())
     return advice;
-  // A mistyped letter in four, or the start of a name: "thread" means threads. Names much longer
-  // than ours are not compared letter by letter: hostile input may be megabytes long.
-  constexpr std::size_t kShortestStart = 3;
-  const Entry* nearest = nullptr;
-  std::size_t best = std::max<std::size_t>(1, (name.size() + 1) / 4) + 1;
-  for (const Entry& entry : entries_) {
-    if (name.size() > 2 * (entry.name.size() + 1)) continue;
-    const bool start = name.size() >= kShortestStart && entry.name.starts_with(name);
-    const std::size_t d = start ? 1 : distance(entry.name, name);
-    if (d < best) best = d, nearest = &entry;
-  }
-  return nearest ? "did you mean --" + nearest->name + "?" : "--help-all lists every option";
+  std::vector<std::string_view> names;
+  for (const Entry& entry : entries_) names.push_back(entry.name);
+  const std::string_view closest = closest_name(name, names);
+  return closest.empty() ? "--help-all lists every option"
+                         : "did you mean --" + std::string(closest) + "?";
 }
 
 const Options::Entry& Options::named(const std::string& name) const {
@@ -295,7 +258,7 @@ Values Options::normalised(int argc, const char* const* argv) {
              equals != std::string::npos ? std::string_view(argument).substr(equals + 1) : next);
     name = "--" + entry.name;
     if (entry.is_flag) {
-      // No other argument is a bare number where none may stand without a name.
+      // If the tool takes no unnamed arguments, a bare number can only be the value.
       const bool number_follows = entry.may_have_number && equals == std::string::npos &&
                                   positional_.empty() && is_count(next);
       out.push_back(name + "=" +
@@ -350,7 +313,7 @@ std::string Options::asked_for(int argc, const char* const* argv) const {
   return "";
 }
 
-// After a list, an argument that should have no option's name is taken for one more value of it.
+// An unnamed argument after a list is parsed as one more value of the list.
 void Options::check_order(const std::map<std::string, Values>& found) const {
   if (positional_.empty() || found.count(positional_) > 0) return;
   for (const auto& [name, values] : found) {
@@ -408,13 +371,10 @@ bool Options::parse(int argc, const char* const* argv) {
   }
   apply(found);
   for (const auto& [name, values] : found) find(name, name).on_command_line = true;
-  unbind_thread();
-  if (threads_ == 0) threads_ = default_threads();
-  with_context("--threads", [&] { check_threads(threads_ - 1); });
   set_log_level(quiet_ || log_level_ == "quiet" ? LogLevel::kQuiet
                 : log_level_ == "verbose"       ? LogLevel::kVerbose
                                                 : LogLevel::kInfo);
-  threads_ = granted_threads(threads_);
+  threads_ = usable_threads(threads_);
   return true;
 }
 

@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tools/threads.h"
+
+#include <cstdlib>
+#include <string>
+
+#include "src/core/error.h"
+#include "src/core/log.h"
+#include "src/core/parallel.h"
+
+namespace switchyard {
+
+int usable_threads(int requested) {
+  unbind_thread();
+  const int threads = requested > 0 ? requested : default_threads();
+  with_context("--threads", [&] { check_threads(threads - 1); });
+  const int granted = openmp_team(threads);
+  if (granted == threads) return threads;
+  std::string causes;
+  for (const char* name : {"OMP_THREAD_LIMIT", "OMP_MAX_ACTIVE_LEVELS"})
+    if (const char* value = std::getenv(name))
+      causes += (causes.empty() ? "" : ", ") + std::string(name) + "=" + escaped(value);
+  log_warning("--threads " + std::to_string(threads) + ": OpenMP grants " +
+              std::to_string(granted) + (causes.empty() ? "" : " (" + causes + ")") +
+              ", which is used instead");
+  return granted;
+}
+
+}  // namespace switchyard

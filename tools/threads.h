@@ -1,0 +1,11 @@
+// SPDX-License-Identifier: Apache-2.0
+// How many threads a tool may use.
+#pragma once
+
+namespace switchyard {
+
+// Returns `requested`, or default_threads() if that is 0; fewer, with a warning, if OpenMP grants
+// fewer. Unbinds the calling thread, as unbind_thread(). Error(kRuntime) as check_threads.
+int usable_threads(int requested);
+
+}  // namespace switchyard
