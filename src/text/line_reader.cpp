@@ -132,7 +132,7 @@ struct LineReader::Impl {
   void warn_of_returns(const std::string& line, bool ended) {
     if (warned_of_returns) return;
     const auto returns = std::count(line.begin(), line.end(), '\r');
-    if (line.find('\r') + 1 < line.size()) ++split_lines;
+    if (returns > 0 && line.find('\r') + 1 < line.size()) ++split_lines;
     const bool many = split_lines >= kManySplitLines && 2 * split_lines >= lines;
     if (returns == 0 || (returns < (ended ? 2 : 1) && !many)) return;
     warned_of_returns = true;
