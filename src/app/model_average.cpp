@@ -3,10 +3,12 @@
 
 #include <algorithm>
 #include <cmath>
+#include <filesystem>
 #include <fstream>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <vector>
 
 #include "src/app/metric_history.h"
 #include "src/core/counted.h"
@@ -59,14 +61,14 @@ std::vector<std::int64_t> best_of(std::vector<std::int64_t> updates, std::size_t
 
 }  // namespace
 
-void write_average(const TrainingDirectory& directory, const TrainingOptions& options) {
+void write_average(const TrainingDirectory& directory, const TrainingOptions& options,
+                   const std::string& metric) {
   const bool best = options.average_best > 0;
   const std::int64_t asked = best ? options.average_best : options.average_last;
   if (asked == 0) return;
   const auto count = static_cast<std::size_t>(asked);
   std::vector<std::int64_t> updates = directory.checkpoints();
   if (best) {
-    const std::string& metric = options.valid_metrics[0];
     updates = best_of(std::move(updates), count,
                       validations(directory.file("metrics.jsonl"), metric), metric);
   } else if (updates.size() > count) {

@@ -2,8 +2,7 @@
 // --average-last and --average-best: DIR/average, the mean of some of a run's checkpoints.
 #pragma once
 
-#include <filesystem>
-#include <vector>
+#include <string>
 
 #include "src/app/training_directory.h"
 #include "src/app/training_options.h"
@@ -11,7 +10,8 @@
 namespace switchyard {
 
 // Writes DIR/average as the options ask, or nothing if they do not. A warning says so if fewer
-// checkpoints are there. Error as average_checkpoints.
-void write_average(const TrainingDirectory& directory, const TrainingOptions& options);
+// checkpoints are there. `metric` decides which ones are the best. Error as average_checkpoints.
+void write_average(const TrainingDirectory& directory, const TrainingOptions& options,
+                   const std::string& metric);
 
 }  // namespace switchyard

@@ -161,7 +161,8 @@ int TrainingSession::run() {
   metrics_->append({{"event", "end"}, {"update", state_.counters.update}});
   metrics_->sync();
   log_info(end_text(worked));
-  write_average(directory_, options_);
+  const std::string& metric = options_.valid_metrics[0];
+  write_average(directory_, options_, validator_.is_meaningful(metric) ? metric : "ce-mean-words");
   return keeper_.failed() ? static_cast<int>(ErrorKind::kRuntime) : 0;
 }
 
@@ -254,7 +255,8 @@ void TrainingSession::validate() {
                            {"epoch", epoch()},
                            {"update", state_.counters.update},
                            {"words", state_.target_tokens},
-                           {"seconds", result.seconds}};
+                           {"seconds", result.seconds},
+                           {"ce-mean-words", result.ce_mean_words}};  // decides ties
   const MetricHistory kept = first_metric();
   bool best = false;
   for (const std::string& name : options_.valid_metrics) {

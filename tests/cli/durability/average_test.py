@@ -75,6 +75,21 @@ class Average(RunsTest):
         best = sorted(sorted(checkpoints(), key=lambda update: ce[update])[:2])
         self.assert_average_of(best)
 
+    def test_best_where_bleu_decides_nothing(self):
+        """BLEU of references of one word is 0: then ce-mean-words decides, listed or not."""
+        with open('v.tgt') as file:
+            words = [line.split()[0] for line in file]
+        with open('words.tgt', 'w') as file:
+            print(*words, sep='\n', file=file)
+        args = [*self.PLAIN, '--average-best', '2', '--learn-rate', '30']
+        args[args.index('v.tgt')] = 'words.tgt'
+        self.assertEqual(run(args).returncode, 0)
+        expected = read(AVERAGE, 'model.safetensors')
+        self.assertNotIn('average of checkpoint-5, checkpoint-6', read(MODEL, 'train.log').decode())
+        args[args.index('ce-mean-words')] = 'bleu'
+        self.assertEqual(run([*args, '--overwrite']).returncode, 0)
+        self.assertEqual(read(AVERAGE, 'model.safetensors'), expected)
+
     def test_a_finished_run_and_a_longer_one(self):
         self.assertEqual(run(self.PLAIN).returncode, 0)
         plain = picture()
