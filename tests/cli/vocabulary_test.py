@@ -8,17 +8,12 @@ import subprocess
 import sys
 import tempfile
 
+from checks import check, exit_code
+
 TRAIN, TRANSLATE, EVALUATE = (os.path.abspath(tool) for tool in sys.argv[1:])
 LATIN = [a + b for a in 'bdfgkm' for b in 'aeiou']
 CYRILLIC = [a + b for a in 'бдгкм' for b in 'аеиоу']
 UNKNOWN = '\u2047'
-failed = []
-
-
-def check(ok, what):
-    if not ok:
-        failed.append(what)
-        print('FAILED:', what, flush=True)
 
 
 def write(name, lines):
@@ -180,8 +175,7 @@ def main():
         test_normalization()
         test_unknown()
         test_transformers()
-    print(f'{len(failed)} failed')
-    sys.exit(1 if failed else 0)
+    sys.exit(exit_code())
 
 
 main()

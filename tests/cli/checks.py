@@ -1,0 +1,15 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Checks after which a test continues, so that one run shows all failures."""
+failed = []
+
+
+def check(ok, what):
+    if not ok:
+        failed.append(what)
+        print('FAILED:', what, flush=True)
+
+
+def exit_code():
+    """Prints how many checks have failed and returns the test's exit code."""
+    print(f'{len(failed)} failed')
+    return 1 if failed else 0
