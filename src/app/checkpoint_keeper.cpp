@@ -58,12 +58,8 @@ std::vector<StateTensor> CheckpointKeeper::trainer_state() const {
 }
 
 void CheckpointKeeper::load(TrainingState& state) {
-  std::vector<fs::path> folders;
-  for (const std::int64_t update : directory_.checkpoints())
-    folders.push_back(directory_.checkpoint(update));
-  const fs::path newest = newest_whole_checkpoint(folders);
-  const TrainingState saved =
-      with_context(newest.string(), [&] { return state_from_json(read_trainer_state(newest)); });
+  const fs::path newest = newest_checkpoint(directory_.path());
+  const TrainingState saved = load_state(newest);
   check_same(directory_, saved, state);
   load_checkpoint(ctx_, newest, model_, trainer_.averaged(), trainer_state());
   trainer_.prepare();
@@ -129,7 +125,6 @@ bool CheckpointKeeper::attempt(const char* failure, const std::function<void()>&
            e.what());
     last_failure_ = e.what();
     log_warning(std::string(failure) + ": " + last_failure_);
-    failed_ = true;
     return false;
   }
 }

@@ -39,7 +39,7 @@ class CheckpointKeeper {
   std::string unsaved() const;
 
   // Whether something could not be written, now or earlier.
-  bool failed() const { return failed_; }
+  bool failed() const { return !last_failure_.empty(); }
 
  private:
   std::vector<StateTensor> trainer_state() const;
@@ -56,8 +56,7 @@ class CheckpointKeeper {
   const std::int64_t keep_last_;
   // Of the newest checkpoint: its update, and the validation it knows of.
   std::int64_t saved_update_ = -1, saved_validation_ = -1;
-  bool failed_ = false;
-  std::string last_failure_;
+  std::string last_failure_;  // the newest error that was only warned of; empty if none
 };
 
 }  // namespace switchyard

@@ -22,7 +22,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// What each update's validation found of a metric.
+// A metric's value in each validation, by update.
 std::map<std::int64_t, MetricValue> validations(const fs::path& metrics,
                                                 const std::string& metric) {
   std::map<std::int64_t, MetricValue> found;
@@ -43,7 +43,7 @@ std::map<std::int64_t, MetricValue> validations(const fs::path& metrics,
   return found;
 }
 
-// The updates of the best of the checkpoints that have been validated, oldest first.
+// The updates of the best `count` checkpoints that have been validated, oldest first.
 std::vector<std::int64_t> best_of(std::vector<std::int64_t> updates, std::size_t count,
                                   const std::map<std::int64_t, MetricValue>& values,
                                   const std::string& metric) {
@@ -87,7 +87,7 @@ void write_average(const TrainingDirectory& directory, const TrainingOptions& op
     checkpoints.push_back(directory.checkpoint(update));
     names += (names.empty() ? "" : ", ") + checkpoints.back().filename().string();
   }
-  const fs::path folder = directory.file("average");
+  const fs::path folder = directory.file(kAverageFolder);
   average_checkpoints(checkpoints, folder);
   log_info(escaped(folder.native()) + ": the average of " + names);
 }

@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <string_view>
 
+#include "src/app/training_directory.h"
 #include "src/app/vocabulary_warnings.h"
 #include "src/core/counted.h"
 #include "src/core/error.h"
@@ -76,7 +77,7 @@ bool is_there(const fs::path& path) {
 
 // Explains a training folder that has no best model yet.
 void check_no_training_folder(const fs::path& folder) {
-  if (!is_there(folder / "training_args.yml")) return;
+  if (!is_there(folder / kSettingsFile)) return;
   const fs::path last = folder / "last";
   check(is_there(last), ErrorKind::kData, escaped(folder.native()),
         ": no model yet, because the training run has not saved a checkpoint");

@@ -49,8 +49,8 @@ std::string join(const std::vector<std::filesystem::path>& names) {
   return text;
 }
 
-// For each pair the number of the different pairs that precede its first copy: equal pairs have the
-// same number.
+// Numbers the distinct pairs in the order of their first occurrence, and returns the number of each
+// pair: equal pairs have the same number.
 std::vector<std::size_t> number_pairs(const ParallelText& text, std::size_t& different) {
   using Pair = std::pair<std::string_view, std::string_view>;
   struct HashPair {
@@ -68,7 +68,7 @@ std::vector<std::size_t> number_pairs(const ParallelText& text, std::size_t& dif
   return number_of;
 }
 
-// Which `count` of `total` things a seed draws.
+// Draws `count` of `total` items by the seed: true for those drawn.
 std::vector<bool> draw(std::size_t total, std::size_t count, std::uint64_t seed) {
   std::vector<std::size_t> order(total);
   std::iota(order.begin(), order.end(), std::size_t{0});
@@ -79,6 +79,32 @@ std::vector<bool> draw(std::size_t total, std::size_t count, std::uint64_t seed)
     drawn[order[i]] = true;
   }
   return drawn;
+}
+
+void log_counts(const char* name, const Corpus& corpus) {
+  const CorpusCounts& counts = corpus.counts;
+  std::string text = std::string(name) + ": " + counted(corpus.size(), "pair") + ", " +
+                     std::to_string(corpus.source.ids.size()) + " + " +
+                     std::to_string(corpus.target.ids.size()) + " tokens";
+  const auto note = [&](std::int64_t count, const char* what) {
+    if (count > 0) text += ", " + with_commas(count) + " " + what;
+  };
+  note(counts.skipped_empty, "left out (an empty side)");
+  note(counts.skipped_long, "left out (longer than --max-length)");
+  note(counts.cropped, "cropped to --max-length");
+  note(counts.invalid_utf8, counts.invalid_utf8 == 1
+                                ? "place that is no UTF-8 replaced by U+FFFD"
+                                : "places that are no UTF-8 replaced by U+FFFD");
+  log_info(text);
+}
+
+void warn_of_unknown_tokens(const char* name, const std::vector<std::filesystem::path>& files,
+                            const CorpusCounts& counts) {
+  const auto side = [&](const char* which, const std::filesystem::path& file) {
+    return escaped(file.string()) + " (" + name + " " + which + ")";
+  };
+  switchyard::warn_of_unknown_tokens(side("source", files.front()), counts.source_unknown);
+  switchyard::warn_of_unknown_tokens(side("target", files.back()), counts.target_unknown);
 }
 
 }  // namespace
@@ -108,36 +134,6 @@ ParallelText hold_out(ParallelText& train, std::uint64_t seed) {
   train = std::move(rest);
   return valid;
 }
-
-namespace {
-
-void log_counts(const char* name, const Corpus& corpus) {
-  const CorpusCounts& counts = corpus.counts;
-  std::string text = std::string(name) + ": " + counted(corpus.size(), "pair") + ", " +
-                     std::to_string(corpus.source.ids.size()) + " + " +
-                     std::to_string(corpus.target.ids.size()) + " tokens";
-  const auto note = [&](std::int64_t count, const char* what) {
-    if (count > 0) text += ", " + with_commas(count) + " " + what;
-  };
-  note(counts.skipped_empty, "left out (an empty side)");
-  note(counts.skipped_long, "left out (longer than --max-length)");
-  note(counts.cropped, "cropped to --max-length");
-  note(counts.invalid_utf8, counts.invalid_utf8 == 1
-                                ? "place that is no UTF-8 replaced by U+FFFD"
-                                : "places that are no UTF-8 replaced by U+FFFD");
-  log_info(text);
-}
-
-void warn_of_unknown_tokens(const char* name, const std::vector<std::filesystem::path>& files,
-                            const CorpusCounts& counts) {
-  const auto side = [&](const char* which, const std::filesystem::path& file) {
-    return escaped(file.string()) + " (" + name + " " + which + ")";
-  };
-  switchyard::warn_of_unknown_tokens(side("source", files.front()), counts.source_unknown);
-  switchyard::warn_of_unknown_tokens(side("target", files.back()), counts.target_unknown);
-}
-
-}  // namespace
 
 TrainingText read_training_text(const TrainingOptions& options) {
   TrainingText text;

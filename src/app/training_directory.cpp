@@ -14,13 +14,13 @@
 #include "src/core/durable_file.h"
 #include "src/core/error.h"
 #include "src/core/system_call.h"
+#include "src/io/checkpoint.h"
 
 namespace switchyard {
 
 namespace {
 
 constexpr std::string_view kPrefix = "checkpoint-";
-constexpr const char* kSettings = "training_args.yml";
 constexpr const char* kLock = ".lock";
 
 // N of "checkpoint-N"; -1 for any other name.
@@ -53,7 +53,7 @@ int take_lock(const fs::path& path) {
   return lock.release();
 }
 
-// A folder itself, not a link to one.
+// Returns true for a folder, false for a link to one.
 bool is_folder(const fs::path& path) {
   std::error_code error;
   return fs::symlink_status(path, error).type() == fs::file_type::directory;
@@ -87,6 +87,13 @@ std::vector<std::int64_t> checkpoints_in(const fs::path& folder) {
   return updates;
 }
 
+fs::path newest_checkpoint(const fs::path& folder) {
+  std::vector<fs::path> checkpoints;
+  for (const std::int64_t update : checkpoints_in(folder))
+    checkpoints.push_back(checkpoint_in(folder, update));
+  return newest_whole_checkpoint(checkpoints);
+}
+
 NewFolders::NewFolders(const fs::path& path) {
   std::error_code error;
   for (fs::path folder = fs::absolute(path);
@@ -106,8 +113,8 @@ TrainingDirectory::TrainingDirectory(fs::path path, bool overwrite)
   // The lock is the first file a run makes: where it is, the folder is one of ours, even if that
   // run has not come to its settings yet.
   const bool ours = !made_.empty() || fs::is_empty(path_) || fs::exists(file(kLock)) ||
-                    fs::exists(file(kSettings));
-  check(ours || overwrite, ErrorKind::kUsage, path_.string(), ": has files but no ", kSettings,
+                    fs::exists(file(kSettingsFile));
+  check(ours || overwrite, ErrorKind::kUsage, path_.string(), ": has files but no ", kSettingsFile,
         ", so it is no training folder; choose another folder; --overwrite would delete any model ",
         "in it");
   lock_ = take_lock(path_);
@@ -118,7 +125,7 @@ TrainingDirectory::~TrainingDirectory() {
   if (lock_ < 0) return;
   // What a run writes before it has begun.
   if (!made_.empty())
-    for (const char* name : {"metrics.jsonl", "spiece.model", "train.log", kSettings, kLock})
+    for (const char* name : {"metrics.jsonl", "spiece.model", "train.log", kSettingsFile, kLock})
       unlink(file(name).c_str());
   close(lock_);
 }
@@ -129,11 +136,11 @@ bool TrainingDirectory::has_checkpoint(std::int64_t update) const {
 
 void TrainingDirectory::clear() {
   for (const std::int64_t update : checkpoints()) remove_folder(checkpoint(update));
-  if (is_folder(file("average"))) remove_folder(file("average"));
+  if (is_folder(file(kAverageFolder))) remove_folder(file(kAverageFolder));
   // config.json first: without it there is no model that a reader could find half of.
   for (const char* name :
        {"config.json", "model.safetensors", "generation_config.json", "tokenizer_config.json",
-        "special_tokens_map.json", "best", "last", "metrics.jsonl", "train.log", kSettings})
+        "special_tokens_map.json", "best", "last", "metrics.jsonl", "train.log", kSettingsFile})
     fs::remove(file(name));
   sync_folder(path_);
 }
@@ -180,7 +187,7 @@ std::vector<std::string> changed_settings(const std::string& was, const std::str
     }
     return changes;
   } catch (const YAML::Exception& e) {
-    fail(ErrorKind::kData, kSettings, ": not a map of settings: ", e.what());
+    fail(ErrorKind::kData, kSettingsFile, ": not a map of settings: ", e.what());
   }
 }
 

@@ -28,10 +28,18 @@ class NewFolders {
   std::vector<std::filesystem::path> made_;  // the deepest first
 };
 
+// The file of a training folder that has the settings of its run.
+inline constexpr const char* kSettingsFile = "training_args.yml";
+// The model folder that --average-last and --average-best write.
+inline constexpr const char* kAverageFolder = "average";
+
 // The updates of the checkpoints in a training folder, oldest first. Error(kRuntime) if it
 // cannot be listed.
 std::vector<std::int64_t> checkpoints_in(const std::filesystem::path& folder);
 std::filesystem::path checkpoint_in(const std::filesystem::path& folder, std::int64_t update);
+// The newest undamaged checkpoint, or an empty path if there are no checkpoints. Warns of damaged
+// ones. Error(kData) if all are damaged.
+std::filesystem::path newest_checkpoint(const std::filesystem::path& folder);
 
 class TrainingDirectory {
  public:

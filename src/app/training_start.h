@@ -19,13 +19,13 @@ struct TrainingStart {
   // matter, or has a model but no checkpoint; otherwise as TrainingDirectory.
   explicit TrainingStart(const TrainingOptions& options);
 
-  // Once a run has been resumed: training_args.yml gets the settings that may change (--after,
-  // --threads, ...). If it cannot be written, that is a warning.
+  // Called once a run has been resumed: updates training_args.yml with the settings that may change
+  // (--after, --threads, ...). Warns if it cannot be written.
   void update_settings(const TrainingOptions& options) const;
 };
 
-// What the run would resume from; nothing if it would begin anew. Writes nothing. Error(kUsage) if
-// the settings differ.
+// The state from which the run would resume; empty if it would start over. Writes nothing.
+// Error(kUsage) if the settings differ; otherwise as newest_checkpoint and load_state.
 std::optional<TrainingState> state_to_resume(const TrainingOptions& options);
 
 }  // namespace switchyard

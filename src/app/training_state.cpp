@@ -5,12 +5,13 @@
 #include <nlohmann/json.hpp>
 
 #include "src/core/error.h"
+#include "src/io/checkpoint.h"
 
 namespace switchyard {
 
 namespace {
 
-// Not known in checkpoints of before it was kept; JSON has no infinity but null.
+// Missing in checkpoints of earlier versions; null is infinity, which JSON does not have.
 double best_ce(const nlohmann::json& history) {
   const auto ce = history.find("best_ce");
   return ce == history.end() || ce->is_null() ? MetricValue().ce_mean_words : ce->get<double>();
@@ -78,6 +79,11 @@ TrainingState state_from_json(const nlohmann::json& json) {
   } catch (const nlohmann::json::exception& e) {
     fail(ErrorKind::kData, "trainer_state.json: ", e.what());
   }
+}
+
+TrainingState load_state(const std::filesystem::path& checkpoint) {
+  return with_context(escaped(checkpoint.native()),
+                      [&] { return state_from_json(read_trainer_state(checkpoint)); });
 }
 
 double progress(const StopRule& rule, const TrainingState& state, std::int64_t batches_in_epoch) {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
 #include <map>
 #include <nlohmann/json_fwd.hpp>
 #include <string>
@@ -36,6 +37,8 @@ struct TrainingState {
 nlohmann::json state_to_json(const TrainingState& state, const std::string& first_metric);
 // Error(kData) where a field is missing or of another type.
 TrainingState state_from_json(const nlohmann::json& json);
+// That of a checkpoint. Error(kData) naming it.
+TrainingState load_state(const std::filesystem::path& checkpoint);
 
 // How much of the run is done, from 0 to 1; >= 1: it is at its end. 0 where there is no limit.
 double progress(const StopRule& rule, const TrainingState& state, std::int64_t batches_in_epoch);
