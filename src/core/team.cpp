@@ -5,14 +5,15 @@
 #include <system_error>
 #include <utility>
 
+#include "src/core/counted.h"
 #include "src/core/error.h"
 
 namespace switchyard {
 
 namespace {
 
-// A thread that sleeps has to wait for the processor again, where that has other work: up to some
-// milliseconds. Awake for this long it takes little from anyone.
+// How long a thread spins before it sleeps. A thread that sleeps on a busy processor may wait some
+// milliseconds for its next turn; spinning this long takes little from other work.
 constexpr std::chrono::microseconds kAwake{100};
 
 // Waits until `value` is no longer `old`.
@@ -30,8 +31,8 @@ Team::Team(int threads) {
     for (int i = 1; i < threads; ++i) threads_.emplace_back(&Team::work, this);
   } catch (const std::system_error& e) {
     join();
-    fail(ErrorKind::kRuntime, "cannot start ", threads - 1, " more threads, only ", threads_.size(),
-         ": ", e.code().message());
+    fail(ErrorKind::kRuntime, "cannot start ", counted(threads - 1, "more thread"), ", only ",
+         threads_.size(), ": ", e.code().message());
   }
 }
 
@@ -71,7 +72,7 @@ void Team::work() {
   }
 }
 
-// Takes a task of the round and runs it; false if none is left.
+// Takes a task of the round and runs it. Returns false if none is left.
 bool Team::call_next(std::uint32_t round) {
   std::uint64_t left = left_;
   std::uint32_t tasks = 0;

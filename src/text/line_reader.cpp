@@ -12,6 +12,7 @@
 #include <string_view>
 #include <system_error>
 
+#include "src/core/counted.h"
 #include "src/core/error.h"
 #include "src/core/log.h"
 #include "src/text/utf8.h"
@@ -137,7 +138,7 @@ struct LineReader::Impl {
     if (returns == 0 || (returns < (ended ? 2 : 1) && !many)) return;
     warned_of_returns = true;
     log_warning(name + ":" + std::to_string(lines) + ": CR line ends? This line has " +
-                std::to_string(returns) + " carriage return" + (returns > 1 ? "s" : "") +
+                counted(returns, "carriage return") +
                 " in it, but only LF and CRLF end a line; convert such a file with tr '\\r' '\\n'");
   }
 

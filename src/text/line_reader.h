@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Text files by lines. Lines end at \n only; a \r before it is dropped, so is a byte order mark at
-// the start; every other character, NUL included, is text. A file that seems to have lines that end
-// in \r alone causes a warning.
+// the start; every other character, NUL included, is text. Warns if a file seems to have lines that
+// end in \r alone.
 #pragma once
 
 #include <cstdint>

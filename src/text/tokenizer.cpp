@@ -40,7 +40,7 @@ void check_status(const sentencepiece::util::Status& status, std::string_view wh
   check(status.ok(), ErrorKind::kData, what, ": SentencePiece: ", status.ToString());
 }
 
-// The trainer's error where the text has more characters than the vocabulary may have pieces says
+// If the text has more characters than the vocabulary may have pieces, the trainer's error says
 // "... required_chars. SIZE vs NEEDED. ...". Returns NEEDED, control pieces included; else 0.
 std::int64_t needed_pieces(const std::string& error) {
   const std::size_t what = error.find("required_chars. ");
@@ -75,7 +75,7 @@ bool is_usable(const std::string& sentence) {
                      [](char32_t c) { return is_visible(c) && c != 0x2581 && c != 0xFFFD; });
 }
 
-// The lines of a text in sentences that the trainer reads: a long line is several of them.
+// Cuts the lines of a text into sentences that are short enough for the trainer.
 class Sentences : public sentencepiece::SentenceIterator {
  public:
   explicit Sentences(const Tokenizer::NextSentence& next) : next_(next) { Next(); }
@@ -112,6 +112,18 @@ struct Tokenizer::Impl {
   std::string bytes;
   SentencePieceTraits traits;
   sentencepiece::SentencePieceProcessor processor;
+
+  // Cuts a long text into parts, and calls take(pieces) for each: strings or ids, as Piece is.
+  template <class Piece, class F>
+  void encode_parts(std::string_view text, F&& take) const {
+    std::vector<Piece> pieces;
+    while (!text.empty()) {
+      const std::string_view part = first_part(text, kMaxPartBytes);
+      text.remove_prefix(part.size());
+      check_status(processor.Encode({part.data(), part.size()}, &pieces), "encoding a line");
+      take(pieces);
+    }
+  }
 };
 
 Tokenizer::Tokenizer(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -171,31 +183,23 @@ int Tokenizer::unk_id() const { return impl_->processor.unk_id(); }
 
 std::vector<std::string> Tokenizer::unknown_parts(std::string_view line) const {
   const std::string text = valid_utf8(line.substr(0, kMaxLineBytes));
-  std::vector<std::string> unknown, pieces;
-  for (std::string_view rest = text; !rest.empty();) {
-    const std::string_view part = first_part(rest, kMaxPartBytes);
-    rest.remove_prefix(part.size());
-    check_status(impl_->processor.Encode({part.data(), part.size()}, &pieces), "encoding a line");
+  std::vector<std::string> unknown;
+  impl_->encode_parts<std::string>(text, [&](const std::vector<std::string>& pieces) {
     for (const std::string& piece : pieces) {
       if (impl_->processor.PieceToId(piece) != unk_id()) continue;
       // An unknown word that begins with the mark for a space is one piece with it.
       unknown.push_back(piece.starts_with(kSpaceMark) ? piece.substr(kSpaceMark.size()) : piece);
     }
-  }
+  });
   return unknown;
 }
 
 Ids Tokenizer::encode(std::string_view line, std::int64_t* replaced) const {
   const std::string text = valid_utf8(line.substr(0, kMaxLineBytes), replaced);
   Ids ids;
-  std::vector<int> ids_of_part;
-  for (std::string_view rest = text; !rest.empty();) {
-    const std::string_view part = first_part(rest, kMaxPartBytes);
-    rest.remove_prefix(part.size());
-    check_status(impl_->processor.Encode({part.data(), part.size()}, &ids_of_part),
-                 "encoding a line");
+  impl_->encode_parts<int>(text, [&](const std::vector<int>& ids_of_part) {
     ids.insert(ids.end(), ids_of_part.begin(), ids_of_part.end());
-  }
+  });
   ids.push_back(eos_id());
   return ids;
 }

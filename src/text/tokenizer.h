@@ -27,11 +27,12 @@ class Tokenizer {
   static Tokenizer from_bytes(std::string bytes, std::string_view name);
 
   // Trains a model of at most `vocab_size` pieces; less where the text has fewer. `next` puts a
-  // line of any length into its argument, or returns false at the end; of more than
-  // kMaxTrainingLines some are drawn. The same lines give the same bytes on every machine.
-  // Error(kData) where there is too little text, or where `vocab_size` has no room for each of its
-  // characters: then with the number of characters and the least size. `normalization` is one of
-  // SentencePiece's rules: nmt_nfkc, nfkc, nmt_nfkc_cf, nfkc_cf, identity.
+  // line of any length into its argument, or returns false at the end; if there are more than
+  // kMaxTrainingLines, that many are drawn at random. The same lines give the same bytes on every
+  // machine. Error(kData) where there is too little text, or if it has more different characters
+  // than `vocab_size` allows; the message then gives their number and the smallest size.
+  // `normalization` is one of SentencePiece's rules: nmt_nfkc, nfkc, nmt_nfkc_cf, nfkc_cf,
+  // identity.
   static constexpr std::int64_t kMaxTrainingLines = 2'000'000;
   using NextSentence = std::function<bool(std::string&)>;
   static Tokenizer train(const NextSentence& next, std::int64_t vocab_size,
@@ -50,7 +51,7 @@ class Tokenizer {
   // U+FFFD; the number of such places is added to `replaced`. Only a line's first MiB is looked at,
   // which bounds memory. Safe to call from many threads.
   Ids encode(std::string_view line, std::int64_t* replaced = nullptr) const;
-  // The parts of the line's words, as normalized, that are <unk> among its ids.
+  // The parts of the line, as normalized, that encode() turns into <unk>.
   std::vector<std::string> unknown_parts(std::string_view line) const;
   // The text of ids, valid UTF-8, in one line; pad, eos and other control ids are skipped. An id
   // outside the vocabulary is an Error(kData).
