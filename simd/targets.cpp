@@ -52,7 +52,7 @@ void apply_isa_cap() {
 // Asks the kernels, not hwy::SupportedTargets(): in Highway 1.0.3 and 1.2 calling that one makes
 // later dispatches ignore DisableTargets().
 std::string target_name() {
-  // The names that only Highway uses.
+  // Highway's own names, and the usual ones.
   constexpr const char* kNames[][2] = {{"AVX3", "AVX-512"},
                                        {"AVX3_DL", "AVX-512 (Ice Lake)"},
                                        {"AVX3_ZEN4", "AVX-512 (Zen 4)"},

@@ -17,8 +17,8 @@ void apply_isa_cap();
 std::string target_name();
 
 namespace internal {
-// Included by all kernels (common-inl.h): whichever of them is called first, the cap is in force.
-// Between two targets the layout of packed weights differs.
+// Every file with kernels includes this (common-inl.h), so the cap is in force whichever kernel is
+// called first. It has to be: the layout of packed weights differs between targets.
 inline const bool cap_is_applied = (apply_isa_cap(), true);
 }  // namespace internal
 

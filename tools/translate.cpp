@@ -144,7 +144,7 @@ std::atomic<bool> writing = false;
 std::atomic<int> pending_signal = 0;
 std::atomic<std::int64_t> lines_written = 0;
 
-// Uses only what a signal handler may.
+// Makes only async-signal-safe calls.
 [[noreturn]] void stop(int signal) {
   char number[24];
   const std::int64_t lines = lines_written;

@@ -28,15 +28,16 @@ struct MetricHistory {
   std::int64_t best_update = -1;  // -1: none yet
   std::int64_t stalled = 0;       // validations since then
 
+  // Returns true if `now` is better than the best so far. Never if it is not finite.
   bool improved_by(const std::string& metric, const MetricValue& now) const;
-  // What the log says of `now`, in Marian's words and before it is recorded: "new best", or
-  // "stalled 2 times (last best: 21.43)"; and if ce-mean-words decided, its two values.
+  // The log's verdict on `now` before it is recorded, in Marian's words: "new best", or "stalled 2
+  // times (last best: 21.43)"; if ce-mean-words decided, with its two values.
   std::string judgement(const std::string& metric, const MetricValue& now) const;
   // Records the validation after `update` updates. Returns true if it is the best so far.
   bool record(const std::string& metric, const MetricValue& now, std::int64_t update);
 };
 
-// With as many digits as the log gives the metric.
+// The value with as many digits as the log shows of this metric.
 std::string metric_text(const std::string& metric, double value);
 
 }  // namespace switchyard

@@ -9,8 +9,9 @@
 
 namespace switchyard {
 
-// Writes DIR/average as the options ask, or nothing if they do not. A warning says so if fewer
-// checkpoints are there. `metric` decides which ones are the best. Error as average_checkpoints.
+// Writes DIR/average if the options ask for it; `metric` decides which checkpoints are the best.
+// Warns if there are fewer than they ask for; Error(kRuntime) if --average-best finds none that has
+// been validated. Other errors as average_checkpoints.
 void write_average(const TrainingDirectory& directory, const TrainingOptions& options,
                    const std::string& metric);
 

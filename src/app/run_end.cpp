@@ -62,7 +62,7 @@ std::string reached_limit(const StopRule& rule, const TrainingState& state,
 std::string limit_passed(const StopRule& rule, const TrainingState& state,
                          std::int64_t batches_in_epoch, const Schedule& schedule) {
   const Limit limit = reached(rule, state, batches_in_epoch);
-  // Epochs and updates have numbers, of tokens and seconds there is an amount.
+  // Epochs and updates are numbered; tokens and seconds are amounts.
   const bool numbered = limit.unit[0] == 'e' || limit.unit[0] == 'u';
   const std::string where =
       numbered ? std::string(limit.noun) + " " + with_commas(limit.done) + " is already "

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// How a training run ends, in words, and how far away that end is.
+// Why a training run has ended, for the log, and how far away its end is.
 #pragma once
 
 #include <cstdint>
@@ -14,14 +14,14 @@ namespace switchyard {
 std::string reached_limit(const StopRule& rule, const TrainingState& state,
                           std::int64_t batches_in_epoch);
 
-// Of a run that was past its end when it was resumed: "update 300 is already past --after 100u.
-// --after counts from the start of the run; use --after 400u for 100 more updates". A linear
-// schedule cannot be made longer.
+// For a run that was already past its end when it was resumed: "update 300 is already past --after
+// 100u. --after counts from the start of the run; use --after 400u for 100 more updates". With a
+// linear schedule, which cannot be extended, it says so instead.
 std::string limit_passed(const StopRule& rule, const TrainingState& state,
                          std::int64_t batches_in_epoch, const Schedule& schedule);
 
-// The updates until a run at `state` ends, if `steps` is the state of a run from 0 that made a few.
-// Negative if there is no limit, 0 if the end has been reached.
+// Estimates how many updates are left of a run at `state` from `steps`, the state of a run that has
+// made a few updates from 0. Negative if there is no limit, 0 if the end has been reached.
 double updates_to_go(const StopRule& rule, const TrainingState& state, const TrainingState& steps,
                      std::int64_t batches_in_epoch);
 

@@ -5,8 +5,8 @@
 
 namespace switchyard {
 
-// Calls `handler` on each of the three from here on, unless it is ignored (nohup, or a background
-// job of a shell script): what the caller chose to ignore stays ignored.
+// Makes each of the three signals call `handler`, unless it is ignored (under nohup, or in a
+// background job of a shell script): what the caller chose to ignore stays ignored.
 void on_stop_signals(void (*handler)(int));
 
 // From here on each of the three, unless it is ignored (nohup), ends the program with 128 + N at

@@ -77,9 +77,9 @@ class TextTranslator {
   };
   const Counts& counts() const { return counts_; }
 
-  // Warns if more than 1 % of the tokens read so far are unknown to the vocabulary, unless that has
-  // been said of the same tokens. translate() does so once, as soon as it is true; at the end of
-  // the input this gives the final share.
+  // Warns if more than 1 % of the tokens read so far are unknown to the vocabulary, unless none has
+  // been added since the last warning. translate() warns once, as soon as this is so; call this at
+  // the end of the input for the final share.
   void warn_of_unknown_tokens();
 
  private:
@@ -96,7 +96,7 @@ class TextTranslator {
   Translator translator_;
   Counts counts_;
   UnknownTokens unknown_;
-  std::int64_t warned_of_unknown_ = 0;  // how many there were then
+  std::int64_t warned_of_unknown_ = 0;  // at the last warning
   bool warned_of_sentinels_ = false;
 };
 

@@ -14,9 +14,9 @@
 
 namespace switchyard {
 
-// Moves a tenth of the different pairs of `train`, at most 1,000 and at least one, drawn by the
-// seed, to the text that it returns, and removes their copies from `train`. Both texts keep their
-// order. Error(kData) if there are fewer than 10 pairs, or if all are equal.
+// Moves a tenth of the distinct pairs of `train` (1 to 1,000, drawn by the seed) to the text that
+// it returns, and removes their copies from `train`. Both texts keep their order. Error(kData) if
+// there are fewer than 10 pairs, or if all are equal.
 ParallelText hold_out(ParallelText& train, std::uint64_t seed);
 
 // Reads --train-sets and --valid-sets. Without the latter some pairs are held out from the training

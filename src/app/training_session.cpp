@@ -166,7 +166,8 @@ int TrainingSession::run() {
   return keeper_.failed() ? static_cast<int>(ErrorKind::kRuntime) : 0;
 }
 
-// Why the run is over, whether or not this process has `worked` on it, and what came of it.
+// Why the run is over, and which checkpoint is the best. `worked`: this process has trained or
+// validated.
 std::string TrainingSession::end_text(bool worked) {
   const std::string& metric = options_.valid_metrics[0];
   const MetricHistory& history = first_metric();

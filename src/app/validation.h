@@ -31,8 +31,8 @@ class Validator {
   Validator(const Model& model, const Tokenizer& tokenizer, const TrainingData& data,
             const TrainingOptions& options, int threads);
 
-  // In float32 whatever training computes in, as the model is used. The same bits for any number of
-  // threads.
+  // Computes in float32, as translation does, whatever training computes in. Bit-identical for any
+  // number of threads.
   ValidationResult run();
 
   // False for BLEU if even a perfect translation scores 0, because no reference is as long as

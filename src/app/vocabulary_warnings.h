@@ -15,16 +15,15 @@ namespace switchyard {
 constexpr double kWarningShare = 0.01;
 
 // Warns if more than kWarningShare of the tokens are unknown, with examples; `name` is the text's.
-// Returns whether it did.
+// Returns true if it warned.
 bool warn_of_unknown_tokens(const std::string& name, const UnknownTokens& tokens);
 
-// Warns if more than kWarningShare of the lines cannot come out of the model as they are, because
-// the vocabulary's normalization changes them. Looks at 10,000 lines at most.
+// Warns if the vocabulary's normalization changes more than kWarningShare of the lines, which the
+// model can then never produce as they are. Samples at most 10,000 lines.
 void warn_of_changed_lines(const std::string& name, const Tokenizer& tokenizer,
                            const std::vector<std::string>& lines);
 
-// Warns if `transformers` will read a model's vocabulary, which is written to `file`, in another
-// way.
+// Warns if `transformers` will tokenize differently with the vocabulary that is written to `file`.
 void warn_of_differences_in_transformers(const std::string& file, const Tokenizer& tokenizer);
 
 }  // namespace switchyard

@@ -36,7 +36,7 @@ namespace switchyard {
 // --- Machine -------------------------------------------------------------------------------------
 
 struct ContextOptions {
-  int threads = 1;  // inside one operation; Context::threads is what OpenMP grants of them
+  int threads = 1;  // inside one operation; Context::threads is how many OpenMP grants
   bool row_invariant = false;
   DType compute_type = DType::f32;  // or bf16; not with row_invariant
 };

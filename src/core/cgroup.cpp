@@ -21,18 +21,19 @@ constexpr std::int64_t kNoLimit = std::numeric_limits<std::int64_t>::max();
 // Version 1 writes "no limit" as a number close to 2^63.
 constexpr std::int64_t kLargestLimit = kNoLimit / 2;
 
-// Where a hierarchy of groups is visible: the group `top` of it is the directory `directory`.
+// A mounted hierarchy of groups: its group `top` is visible as `directory`.
 struct Mount {
   std::string top;
   fs::path directory;
 };
 
-// Whether `name` is an item of a comma-separated list.
+// Returns true if `name` is an item of a comma-separated list.
 bool lists(const std::string& list, const std::string& name) {
   return ("," + list + ",").find("," + name + ",") != std::string::npos;
 }
 
-// A path of /proc/self/mountinfo, which writes blanks and backslashes as \ and three octal digits.
+// Decodes a path of /proc/self/mountinfo, which writes spaces and backslashes as \ and three octal
+// digits.
 std::string unescape(std::string_view text) {
   std::string out;
   for (std::size_t i = 0; i < text.size(); ++i) {
@@ -85,9 +86,9 @@ bool shows(const Mount& mount, const std::string& group) {
   return mount.top == "/" || group == mount.top || group.starts_with(mount.top + "/");
 }
 
-// The directories that may hold limits of this controller, in either version's form: of the
-// process's group and all groups around it that a mount shows. Where none shows the group, as
-// between namespaces, a mount's top counts as one around it.
+// The directories that may hold this controller's limits, in either version: those of the process's
+// group and of its visible ancestors. If no mount shows the group, as across namespaces, each
+// mount's top counts as an ancestor.
 std::vector<fs::path> limiting_directories(const fs::path& root, const std::string& controller) {
   std::vector<fs::path> found;
   for (const std::string& hierarchy : {controller, std::string()}) {
@@ -114,11 +115,11 @@ double quota_of(std::istream& quota, std::istream& period) {
   return quota >> allowed && period >> each && allowed > 0 && each > 0 ? allowed / each : kNoQuota;
 }
 
-// The page cache of a group and those in it that can be given up, by memory.stat.
+// The reclaimable page cache of a group and its descendants, from memory.stat.
 std::int64_t inactive_cache(const fs::path& directory) {
   std::int64_t cache = 0, bytes = 0;
   std::ifstream lines(directory / "memory.stat");
-  // Version 1 writes that of the group alone as inactive_file.
+  // In version 1, inactive_file is the group's alone.
   for (std::string name; lines >> name >> bytes;)
     if (name == "inactive_file" || name == "total_inactive_file") cache = std::max(cache, bytes);
   return cache;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The limits of the control groups around this process (cgroups(7)), versions 1 and 2. Each group
-// from this process's own to the outermost visible one limits it, so the least value counts.
+// The limits of the control groups around this process (cgroups(7)), versions 1 and 2. Every group
+// from this process's own up to the outermost visible one limits it, so the smallest value applies.
 #pragma once
 
 #include <cstdint>
@@ -8,13 +8,13 @@
 
 namespace switchyard {
 
-// /proc and /sys are looked for under `root`, for tests.
+// `root` is where /proc and /sys are; tests pass another one.
 
-// What the CPU quotas allow, in CPUs; infinity if there is none.
+// The smallest CPU quota, in CPUs; infinity if there is none.
 double cgroup_cpus(const std::filesystem::path& root = "/");
 
-// What the memory limits leave, in bytes, page cache that can be given up not counted as used; the
-// largest int64 if there is none.
+// The memory left under the limits, in bytes; reclaimable page cache does not count as used. The
+// largest int64 if there is no limit.
 std::int64_t cgroup_memory_left(const std::filesystem::path& root = "/");
 
 }  // namespace switchyard

@@ -8,7 +8,7 @@
 
 namespace switchyard {
 
-// A count of 0 or more: "19,200".
+// A count of 0 or more with commas between thousands: "19,200".
 std::string with_commas(std::int64_t count);
 // "1 line", "19,200 lines"; `plural` if it is not the noun and an s: counted(n, "batch",
 // "batches").

@@ -46,11 +46,11 @@ int default_threads();
 // it starts: they inherit its mask, and would all share that place.
 void unbind_thread();
 
-// The size of the team that OpenMP gives this thread when asked for `threads`: fewer if
-// OMP_THREAD_LIMIT or OMP_MAX_ACTIVE_LEVELS forbids it, 1 inside a parallel region. Switches
-// dynamic teams (OMP_DYNAMIC) off for this thread. oneDNN 2.6 and 3.7 must not be asked for more:
-// they cut a matmul for the number of threads they ask for, leave the parts of those that are
-// missing unwritten, and report success.
+// Returns the size of the team that OpenMP grants this thread when it requests `threads`: fewer
+// under OMP_THREAD_LIMIT or OMP_MAX_ACTIVE_LEVELS, 1 inside a parallel region. Switches dynamic
+// teams (OMP_DYNAMIC) off for this thread. oneDNN 2.6 and 3.7 must not request more: they split a
+// matmul among the threads they request, leave the parts of the missing ones unwritten, and report
+// success.
 int openmp_team(int threads);
 
 // Error(kRuntime) where the system does not give so many threads beside this one: OpenMP and others

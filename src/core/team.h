@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// A team of threads that share a few long tasks and sleep in between. OpenMP's threads spin while
-// they wait, which takes the processor from whoever else has work, their own team included; these
-// give it up at once. Starting them costs tens of microseconds.
+// A team of threads that share a few long tasks and sleep between them. OpenMP's threads spin while
+// they wait, which takes the processor from other work, their own team's included; these soon give
+// it up. Waking them takes tens of microseconds.
 #pragma once
 
 #include <atomic>
@@ -23,10 +23,10 @@ class Team {
 
   int threads() const { return static_cast<int>(threads_.size()) + 1; }
 
-  // Calls task(i) once for every i in [0, count) and waits for all of them. Each is taken by the
-  // next thread that is free, the caller's included: a thread that other programs keep from running
-  // holds nothing up before it has started. If any throw, the exception of the lowest i is thrown
-  // here. Must not be called from within a task.
+  // Calls task(i) once for every i in [0, count) and waits for all of them. Free threads, the
+  // caller included, take the tasks one by one, so a thread that other programs keep from running
+  // delays nothing until it has taken a task. If tasks throw, the exception of the lowest i is
+  // rethrown. Must not be called from within a task.
   void run(int count, const std::function<void(int)>& task);
 
  private:
@@ -35,10 +35,10 @@ class Team {
   void join();
 
   const std::function<void(int)>* task_ = nullptr;
-  // The round in the upper half, how many of its tasks nobody has taken in the lower: a thread that
-  // wakes up late takes no task of a round that is over.
+  // The round in the upper half, the number of its tasks not yet taken in the lower half, so that a
+  // thread that wakes up late takes no task of another round.
   std::atomic<std::uint64_t> left_ = 0;
-  std::atomic<std::uint32_t> round_ = 0;       // changes when there are tasks
+  std::atomic<std::uint32_t> round_ = 0;       // incremented when there are new tasks
   std::atomic<std::uint32_t> unfinished_ = 0;  // tasks of this round
   std::atomic<bool> ends_ = false;
   std::vector<std::exception_ptr> errors_;  // by task

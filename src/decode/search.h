@@ -21,7 +21,7 @@ struct SearchOptions {
   bool early_stopping = false;
   std::int64_t num_return_sequences = 1;  // best first; at most num_beams
   bool scores = false;                    // fill in Hypothesis::score in greedy search too
-  // An id that is never chosen, as one of Hugging Face's suppress_tokens; -1: none. Without eos
+  // An id that is never chosen, as one of Hugging Face's suppress_tokens; -1: none. If it is eos,
   // every hypothesis has exactly max_new_tokens ids.
   std::int32_t suppressed_id = -1;
   CapacityOptions capacity;  // of the encoder's pass

@@ -24,8 +24,8 @@ struct TranslatorOptions {
   bool row_invariant = true;
 };
 
-// How translate() cuts sequences: batches of their indices, longest first, of at most `mini_batch`
-// sequences and, where there are several in a batch, at most kMaxBatchTokens tokens.
+// The batches that translate() makes, as indices of sequences: longest first, at most `mini_batch`
+// sequences and, unless it is a single one, at most kMaxBatchTokens tokens each.
 constexpr std::size_t kMaxBatchTokens = 8192;
 std::vector<std::vector<std::size_t>> translation_batches(const std::vector<Ids>& sources,
                                                           std::size_t mini_batch);

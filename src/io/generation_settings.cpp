@@ -15,8 +15,8 @@ struct Setting {
   json unset;  // generate()'s default, which has no effect; null also has none
 };
 
-// GenerationConfig of transformers 4.57.6 and 5.24.0. Settings that change how fast or in what form
-// results come (use_cache, output_scores, assistants, ...) are left out.
+// GenerationConfig of transformers 4.57.6 and 5.24.0. Settings that affect only the speed or the
+// form of results (use_cache, output_scores, assistants, ...) are left out.
 std::span<const Setting> unimplemented() {
   static const Setting settings[] = {
       {"bad_words_ids", {}},
@@ -60,7 +60,7 @@ std::span<const Setting> unimplemented() {
   return settings;
 }
 
-// Those that are read from generation_config.json.
+// Settings that are read from generation_config.json.
 std::span<const Setting> implemented() {
   static const Setting settings[] = {{"early_stopping", false},
                                      {"length_penalty", 1},

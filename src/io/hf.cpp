@@ -168,8 +168,8 @@ const Found* find_head(Tensors& tensors) {
   return found ? found : tensors.use("decoder.lm_head.weight");
 }
 
-// An untied model without a head of its own is an error, but for T5, whose head transformers 5 ties
-// whatever config.json says; 4.57 initializes either at random.
+// An untied model without a head of its own is an error, except for T5, whose head transformers 5
+// ties whatever config.json says; 4.57 initializes either at random.
 void check_absent_head(const ModelConfig& config) {
   constexpr const char* kContradiction =
       "no tensor lm_head.weight, but config.json says tie_word_embeddings false";

@@ -105,8 +105,8 @@ Activation parse_feed_forward_proj(const std::string& text, bool& gated) {
   });
 }
 
-// The activation that config.json names itself. It takes precedence over feed_forward_proj, from
-// which transformers derives it first (run with 4.57.6 and 5.24.0).
+// The activation that config.json names directly, if any. It takes precedence over
+// feed_forward_proj, as in transformers (tried with 4.57.6 and 5.24.0).
 std::optional<Activation> read_dense_act_fn(const json& object) {
   std::string text;
   if (!get_field(object, "dense_act_fn", text)) return std::nullopt;

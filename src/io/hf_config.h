@@ -35,7 +35,7 @@ struct FileConfig {
   std::optional<bool> separate_embeddings;
   // The activation where the tensors show gated layers.
   Activation gated_act_fn = Activation::relu;
-  // Settings of generate() that an old file has, by settings_in_config().
+  // Settings of generate() in an old file, as settings_in_config() lists them.
   std::string generation_settings;
 };
 FileConfig read_config(const std::filesystem::path& path);

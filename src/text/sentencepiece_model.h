@@ -8,7 +8,7 @@
 
 namespace switchyard {
 
-// What a model says of itself beside its pieces' scores; the names are SentencePiece's.
+// A model's settings, under SentencePiece's names.
 struct SentencePieceTraits {
   bool byte_fallback = false;               // unknown characters are spelled in bytes
   bool treat_whitespace_as_suffix = false;  // a word's piece ends in its space
@@ -20,7 +20,7 @@ struct SentencePieceTraits {
 };
 
 // Error(kData) if a model could harm the program that loads it: SentencePiece 0.1.97 crashes on
-// some damaged files. Says what is wrong, not in which file. Returns the model's settings.
+// some damaged files. The message does not name the file. Returns the model's settings.
 SentencePieceTraits check_sentencepiece_model(std::string_view bytes);
 
 }  // namespace switchyard

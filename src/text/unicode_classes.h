@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The general categories that sacreBLEU's tokenizer intl asks for, of Unicode 18.0.0 as in `regex`
-// 2026.11.19: a library of the distribution would know another version's characters.
+// The general categories that sacreBLEU's tokenizer intl uses, in Unicode 18.0.0 as in `regex`
+// 2026.11.19. The libraries of distributions have other versions of Unicode.
 #pragma once
 
 namespace switchyard {

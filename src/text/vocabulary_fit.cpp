@@ -32,7 +32,7 @@ std::u32string squeezed(std::string_view line) {
   return result;
 }
 
-// What stands at a place of the text, with some context, for messages.
+// The text around a place, for messages.
 std::string excerpt(std::u32string_view text, std::size_t place) {
   const std::size_t begin = place - std::min(place, kContext), end = place + kContext;
   std::string result = begin > 0 ? "..." : "";

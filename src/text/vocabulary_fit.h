@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// How well a vocabulary fits a text: the tokens it does not know, and the lines it cannot give
-// back.
+// How well a vocabulary fits a text: unknown tokens, and lines that do not survive encoding and
+// decoding.
 #pragma once
 
 #include <cstdint>
@@ -46,10 +46,10 @@ struct ChangedLines {
 ChangedLines changed_lines(const Tokenizer& tokenizer, const std::vector<std::string>& lines,
                            std::int64_t sample);
 
-// For what reasons Hugging Face's T5 tokenizer gives some texts other ids, of the same
-// spiece.model, than SentencePiece and this program: "it has user-defined symbols". Empty for
-// vocabularies trained here with normalization nmt_nfkc. A control token that is spelled out in a
-// text ("</s>") is always one there, and never here.
+// The reasons why Hugging Face's T5 tokenizer, with the same spiece.model, gives some texts other
+// ids than SentencePiece and this program do: "it has user-defined symbols". Empty for vocabularies
+// trained here with normalization nmt_nfkc. Not among them: a control token spelled out in a text
+// ("</s>") is always one there, and never here.
 std::vector<std::string> differences_in_transformers(const Tokenizer& tokenizer);
 
 }  // namespace switchyard

@@ -20,8 +20,8 @@ class Optimizer {
  public:
   virtual ~Optimizer() = default;
 
-  // The `update`-th update (from 1) of some parameters, by the gradient times `grad_scale`; their
-  // gradient is 0 then. Threads may update disjoint ranges at the same time.
+  // The `update`-th update (from 1) of the parameters in `range`, by the gradient times
+  // `grad_scale`; sets their gradient to 0. Threads may update disjoint ranges at the same time.
   virtual void step(Context& ctx, ParamRange range, std::int64_t update, double rate,
                     float grad_scale) = 0;
 

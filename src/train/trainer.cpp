@@ -154,13 +154,13 @@ StepResult Trainer::forward_backward(std::vector<HostBatch>&& batches) {
                loss.router_scale);
     });
   } catch (...) {
-    workers_.clear_gradients();  // of the parts that were done before one was refused
+    workers_.clear_gradients();  // of the parts finished before one was refused
     throw;
   }
   result.loss = std::move(losses.front());  // worker 0 has a part of every batch
   for (std::size_t w = 1; w < losses.size(); ++w)
     if (losses[w].target_tokens > 0) add_to(result.loss, losses[w], 1);
-  // They ran at the same time: the mean is what passed on the clock.
+  // The workers ran at the same time: the mean is close to elapsed time.
   for (double& seconds : result.loss.seconds) seconds /= workers_.count();
   return result;
 }

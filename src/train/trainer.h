@@ -27,8 +27,8 @@ struct TrainerOptions {
   CapacityOptions capacity;
   bool activation_checkpointing = false;  // Pass::recompute: less memory, the same bits
   std::uint64_t seed = 1;
-  // How many share each batch: src/train/workers.h. Router losses and capacities are those of a
-  // worker's part of the batch, as of a core's in the paper.
+  // Workers that share each batch (src/train/workers.h). Router losses and capacities are computed
+  // per worker's part of the batch, as the paper does per core.
   int workers = 1;
 };
 

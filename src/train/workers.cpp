@@ -58,7 +58,7 @@ std::vector<HostBatch> split_batch(HostBatch&& batch, int workers) {
     part.sentence.reserve(sentences / count + 1);
   }
   for (std::size_t i = 0; i < sentences; ++i) {
-    // Forth and back, so that no part has the longer one of each round.
+    // Back and forth, so that no part gets the longest sentence of every round.
     const std::size_t turn = i % count;
     HostBatch& part = parts[i / count % 2 == 0 ? turn : count - 1 - turn];
     part.source.push_back(std::move(batch.source[i]));
@@ -92,8 +92,8 @@ float Workers::sum_gradients() {
   std::vector<double> squares(grads_.size());
   run([&](int worker, Context& ctx) {
     const ParamShare& share = share_of(worker);
-    // Of a single gradient all at once; of several in blocks that stay in cache for all they go
-    // through.
+    // A single gradient is one block; several are summed in blocks that stay in cache until their
+    // squares are summed too.
     const std::int64_t block = count() == 1 ? share.size : kSumBlock;
     for (std::int64_t first = 0; first < share.size; first += block) {
       const auto part = [&](int of) {

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// The workers that make an update together. Each takes some of the sentences of every batch through
-// forward and backward, with a Context and a gradient of its own; then each sums, measures and
-// updates its share of the parameters. They wait for each other three times an update, asleep: one
-// that is held up by other programs holds up the others there, and not in every operation. The
-// price is a gradient each, 4 bytes per parameter.
+// Workers that compute an update together. Each runs forward and backward on some of the sentences
+// of every batch, with a Context and a gradient of its own; then each sums the gradients of its
+// share of the parameters and updates it. They wait for each other three times per update, asleep,
+// so a worker that other programs hold up delays the others there and not in every operation. The
+// price is a gradient per worker, 4 bytes per parameter.
 #pragma once
 
 #include <cstdint>
@@ -17,8 +17,8 @@
 
 namespace switchyard {
 
-// Deals the sentences of a batch out among `workers`, so that the parts of a batch that is sorted
-// by length are alike. Fewer parts if there are fewer sentences; none is empty.
+// Deals out the sentences of a batch, sorted by length, so that each worker's part has about as
+// many tokens. Fewer parts than workers if there are fewer sentences; none is empty.
 std::vector<HostBatch> split_batch(HostBatch&& batch, int workers);
 
 // The parameters that one worker updates, and where they are in a flat buffer.
@@ -29,28 +29,27 @@ struct ParamShare {
   View of(const ParamBuffer& buffer) const { return buffer.flat().slice_cols(offset, size); }
 };
 
-// How many workers suit so many threads: the largest number up to 4 that divides them. More would
-// each have few sentences of a batch, and a gradient.
+// The default number of workers: the largest divisor of `threads` up to 4. More workers would each
+// have few sentences of a batch, but a gradient of their own.
 int default_workers(int threads);
 
 class Workers {
  public:
-  // Shares the threads of `ctx` out. A single worker works in `ctx` itself, which must outlive
-  // this. Error(kUsage) if there are more workers than threads.
+  // Divides the threads of `ctx` among the workers. A single worker uses `ctx` itself, which must
+  // outlive this. Error(kUsage) if there are more workers than threads.
   Workers(Context& ctx, const ParamLayout& layout, int count);
 
   int count() const { return static_cast<int>(grads_.size()); }
-  // Where all gradients are summed.
+  // The gradient of worker 0, where all gradients are summed.
   const ParamBuffer& gradient() const { return grads_.front(); }
 
-  // Calls task(worker, its context) for all workers and waits for them. A thread that is free takes
-  // over a worker whose own has not started: results do not depend on it.
-  // Errors as Team::run.
+  // Calls task(worker, its context) for all workers and waits for them. Any free thread may run any
+  // worker; results do not depend on which one does. Errors as Team::run.
   void run(const std::function<void(int, Context&)>& task);
   const ParamBuffer& gradient_of(int worker) const {
     return grads_[static_cast<std::size_t>(worker)];
   }
-  // Disjoint, together all parameters, of about the same size.
+  // The shares are disjoint, cover all parameters and are of about the same size.
   const ParamShare& share_of(int worker) const { return shares_[static_cast<std::size_t>(worker)]; }
 
   // Adds the gradients up in gradient(), in the order of the workers, sets the others to 0, and

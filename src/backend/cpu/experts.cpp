@@ -152,9 +152,11 @@ std::int64_t slot_rounding(const Context& ctx) {
 void experts(Context& ctx, const ExpertCall& call, const Routing& routing, View x, FfnSaved& saved,
              View y) {
   ArenaScope scope(ctx.scratch);
-  for (std::int64_t e = 0; ctx.row_invariant && e < call.count; ++e)
-    for (const Weight* w : {call.weights[e].wi, call.weights[e].wi_1, call.weights[e].wo})
-      if (w) cpu::check_layout(*w);
+  if (ctx.row_invariant) {
+    for (std::int64_t e = 0; e < call.count; ++e)
+      for (const Weight* w : {call.weights[e].wi, call.weights[e].wi_1, call.weights[e].wo})
+        if (w) cpu::check_layout(*w);
+  }
   Products products(ctx, call, x.rows);
   const std::int64_t block = products.row_block;
   const Tasks tasks = row_tasks(ctx, call, routing, block);

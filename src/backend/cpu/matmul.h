@@ -64,7 +64,7 @@ bool has_bf16_form(const Weight& w);
 void pack_bf16_rows(const Weight& w, std::int64_t panel);
 
 // Error(kRuntime) if the weight was packed for kernels of another instruction set than those that
-// run now. The products below trust the layout: they run inside parallel loops, which cannot throw.
+// run now. The matmuls below trust the layout: they run inside parallel loops, which cannot throw.
 void check_layout(const Weight& w);
 // y = x . w^T by one thread, the row-invariant way. `scratch` of packing_floats(w) is used where
 // the weight is not packed.
