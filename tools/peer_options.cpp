@@ -11,7 +11,7 @@ namespace switchyard {
 namespace {
 
 struct Advice {
-  const char* option;  // of ours: the row is for the tools that have it
+  const char* option;  // our name: the row applies to tools that have this option
   const char* choice;  // which must be one of its choices; empty: any
   const char* text;    // {10} is the value given, if that is a number; {DIR}, if there is any
   const char* names;   // of other programs, separated by spaces

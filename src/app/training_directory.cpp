@@ -115,7 +115,8 @@ TrainingDirectory::TrainingDirectory(fs::path path, bool overwrite)
   const bool ours = !made_.empty() || fs::is_empty(path_) || fs::exists(file(kLock)) ||
                     fs::exists(file(kSettingsFile));
   check(ours || overwrite, ErrorKind::kUsage, path_.string(), ": has files but no ", kSettingsFile,
-        ", so it is no training folder; choose another folder; --overwrite would delete any model ",
+        ", so it is not a training folder; choose another folder; --overwrite would delete any "
+        "model ",
         "in it");
   lock_ = take_lock(path_);
   remove_leftovers(path_);

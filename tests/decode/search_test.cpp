@@ -202,7 +202,7 @@ TEST_CASE("a translation depends on nothing but its sentence, to the bit") {
   CHECK(Translator(random.model, options).translate({}).empty());
 }
 
-TEST_CASE("batches of translation: longest first, with at most so many sequences and tokens") {
+TEST_CASE("batches of translation: longest first, limited in sequences and tokens") {
   const std::vector<Ids> sources = {Ids(200),  Ids(1), Ids(9000), Ids(6000),
                                     Ids(2192), Ids(2), Ids(3)};
   using Batches = std::vector<std::vector<std::size_t>>;
