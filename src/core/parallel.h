@@ -38,12 +38,12 @@ void parallel_tasks(int threads, std::int64_t count, F&& f) {
   for (std::int64_t i = 0; i < count; ++i) f(i);
 }
 
-// The physical cores that the affinity mask and the cgroup's CPU quota allow, at least 1. Where
-// OpenMP binds threads (OMP_PROC_BIND, OMP_PLACES, GOMP_CPU_AFFINITY), the cores of all its places.
+// The physical cores that the affinity mask and the cgroup's CPU quota allow, at least 1. If OpenMP
+// binds threads (OMP_PROC_BIND, OMP_PLACES, GOMP_CPU_AFFINITY), the cores of all its places.
 int default_threads();
 
-// If OpenMP has bound this thread to one place, lets it run on all of them, and so the threads that
-// it starts: they inherit its mask, and would all share that place.
+// If OpenMP has bound this thread to one place, lets it run on all places. Threads that it starts
+// inherit its mask and would otherwise all share that place.
 void unbind_thread();
 
 // Returns the size of the team that OpenMP grants this thread when it requests `threads`: fewer

@@ -25,7 +25,7 @@ constexpr std::size_t kChunkBytes = std::size_t{64} << 10;
 constexpr std::size_t kMaxLineBytes = std::size_t{1} << 30;
 // A file is judged by its bytes' statistics only where there are this many.
 constexpr std::size_t kEnoughBytes = 512;
-// So many lines with a carriage return between two texts are no accident.
+// This many lines with a carriage return in the middle are no accident.
 constexpr std::int64_t kManySplitLines = 10;
 
 // What a file that is no UTF-8 text looks like, by its first bytes; nullptr for text.
