@@ -22,9 +22,8 @@ namespace {
 
 constexpr std::size_t kMaxModelBytes = std::size_t{64} << 20;
 // SentencePiece's time is quadratic in a run of unknown characters, its memory some 30 bytes for
-// each byte: a long line goes to it in parts, and only so much of it.
+// each byte: a long line goes to it in parts (kMaxPartBytes), and only so much of it.
 constexpr std::size_t kMaxLineBytes = std::size_t{1} << 20;
-constexpr std::size_t kMaxPartBytes = std::size_t{8} << 10;
 // The sums of the EM steps, and so the bits of the model, depend on it.
 constexpr int kTrainingThreads = 16;
 // <pad>, </s> and <unk>.

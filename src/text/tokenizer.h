@@ -4,6 +4,7 @@
 // The one surprise: a control token spelled out in a text ("</s>", "<pad>") stays text.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <functional>
@@ -47,6 +48,8 @@ class Tokenizer {
   int eos_id() const;
   int unk_id() const;
 
+  // A longer line is encoded in parts: where it has no space to cut at, decoding gives one back.
+  static constexpr std::size_t kMaxPartBytes = std::size_t{8} << 10;
   // The line's ids, eos last; an empty or blank line is eos alone. Ill-formed UTF-8 is taken as
   // U+FFFD; the number of such places is added to `replaced`. Only a line's first MiB is looked at,
   // which bounds memory. Safe to call from many threads.

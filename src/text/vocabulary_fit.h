@@ -37,7 +37,8 @@ class UnknownTokens {
 };
 
 // Lines that are different once they have been encoded and decoded, runs of whitespace aside:
-// normalization has changed them. Lines with unknown tokens do not count as changed.
+// normalization has changed them. Lines with unknown tokens, or above Tokenizer::kMaxPartBytes, do
+// not count as changed.
 struct ChangedLines {
   std::int64_t lines = 0;  // looked at: all, or `sample` drawn at random
   std::int64_t changed = 0;

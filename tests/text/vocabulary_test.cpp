@@ -125,6 +125,8 @@ TEST_CASE("lines that normalization changes are counted and shown") {
   CHECK(all.after == "...he station,a switch!");
   CHECK(changed_lines(tokenizer, {100, lines[5]}, 7).changed == 7);
   CHECK(changed_lines(tokenizer, {}, 7).lines == 0);
+  // A line that is encoded in parts, and has no space between them.
+  CHECK(changed_lines(tokenizer, {std::string(10'000, 'e')}, 7).changed == 0);
   const Tokenizer identity = train_tokenizer(lines, 100, "identity");
   CHECK(changed_lines(identity, lines, 100).changed == 0);
 }
