@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <utility>
+#include <vector>
 
 #include "src/app/checkpoint_keeper.h"
 #include "src/app/figures.h"
@@ -39,6 +40,7 @@ class TrainingSession {
 
  private:
   Tokenizer make_tokenizer(const ParallelText& text) const;
+  void warn_if_bleu_is_0() const;
   void start_batches();
   void step();
   void report(const TrainingState& before, const StepResult& step, double seconds);
@@ -105,15 +107,24 @@ TrainingSession::TrainingSession(const TrainingOptions& options, const std::stri
   parts_.plan_batches(options_, state_.mini_batch_words);
   state_.mini_batch_words = parts_.batches.mini_batch_words;
   log_info("memory: " + memory_text(parts_.memory));
-  for (const std::string& metric : options_.valid_metrics)
-    if (!validator_.is_meaningful(metric))
-      log_warning(
-          "no validation reference has 4 tokens (--valid-tokenize " + options_.valid_tokenize +
-          "), so BLEU is 0 even for perfect translations; ce-mean-words decides which model "
-          "is the best. Try --valid-tokenize char or --valid-metrics chrf");
+  warn_if_bleu_is_0();
   metrics_.emplace(directory_.file("metrics.jsonl"), state_.metrics_bytes);
   directory_.keep();
   start_.update_settings(options);
+}
+
+void TrainingSession::warn_if_bleu_is_0() const {
+  const std::vector<std::string>& metrics = options_.valid_metrics;
+  if (std::find(metrics.begin(), metrics.end(), "bleu") == metrics.end() ||
+      validator_.is_meaningful("bleu"))
+    return;
+  const bool decides = metrics[0] == "bleu";
+  std::string advice = validator_.bleu_can_score("char") ? "--valid-tokenize char" : "";
+  if (decides) advice += advice.empty() ? "--valid-metrics chrf" : " or --valid-metrics chrf";
+  log_warning("no validation reference has 4 tokens (--valid-tokenize " + options_.valid_tokenize +
+              "), so BLEU is 0 even for perfect translations" +
+              (decides ? "; ce-mean-words decides which model is the best" : "") +
+              (advice.empty() ? "" : ". Try " + advice));
 }
 
 Tokenizer TrainingSession::make_tokenizer(const ParallelText& text) const {

@@ -62,8 +62,7 @@ Validator::Validator(const Model& model, const Tokenizer& tokenizer, const Train
   // A capacity factor is training's; Hugging Face's capacity binds in scoring as well.
   capacity_.expert_capacity = options.trainer.capacity.expert_capacity;
   bleu_.tokenize = options.valid_tokenize;
-  const References references = {data.valid_reference};
-  bleu_can_score_ = corpus_bleu(data.valid_reference, references, bleu_).score > 0;
+  bleu_can_score_ = bleu_can_score(options.valid_tokenize);
   for (const std::string& line : data.valid_source) {
     Ids ids = tokenizer.encode(options.source_prefix + line);
     crop(ids, options.max_length);
@@ -102,6 +101,12 @@ double Validator::loss() {
     tokens += batches_[b].target_tokens();
   }
   return sum / static_cast<double>(tokens);
+}
+
+bool Validator::bleu_can_score(const std::string& tokenize) const {
+  BleuOptions bleu;
+  bleu.tokenize = tokenize;
+  return corpus_bleu(data_.valid_reference, {data_.valid_reference}, bleu).score > 0;
 }
 
 bool Validator::is_meaningful(const std::string& metric) const {

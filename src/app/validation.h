@@ -38,6 +38,8 @@ class Validator {
   // False for BLEU if even a perfect translation scores 0, because no reference is as long as
   // BLEU's longest n-gram. Any other score is then noise.
   bool is_meaningful(const std::string& metric) const;
+  // Whether the references have a BLEU above 0, with this tokenizer, at least as translations.
+  bool bleu_can_score(const std::string& tokenize) const;
 
   // The signature of both scores, for the log.
   std::string signature() const;

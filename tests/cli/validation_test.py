@@ -38,6 +38,8 @@ def make_corpora():
         # A word a line, and lines that each tokenizer splits in its own way.
         write(name + '-one.src', [(s[0] + ''.join(s[6:])).upper() for s in sentences])
         write(name + '-one.tgt', [s[0] + ''.join(s[6:]) for s in sentences])
+        write(name + '-letter.src', [s[0] for s in sentences])
+        write(name + '-letter.tgt', [s[0][0] for s in sentences])
         write(name + '-mixed.src', [' '.join(s[:2] + s[6:]) for s in sentences])
         write(name + '-mixed.tgt', [f'{s[1]}-{s[0]}, 中国。 {s[0]} 文 {s[1]}. ' + ' '.join(s[6:])
                                     for s in sentences])
@@ -123,7 +125,20 @@ class WhenBleuCannotMove(ValidationTest):
         self.setUp()
         train('--early-stopping', '2', '--after', '300u', '--valid-metrics', 'bleu', data='-one')
         self.assertEqual(best(), best_update)
-        self.assertNotIn('ce-mean-words', records('valid')[0])
+        self.assertEqual([r['ce-mean-words'] for r in records('valid')], losses)
+
+    def test_advice(self):
+        """Only what helps is advised, and ce-mean-words decides only instead of BLEU."""
+        decides = '; ce-mean-words decides which model is the best'
+        for data, metrics, end in (
+                ('-one', 'bleu', decides + '. Try --valid-tokenize char or --valid-metrics chrf'),
+                ('-one', 'chrf bleu', '. Try --valid-tokenize char'),
+                ('-letter', 'bleu', decides + '. Try --valid-metrics chrf'),
+                ('-letter', 'chrf bleu', '')):
+            with self.subTest(data=data, metrics=metrics):
+                self.setUp()
+                said = train('--after', '1u', '--valid-metrics', *metrics.split(), data=data)
+                self.assertIn('BLEU is 0 even for perfect translations' + end + '\n', said)
 
     def test_noise_above_0_is_not_the_best(self):
         # At first the model babbles, and may score; a word is then all it says.
