@@ -68,6 +68,7 @@ void write_average(const TrainingDirectory& directory, const TrainingOptions& op
   if (asked == 0) return;
   const auto count = static_cast<std::size_t>(asked);
   std::vector<std::int64_t> updates = directory.checkpoints();
+  const std::int64_t kept = std::ssize(updates);
   if (best) {
     updates = best_of(std::move(updates), count,
                       validations(directory.file("metrics.jsonl"), metric), metric);
@@ -77,10 +78,13 @@ void write_average(const TrainingDirectory& directory, const TrainingOptions& op
   const std::string option = best ? "--average-best " : "--average-last ";
   check(!updates.empty(), ErrorKind::kRuntime, option, asked,
         ": none of the checkpoints has been validated");
-  if (updates.size() < count)
-    log_warning(option + std::to_string(asked) + ": the run has only " +
-                counted(static_cast<std::int64_t>(updates.size()),
-                        best ? "validated checkpoint" : "checkpoint"));
+  const std::int64_t found = std::ssize(updates);
+  if (found < asked)
+    log_warning(option + std::to_string(asked) +
+                (best ? ": only " + std::to_string(found) + " of " + counted(kept, "checkpoint") +
+                            " kept (--keep-last) " + (found == 1 ? "has" : "have") +
+                            " been validated"
+                      : ": the run has only " + counted(found, "checkpoint")));
   std::vector<fs::path> checkpoints;
   std::string names;
   for (const std::int64_t update : updates) {

@@ -114,6 +114,11 @@ class Average(RunsTest):
         self.assertEqual(result.returncode, 0, result.stderr)
         self.assertIn('warning: --average-last 3: the run has only 2 checkpoints', result.stderr)
         self.assert_average_of([1, 2])
+        args = command('--after', '3u', '--keep-last', '3', '--average-best', '3')
+        result = run([*args, '--overwrite'])
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertIn('warning: --average-best 3: only 2 of 3 checkpoints kept (--keep-last) have been validated',
+                      result.stderr)
         for more, text in ((['--average-last', '5'], '--average-last 5 needs --keep-last 5 or more; it is 4'),
                            (['--average-best', '9'], '--average-best 9 needs --keep-last 9 or more; it is 4'),
                            (['--average-best', '1', '--average-last', '1'], 'give one')):
