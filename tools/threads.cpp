@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include <string>
 
+#include "src/core/counted.h"
 #include "src/core/error.h"
 #include "src/core/log.h"
 #include "src/core/parallel.h"
@@ -20,9 +21,8 @@ int usable_threads(int requested) {
   for (const char* name : {"OMP_THREAD_LIMIT", "OMP_MAX_ACTIVE_LEVELS"})
     if (const char* value = std::getenv(name))
       causes += (causes.empty() ? "" : ", ") + std::string(name) + "=" + escaped(value);
-  log_warning("--threads " + std::to_string(threads) + ": OpenMP grants " +
-              std::to_string(granted) + (causes.empty() ? "" : " (" + causes + ")") +
-              ", which is used instead");
+  log_warning("OpenMP grants " + counted(granted, "thread") + " instead of " +
+              std::to_string(threads) + (causes.empty() ? "" : " (" + causes + ")"));
   return granted;
 }
 

@@ -88,7 +88,7 @@ class Environment(unittest.TestCase):
                     self.same(values, expected, self.types[kind])
                     for name, value in limit.items():
                         if name.startswith('OMP') and name != 'OMP_DYNAMIC':
-                            self.assertIn(f'--threads 2: OpenMP grants 1 ({name}={value})', errors)
+                            self.assertIn(f'OpenMP grants 1 thread instead of 2 ({name}={value})', errors)
 
     def test_translation(self):
         with open('v.src') as file:
