@@ -13,6 +13,7 @@
 #include "src/core/counted.h"
 #include "src/core/error.h"
 #include "src/core/log.h"
+#include "src/core/parallel.h"
 #include "src/core/version.h"
 #include "tools/closest_name.h"
 #include "tools/peer_options.h"
@@ -374,7 +375,8 @@ bool Options::parse(int argc, const char* const* argv) {
   set_log_level(quiet_ || log_level_ == "quiet" ? LogLevel::kQuiet
                 : log_level_ == "verbose"       ? LogLevel::kVerbose
                                                 : LogLevel::kInfo);
-  threads_ = usable_threads(threads_);
+  requested_threads_ = threads_ > 0 ? threads_ : default_threads();
+  threads_ = usable_threads(requested_threads_);
   return true;
 }
 

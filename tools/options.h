@@ -109,8 +109,9 @@ class Options {
   bool given(std::string_view name) const;
   // Error(kUsage) where the command line itself gives an option that has no effect here: `why`.
   void check_unused(std::string_view name, const std::string& why) const;
-  // As counted by --threads, or default_threads().
+  // How many threads to use: --threads or default_threads(), fewer if OpenMP grants fewer.
   int threads() const { return threads_; }
+  int requested_threads() const { return requested_threads_; }  // before OpenMP's limits
   // Every setting with its effective value, as a YAML file that --config reads; paths are absolute.
   std::string to_yaml() const;
 
@@ -164,7 +165,7 @@ class Options {
   std::map<std::string, std::string> aliases_;
   std::string positional_;
   std::vector<std::filesystem::path> config_;
-  int threads_ = 0;
+  int threads_ = 0, requested_threads_ = 0;
   std::string log_level_ = "info";
   bool quiet_ = false;
 };

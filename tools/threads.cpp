@@ -11,9 +11,8 @@
 
 namespace switchyard {
 
-int usable_threads(int requested) {
+int usable_threads(int threads) {
   unbind_thread();
-  const int threads = requested > 0 ? requested : default_threads();
   with_context("--threads", [&] { check_threads(threads - 1); });
   const int granted = openmp_team(threads);
   if (granted == threads) return threads;

@@ -4,8 +4,8 @@
 
 namespace switchyard {
 
-// Returns `requested`, or default_threads() if that is 0; fewer, with a warning, if OpenMP grants
-// fewer. Unbinds the calling thread, as unbind_thread(). Error(kRuntime) as check_threads.
-int usable_threads(int requested);
+// Returns `threads`; fewer, with a warning, if OpenMP grants fewer. Unbinds the calling thread, as
+// unbind_thread(). Error(kRuntime) as check_threads.
+int usable_threads(int threads);
 
 }  // namespace switchyard

@@ -233,9 +233,9 @@ void apply_train_options(Options& options, TrainingOptions& o, const TrainTexts&
   o.init.hf = texts.init == "hf";
   o.reload = !texts.no_reload;
   o.threads = options.threads();
-  check(texts.workers <= o.threads, ErrorKind::kUsage, "--workers: found ", texts.workers,
-        ", expected at most --threads, ", o.threads);
-  t.workers = texts.workers > 0 ? texts.workers : default_workers(o.threads);
+  check(texts.workers <= options.requested_threads(), ErrorKind::kUsage, "--workers: found ",
+        texts.workers, ", expected at most --threads, ", options.requested_threads());
+  t.workers = texts.workers > 0 ? std::min(texts.workers, o.threads) : default_workers(o.threads);
   o.settings = options.to_yaml();
   finish_options(o);
 }

@@ -81,11 +81,10 @@ class Environment(unittest.TestCase):
     def test_training_and_validation_with_fewer_threads(self):
         for limit in LIMITS:
             with self.subTest(**limit):
-                for (kind, workers), expected in self.expected.items():
-                    if workers == 2 and 'OMP_DYNAMIC' not in limit:
-                        continue  # there is one thread for them
+                for kind, workers in self.expected:
                     values, errors = train('limited', kind, workers, limit)
-                    self.same(values, expected, self.types[kind])
+                    granted = workers if 'OMP_DYNAMIC' in limit else 1
+                    self.same(values, self.expected[kind, granted], self.types[kind])
                     for name, value in limit.items():
                         if name.startswith('OMP') and name != 'OMP_DYNAMIC':
                             self.assertIn(f'OpenMP grants 1 thread instead of 2 ({name}={value})', errors)
