@@ -105,6 +105,13 @@ void bf16_tokens_product(Context& ctx, const View& dy, const View& x, const View
   check_gemm(products.run(0, ctx.threads, tokens, dy, x, dw, scratch));
 }
 
+// Makes oneDNN's next calls from this thread use the context's threads. Dynamic teams are a setting
+// of each thread, and a context may be used by another than the one that made it: openmp_team().
+void use_threads(const Context& ctx) {
+  omp_set_dynamic(0);
+  omp_set_num_threads(ctx.threads);
+}
+
 // A matrix as f32: itself, or a copy in scratch.
 View as_f32(Context& ctx, const View& x) {
   if (!x || x.dtype == DType::f32) return x;
@@ -132,13 +139,6 @@ std::string onednn_description() {
   const dnnl_version_t* version = dnnl_version();
   return "oneDNN " + std::to_string(version->major) + "." + std::to_string(version->minor) + "." +
          std::to_string(version->patch) + " (" + isa_name(dnnl_get_effective_cpu_isa()) + ")";
-}
-
-// Dynamic teams are a setting of each thread, and a context may be used by another than the one
-// that made it: see openmp_team().
-void use_threads(const Context& ctx) {
-  omp_set_dynamic(0);
-  omp_set_num_threads(ctx.threads);
 }
 
 // oneDNN asks OpenMP for the calling thread's maximum, and is sequential inside a parallel region;

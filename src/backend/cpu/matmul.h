@@ -31,9 +31,6 @@ namespace cpu {
 // "oneDNN 2.6.3 (AVX2)"
 std::string onednn_description();
 
-// Makes oneDNN's next calls from this thread use the context's threads.
-void use_threads(const Context& ctx);
-
 // While it lives, oneDNN uses one thread for each caller: for products inside a parallel loop.
 class OneThreadEach {
  public:
