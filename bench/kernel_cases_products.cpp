@@ -6,8 +6,6 @@
 #include "simd/pack_bf16.h"
 #include "simd/packed_gemm.h"
 #include "simd/routing.h"
-#include "simd/small_gemm.h"
-#include "simd/softmax.h"
 #include "simd/top_k.h"
 
 namespace switchyard::bench {
@@ -62,36 +60,26 @@ void add_attention_cases(Context& ctx, const KernelSizes& s, std::vector<KernelC
                                     {step_bias.data() + n - 1, In(step_bias).stride}, out.data(),
                                     scratch.data());
                    }});
-  cases.push_back({"small_gemm_nt", {}, product_flops(n, n, d_kv), [=] {
-                     small_gemm_nt(n, n, d_kv, q, k, probs);
-                   }});
-  cases.push_back({"small_gemm_nn", {}, product_flops(n, d_kv, n), [=] {
-                     small_gemm_nn(n, d_kv, n, probs, v, out);
-                   }});
-  cases.push_back({"small_gemm_tn", {}, product_flops(n, d_kv, n), [=] {
-                     small_gemm_tn(n, d_kv, n, probs, v, out);
-                   }});
 }
 
 void add_logit_cases(Context& ctx, const KernelSizes& s, std::vector<KernelCase>& cases) {
   const std::int64_t n = std::max(kBeams, s.rows / 8 / kBeams * kBeams), vocab = s.vocab;
-  const Matrix logits(ctx, n, vocab), probs(ctx, n, vocab), half(ctx, n, vocab, DType::bf16),
+  const Matrix logits(ctx, n, vocab), consumed(ctx, n, vocab), half(ctx, n, vocab, DType::bf16),
       scalar(ctx, n, 1), values(ctx, 1, kTopK);
   const IndexOut token = make_indices(ctx, n, 1, [=](auto row, auto) { return row * 31 % vocab; });
   const IndexOut best = make_indices(ctx, 1, kTopK, [](auto, auto) { return 0; });
   const auto losses = std::make_shared<std::vector<TokenLoss>>(static_cast<std::size_t>(n));
   const LogitBlocks shape{n, vocab, vocab};
   const double m = logits.bytes();
-  cases.push_back({"softmax", {m, m}, 0, [=] { softmax(n, vocab, logits, probs, scalar); }});
   cases.push_back({"cross_entropy", {m}, 0, [=] {
                      cross_entropy(shape, 0, n, logits.data(), token, 0.1f, losses->data());
                    }});
   cases.push_back({"cross_entropy_gradient", {0, 0, m}, 0, [=] {
-                     cross_entropy_gradient(shape, 0, n, probs.data(), token, 0.1f, 1,
-                                            losses->data(), probs);
+                     cross_entropy_gradient(shape, 0, n, consumed.data(), token, 0.1f, 1,
+                                            losses->data(), consumed);
                    }});
   cases.push_back({"cross_entropy_gradient, bf16", {m, m / 2}, 0, [=] {
-                     cross_entropy_gradient(shape, 0, n, probs.data(), token, 0.1f, 1,
+                     cross_entropy_gradient(shape, 0, n, consumed.data(), token, 0.1f, 1,
                                             losses->data(), half);
                    }});
   cases.push_back({"argmax", {m}, 0, [=] { argmax(n, vocab, logits, -1, token, scalar); }});

@@ -4,52 +4,12 @@
 #include <cmath>
 #include <vector>
 
-#include "simd/small_gemm.h"
 #include "tests/simd/support.h"
 
 namespace switchyard::simd {
 namespace {
 
 using I = std::int64_t;
-
-TEST_CASE("small products") {
-  struct Size {
-    I m, n, k;
-  };
-  for_each_target([&] {
-    for (const auto& [m, n, k] : {Size{1, 1, 1}, Size{15, 15, 64}, Size{4, 16, 8}, Size{3, 7, 5},
-                                  Size{9, 33, 17}, Size{8, 48, 0}, Size{5, 64, 31}}) {
-      CAPTURE(m, n, k);
-      Matrix a = random_matrix(m, k, 1), b = random_matrix(k, n, 2), c(m, n);
-      Matrix at(k, m), bt(n, k);
-      for (I r = 0; r < m; ++r)
-        for (I i = 0; i < k; ++i) at.at(i, r) = a.at(r, i);
-      for (I i = 0; i < k; ++i)
-        for (I j = 0; j < n; ++j) bt.at(j, i) = b.at(i, j);
-      std::vector<double> want;
-      for (I r = 0; r < m; ++r)
-        for (I j = 0; j < n; ++j) {
-          double sum = 0;
-          for (I i = 0; i < k; ++i) sum += double{a.at(r, i)} * b.at(i, j);
-          want.push_back(sum);
-        }
-      small_gemm_nn(m, n, k, a.in(), b.in(), c.view());
-      REQUIRE(close(c.values(), want, 2e-6, 1e-6) == "");
-      const std::vector<float> whole = c.values();
-      for (I r = 0; r < m; ++r) {  // a row alone has the same bits
-        Matrix row(1, n);
-        small_gemm_nn(1, n, k, {a.view()[r], 0}, b.in(), row.view());
-        REQUIRE(row.values() ==
-                std::vector<float>(whole.begin() + r * n, whole.begin() + (r + 1) * n));
-      }
-      small_gemm_tn(m, n, k, at.in(), b.in(), c.view());
-      REQUIRE(c.values() == whole);
-      small_gemm_nt(m, n, k, a.in(), bt.in(), c.view());
-      REQUIRE(close(c.values(), want, 2e-6, 1e-6) == "");
-      REQUIRE(c.intact());
-    }
-  });
-}
 
 // One head of one sequence, with its inputs and the scalar attention in double.
 struct Case {
