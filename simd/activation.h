@@ -4,11 +4,9 @@
 
 #include "simd/dropout.h"
 #include "simd/rows_view.h"
+#include "src/core/activation.h"
 
 namespace switchyard::simd {
-
-// relu; gelu by erf; gelu_new by tanh (Hendrycks & Gimpel 2016, arXiv 1606.08415); silu.
-enum class Activation { relu, gelu, gelu_new, silu };
 
 // y = dropped act(hidden), or with `gate`: dropped act(hidden) * gate. [rows, cols], all of one
 // type; y may be hidden or gate.

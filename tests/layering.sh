@@ -50,7 +50,7 @@ may_include() {
 
 below_nn='src/core/|src/backend/backend\.h|src/dist/comm\.h|src/nn/'
 may_include src/core 'src/core/'
-may_include simd 'simd/|hwy/|src/core/(dtype|rng)\.h'
+may_include simd 'simd/|hwy/|src/core/(activation|dtype|rng)\.h'
 may_include src/backend 'src/core/|simd/|src/backend/'
 may_include src/dist 'src/core/|src/dist/'
 may_include src/nn "$below_nn"

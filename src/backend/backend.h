@@ -28,6 +28,7 @@
 #include <string>
 #include <vector>
 
+#include "src/core/activation.h"
 #include "src/core/context.h"
 #include "src/core/tensor.h"
 
@@ -132,9 +133,6 @@ void rms_norm(Context& ctx, View x, View weight, float eps, View y, View inv_rms
 // dx += ..., grad_weight += ...
 void rms_norm_backward(Context& ctx, View x, View weight, View inv_rms, View dy, View dx,
                        View grad_weight);
-
-// relu; gelu by erf; gelu_new by tanh (Hendrycks & Gimpel 2016, arXiv 1606.08415); silu.
-enum class Activation { relu, gelu, gelu_new, silu };
 
 // y = dropped act(hidden), or with `gate` (T5 v1.1's wi_1): dropped act(hidden) * gate. [T, d_ff],
 // compute type

@@ -171,7 +171,7 @@ void experts(Context& ctx, const ExpertCall& call, const Routing& routing, View 
       const View activated = blocks.slice_rows(omp_get_thread_num() * block, task.count);
       products.forward(rows(x), *w.wi, hidden);
       if (gate) products.forward(rows(x), *w.wi_1, gate);
-      simd::activation(cpu::kernel_of(call.act), task.count, hidden.cols, any(hidden), any(gate),
+      simd::activation(call.act, task.count, hidden.cols, any(hidden), any(gate),
                        dropout_of_slots(call, routing, task.first), any(activated));
       products.forward(activated, *w.wo, rows(y));
     });
@@ -237,12 +237,12 @@ void experts_backward(Context& ctx, const ExpertCall& call, const Routing& routi
       const auto rows = [&](const View& v) { return v ? v.slice_rows(task.first, task.count) : v; };
       const View hidden = rows(saved.hidden), gate = rows(saved.gate);
       const View dh = rows(grad_hidden), dg = rows(grad_gate);
-      simd::activation(cpu::kernel_of(call.act), task.count, hidden.cols, any(hidden), any(gate),
+      simd::activation(call.act, task.count, hidden.cols, any(hidden), any(gate),
                        dropout_of_slots(call, routing, task.first), any(rows(activated)));
       products.backward(rows(dy), *w.wo, dh, false);
-      simd::activation_backward(cpu::kernel_of(call.act), task.count, hidden.cols, any(hidden),
-                                any(gate), dropout_of_slots(call, routing, task.first), any(dh),
-                                any(dh), any(dg));
+      simd::activation_backward(call.act, task.count, hidden.cols, any(hidden), any(gate),
+                                dropout_of_slots(call, routing, task.first), any(dh), any(dh),
+                                any(dg));
       products.backward(dh, *w.wi, rows(dx), false);
       if (dg) products.backward(dg, *w.wi_1, rows(dx), true);
     });

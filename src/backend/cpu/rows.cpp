@@ -72,18 +72,17 @@ void rms_norm_backward(Context& ctx, View x, View weight, View inv_rms, View dy,
 void activation(Context& ctx, Activation act, View hidden, View gate, Dropout drop, View tags,
                 View y) {
   for_rows(ctx, y.rows, y.cols, [&](std::int64_t first, std::int64_t count) {
-    simd::activation(cpu::kernel_of(act), count, y.cols, from(any(hidden), first),
-                     from(any(gate), first), dropout_of(drop, tags, first), from(any(y), first));
+    simd::activation(act, count, y.cols, from(any(hidden), first), from(any(gate), first),
+                     dropout_of(drop, tags, first), from(any(y), first));
   });
 }
 
 void activation_backward(Context& ctx, Activation act, View hidden, View gate, Dropout drop,
                          View tags, View dy, View grad_hidden, View grad_gate) {
   for_rows(ctx, dy.rows, dy.cols, [&](std::int64_t first, std::int64_t count) {
-    simd::activation_backward(cpu::kernel_of(act), count, dy.cols, from(any(hidden), first),
-                              from(any(gate), first), dropout_of(drop, tags, first),
-                              from(any(dy), first), from(any(grad_hidden), first),
-                              from(any(grad_gate), first));
+    simd::activation_backward(act, count, dy.cols, from(any(hidden), first), from(any(gate), first),
+                              dropout_of(drop, tags, first), from(any(dy), first),
+                              from(any(grad_hidden), first), from(any(grad_gate), first));
   });
 }
 

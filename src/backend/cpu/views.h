@@ -9,7 +9,6 @@
 #include <cstdint>
 #include <type_traits>
 
-#include "simd/activation.h"
 #include "simd/dropout.h"
 #include "simd/reduce.h"
 #include "simd/rows_view.h"
@@ -56,20 +55,6 @@ inline simd::AnyOut columns_from(simd::AnyOut x, std::int64_t first) {
 // Of the rows from token `first` on.
 inline simd::Dropout dropout_of(const Dropout& drop, const View& tags, std::int64_t first) {
   return {drop.rate, drop.stream, from(i32(tags), first), {}};
-}
-
-constexpr simd::Activation kernel_of(Activation act) {
-  switch (act) {
-    case Activation::relu:
-      return simd::Activation::relu;
-    case Activation::gelu:
-      return simd::Activation::gelu;
-    case Activation::gelu_new:
-      return simd::Activation::gelu_new;
-    case Activation::silu:
-      break;
-  }
-  return simd::Activation::silu;
 }
 
 // About 64 KiB of f32 a piece: larger than what starting a thread costs, small enough to share out.
