@@ -7,7 +7,7 @@
 
 #include "bench/gemm_rate.h"
 #include "bench/harness.h"
-#include "src/app/training_data.h"
+#include "src/app/training/data.h"
 #include "src/core/error.h"
 #include "src/core/log.h"
 #include "src/nn/model.h"

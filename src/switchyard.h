@@ -4,7 +4,7 @@
 #pragma once
 
 #include "src/app/text_translator.h"
-#include "src/app/training_session.h"
+#include "src/app/training/session.h"
 #include "src/core/error.h"
 #include "src/core/version.h"
 #include "src/text/bleu.h"

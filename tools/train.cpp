@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // switch-train: trains a Switch Transformer, or a T5, on parallel text.
-#include "src/app/dry_run.h"
-#include "src/app/training_session.h"
+#include "src/app/training/dry_run.h"
+#include "src/app/training/session.h"
 #include "src/backend/backend.h"
 #include "src/core/error.h"
 #include "src/core/version.h"

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "src/app/training_options.h"
+#include "src/app/training/options.h"
 #include "tools/options.h"
 
 namespace switchyard {

@@ -6,7 +6,7 @@
 #include <cstdio>
 #include <string_view>
 
-#include "src/app/training_directory.h"
+#include "src/app/training/directory.h"
 #include "src/app/vocabulary_warnings.h"
 #include "src/core/counted.h"
 #include "src/core/error.h"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Trainer: one update after the other. It knows batches of ids and flat buffers; texts, files and
-// validation are src/app/training_session.
+// validation are src/app/training/session.
 #pragma once
 
 #include <cstdint>

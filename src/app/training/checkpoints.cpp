@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "src/app/training/checkpoints.h"
+
+#include <nlohmann/json.hpp>
+#include <utility>
+
+#include "src/core/durable_file.h"
+#include "src/core/error.h"
+#include "src/core/log.h"
+
+namespace switchyard {
+
+namespace {
+
+// A run goes on only with what it was begun with: anything else would be neither run.
+void check_same(const TrainingDirectory& directory, const TrainingState& was,
+                const TrainingState& now) {
+  std::string list;
+  const auto compare = [&](std::uint64_t a, std::uint64_t b, const char* what) {
+    if (a != b) list += (list.empty() ? "" : ", ") + std::string(what);
+  };
+  compare(was.tokenizer_hash, now.tokenizer_hash, "the vocabulary");
+  // Texts are compared as ids: of another vocabulary they would always differ.
+  if (list.empty()) {
+    compare(was.train_hash, now.train_hash, "the text of --train-sets");
+    compare(was.valid_hash, now.valid_hash, "the text of --valid-sets");
+  }
+  check(was.compute_type == now.compute_type, ErrorKind::kUsage, escaped(directory.path().native()),
+        ": trained in ", escaped(was.compute_type), ", this machine's --compute-type auto is ",
+        now.compute_type,
+        "; resume where the first is computed natively, or choose another folder");
+  check(list.empty(), ErrorKind::kData, escaped(directory.path().native()),
+        ": not what this run was trained with: ", list,
+        "; restore it, or choose another folder; --overwrite would delete this run");
+}
+
+}  // namespace
+
+Checkpoints::Checkpoints(Context& ctx, const TrainingDirectory& directory, const Model& model,
+                         Trainer& trainer, const Tokenizer& tokenizer, std::string best_metric,
+                         std::int64_t keep_last)
+    : ctx_(ctx),
+      directory_(directory),
+      model_(model),
+      trainer_(trainer),
+      tokenizer_(tokenizer),
+      best_metric_(std::move(best_metric)),
+      keep_last_(keep_last) {}
+
+// What a checkpoint holds beside the model's values.
+std::vector<StateTensor> Checkpoints::trainer_state() const {
+  std::vector<StateTensor> state = trainer_.optimizer().state();
+  if (trainer_.has_average())
+    model_.each_param([&](const Param& param) {
+      state.push_back({"params", &param, trainer_.params()[param]});
+    });
+  return state;
+}
+
+void Checkpoints::load(TrainingState& state) {
+  const fs::path newest = newest_checkpoint(directory_.path());
+  const TrainingState saved = load_state(newest);
+  check_same(directory_, saved, state);
+  load_checkpoint(ctx_, newest, model_, trainer_.averaged(), trainer_state());
+  trainer_.prepare();
+  state = saved;
+  trainer_.counters() = state.counters;
+  saved_update_ = state.counters.update;
+  saved_validation_ = state.validated_update;
+  log_info("going on from " + newest.filename().string());
+  settle(state);
+}
+
+bool Checkpoints::save(TrainingState& state, MetricsFile& metrics) {
+  if (saved_update_ == state.counters.update && saved_validation_ == state.validated_update)
+    return true;
+  if (!attempt("checkpoint not written", [&] { write(state, metrics); })) return false;
+  settle(state);
+  return true;
+}
+
+void Checkpoints::write(TrainingState& state, MetricsFile& metrics) {
+  state.metrics_bytes = metrics.sync();
+  const GenerationConfig generation;
+  const CheckpointParts parts{
+      model_, trainer_.averaged(), generation, trainer_state(),
+      [&](const fs::path& to) { write_file_durably(to / "spiece.model", tokenizer_.bytes()); }};
+  save_checkpoint(ctx_, directory_.checkpoint(state.counters.update), parts,
+                  state_to_json(state, best_metric_));
+  saved_update_ = state.counters.update;
+  saved_validation_ = state.validated_update;
+}
+
+// What follows from the checkpoint that was just written or loaded. All of it looks at what is
+// there first: the process may have been killed in the middle of this, or the disk full.
+void Checkpoints::settle(const TrainingState& state) {
+  const auto metric = state.metrics.find(best_metric_);
+  const std::int64_t best = metric == state.metrics.end() ? -1 : metric->second.best_update;
+  attempt("link to the last checkpoint not written",
+          [&] { directory_.link("last", state.counters.update); });
+  attempt("best model not written", [&] {
+    if (best < 0 || directory_.linked("best") == best || !directory_.has_checkpoint(best)) return;
+    export_model(directory_.checkpoint(best), directory_.path());
+    directory_.link("best", best);
+  });
+  attempt("old checkpoint not removed",
+          [&] { directory_.prune(state.counters.update, best, keep_last_); });
+}
+
+std::string Checkpoints::unsaved() const {
+  // The warning has named the file.
+  const std::string reason = last_failure_.substr(last_failure_.rfind(": ") + 2);
+  if (saved_update_ < 0) return "no checkpoint could be saved: " + reason;
+  return "update " + std::to_string(trainer_.counters().update) + " could not be saved: " + reason +
+         "; the newest checkpoint is checkpoint-" + std::to_string(saved_update_);
+}
+
+bool Checkpoints::attempt(const char* failure, const std::function<void()>& f) {
+  try {
+    f();
+    return true;
+  } catch (const Error& e) {
+    if (e.kind() == ErrorKind::kDiverged)
+      fail(ErrorKind::kDiverged, "training diverged at update ", trainer_.counters().update, ": ",
+           e.what());
+    last_failure_ = e.what();
+    log_warning(std::string(failure) + ": " + last_failure_);
+    return false;
+  }
+}
+
+}  // namespace switchyard

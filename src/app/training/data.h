@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+// The data of a training run: texts read, held out, and turned into ids once.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "src/app/training/options.h"
+#include "src/nn/batch.h"
+#include "src/text/batcher.h"
+#include "src/text/corpus.h"
+#include "src/text/tokenizer.h"
+
+namespace switchyard {
+
+// Moves a tenth of the distinct pairs of `train` (1 to 1,000, drawn by the seed) to the text that
+// it returns, and removes their copies from `train`. Both texts keep their order. Error(kData) if
+// there are fewer than 10 pairs, or if all are equal.
+ParallelText hold_out(ParallelText& train, std::uint64_t seed);
+
+// Reads --train-sets and --valid-sets. Without the latter some pairs are held out from the training
+// text, and a log line gives their number and that of removed copies. Error(kData) naming the
+// files.
+struct TrainingText {
+  ParallelText train, valid;
+};
+TrainingText read_training_text(const TrainingOptions& options);
+
+// The vocabulary of --vocab; without it a SentencePiece model of vocab_size pieces is trained on
+// both sides of `text`, and a log line says so.
+Tokenizer make_vocabulary(const ParallelText& text, const TrainingOptions& options);
+
+// What the batcher made, as what the model takes.
+HostBatch host_batch(PairBatch pairs);
+
+// Ids of the training pairs, and of the validation pairs: cropped where long, without empty ones.
+struct TrainingData {
+  Corpus train, valid;
+  std::vector<std::string> valid_source, valid_reference;  // lines, for translations
+};
+TrainingData encode_training_data(const Tokenizer& tokenizer, TrainingText text,
+                                  const TrainingOptions& options, int threads);
+
+}  // namespace switchyard

@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "src/app/training/directory.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <unistd.h>
+#include <yaml-cpp/yaml.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <charconv>
+#include <map>
+
+#include "src/core/durable_file.h"
+#include "src/core/error.h"
+#include "src/core/system_call.h"
+#include "src/io/checkpoint.h"
+
+namespace switchyard {
+
+namespace {
+
+constexpr std::string_view kPrefix = "checkpoint-";
+constexpr const char* kLock = ".lock";
+
+// N of "checkpoint-N"; -1 for any other name.
+std::int64_t update_of(const std::string& name) {
+  if (name.compare(0, kPrefix.size(), kPrefix) != 0) return -1;
+  const char* begin = name.data() + kPrefix.size();
+  const char* end = name.data() + name.size();
+  std::int64_t update = -1;
+  const auto [rest, error] = std::from_chars(begin, end, update);
+  return error == std::errc{} && rest == end && update >= 0 ? update : -1;
+}
+
+// Opens and locks DIR/.lock, which holds the owner's process id.
+int take_lock(const fs::path& path) {
+  const fs::path file = path / kLock;
+  Descriptor lock(retry([&] { return open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666); }));
+  if (lock.get() < 0) fail_errno(file, "cannot open", errno);
+  if (retry([&] { return flock(lock.get(), LOCK_EX | LOCK_NB); }) != 0) {
+    if (errno != EWOULDBLOCK) fail_errno(file, "cannot lock", errno);
+    char pid[32] = {};
+    const auto length = retry([&] { return read(lock.get(), pid, sizeof(pid)); });
+    fail(ErrorKind::kRuntime, escaped(path.native()), ": process ",
+         length > 0 ? escaped(std::string_view(pid, static_cast<std::size_t>(length))) : "?",
+         " is training in this folder");
+  }
+  const std::string pid = std::to_string(getpid());
+  if (retry([&] { return ftruncate(lock.get(), 0); }) != 0 ||
+      write_all(lock.get(), pid) < pid.size())
+    fail_errno(file, "cannot write", errno);
+  return lock.release();
+}
+
+// Returns true for a folder, false for a link to one.
+bool is_folder(const fs::path& path) {
+  std::error_code error;
+  return fs::symlink_status(path, error).type() == fs::file_type::directory;
+}
+
+using Settings = std::map<std::string, std::string>;
+
+Settings read_settings(const std::string& yaml) {
+  Settings settings;
+  for (const auto& entry : YAML::Load(yaml))
+    settings[entry.first.as<std::string>()] = YAML::Dump(entry.second);
+  return settings;
+}
+
+}  // namespace
+
+fs::path checkpoint_in(const fs::path& folder, std::int64_t update) {
+  return folder / (std::string(kPrefix) + std::to_string(update));
+}
+
+std::vector<std::int64_t> checkpoints_in(const fs::path& folder) {
+  std::vector<std::int64_t> updates;
+  std::error_code error;
+  for (fs::directory_iterator entry(folder, error), end; !error && entry != end;
+       entry.increment(error)) {
+    const std::int64_t update = update_of(entry->path().filename().string());
+    if (update >= 0 && is_folder(checkpoint_in(folder, update))) updates.push_back(update);
+  }
+  check(!error, ErrorKind::kRuntime, escaped(folder.native()), ": cannot list: ", error.message());
+  std::sort(updates.begin(), updates.end());
+  return updates;
+}
+
+fs::path newest_checkpoint(const fs::path& folder) {
+  std::vector<fs::path> checkpoints;
+  for (const std::int64_t update : checkpoints_in(folder))
+    checkpoints.push_back(checkpoint_in(folder, update));
+  return newest_whole_checkpoint(checkpoints);
+}
+
+NewFolders::NewFolders(const fs::path& path) {
+  std::error_code error;
+  for (fs::path folder = fs::absolute(path);
+       fs::status(folder, error).type() == fs::file_type::not_found; folder = folder.parent_path())
+    made_.push_back(folder);
+  fs::create_directories(path, error);
+  check(!error && fs::is_directory(path), ErrorKind::kRuntime, path.string(),
+        ": cannot make this folder: ", error ? error.message() : "it is a file");
+}
+
+NewFolders::~NewFolders() {
+  for (const fs::path& folder : made_) rmdir(folder.c_str());
+}
+
+TrainingDirectory::TrainingDirectory(fs::path path, bool overwrite)
+    : path_(std::move(path)), made_(path_) {
+  // The lock is the first file a run makes: where it is, the folder is one of ours, even if that
+  // run has not come to its settings yet.
+  const bool ours = !made_.empty() || fs::is_empty(path_) || fs::exists(file(kLock)) ||
+                    fs::exists(file(kSettingsFile));
+  check(ours || overwrite, ErrorKind::kUsage, path_.string(), ": has files but no ", kSettingsFile,
+        ", so it is not a training folder; choose another folder; --overwrite would delete any "
+        "model ",
+        "in it");
+  lock_ = take_lock(path_);
+  remove_leftovers(path_);
+}
+
+TrainingDirectory::~TrainingDirectory() {
+  if (lock_ < 0) return;
+  // What a run writes before it has begun.
+  if (!made_.empty())
+    for (const char* name : {"metrics.jsonl", "spiece.model", "train.log", kSettingsFile, kLock})
+      unlink(file(name).c_str());
+  close(lock_);
+}
+
+bool TrainingDirectory::has_checkpoint(std::int64_t update) const {
+  return is_folder(checkpoint(update));
+}
+
+void TrainingDirectory::clear() {
+  for (const std::int64_t update : checkpoints()) remove_folder(checkpoint(update));
+  if (is_folder(file(kAverageFolder))) remove_folder(file(kAverageFolder));
+  // config.json first: without it there is no model that a reader could find half of.
+  for (const char* name :
+       {"config.json", "model.safetensors", "generation_config.json", "tokenizer_config.json",
+        "special_tokens_map.json", "best", "last", "metrics.jsonl", "train.log", kSettingsFile})
+    fs::remove(file(name));
+  sync_folder(path_);
+}
+
+std::int64_t TrainingDirectory::linked(const std::string& name) const {
+  std::error_code error;
+  const fs::path target = fs::read_symlink(file(name), error);
+  const std::int64_t update = error ? -1 : update_of(target.native());
+  return update >= 0 && has_checkpoint(update) ? update : -1;
+}
+
+void TrainingDirectory::link(const std::string& name, std::int64_t update) const {
+  if (linked(name) != update) replace_symlink(file(name), checkpoint(update).filename());
+}
+
+void TrainingDirectory::prune(std::int64_t update, std::int64_t best,
+                              std::int64_t keep_last) const {
+  const std::vector<std::int64_t> updates = checkpoints();
+  const auto end = std::upper_bound(updates.begin(), updates.end(), update);
+  const std::int64_t linked_best = linked("best");
+  for (auto it = updates.begin(); end - it > keep_last; ++it)
+    if (*it != best && *it != linked_best) remove_folder(checkpoint(*it));
+}
+
+std::vector<std::string> changed_settings(const std::string& was, const std::string& now,
+                                          const std::string& defaults) {
+  static const char* const kFree[] = {"activation-checkpointing", "average-best", "average-last",
+                                      "disp-first", "disp-freq", "early-stopping", "keep-last",
+                                      "log-level", "model", "preset", "quiet", "threads", "workers",
+                                      // Their content is compared instead, wherever it lies now.
+                                      "train-sets", "valid-sets", "vocab"};
+  try {
+    Settings before = read_settings(was), after = read_settings(now);
+    before.merge(read_settings(defaults));
+    for (const char* name : kFree) after.erase(name);
+    // A linear schedule's rates depend on where it ends.
+    const auto schedule = after.find("lr-schedule");
+    if (schedule == after.end() || schedule->second != "linear") after.erase("after");
+    std::vector<std::string> changes;
+    for (const auto& [name, value] : after) {
+      const auto old = before.find(name);
+      const std::string shown = old == before.end() ? "not given" : old->second;
+      if (shown != value) changes.push_back("--" + name + ": was " + shown + ", now " + value);
+    }
+    return changes;
+  } catch (const YAML::Exception& e) {
+    fail(ErrorKind::kData, kSettingsFile, ": not a map of settings: ", e.what());
+  }
+}
+
+}  // namespace switchyard

@@ -1,0 +1,335 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "src/app/training/session.h"
+
+#include <algorithm>
+#include <chrono>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "src/app/figures.h"
+#include "src/app/stop_signal.h"
+#include "src/app/training/average.h"
+#include "src/app/training/checkpoints.h"
+#include "src/app/training/metrics_file.h"
+#include "src/app/training/progress.h"
+#include "src/app/training/run_end.h"
+#include "src/app/training/setup.h"
+#include "src/app/training/start.h"
+#include "src/app/training/state.h"
+#include "src/app/training/validation.h"
+#include "src/app/vocabulary_warnings.h"
+#include "src/core/durable_file.h"
+#include "src/core/error.h"
+#include "src/core/log.h"
+#include "src/text/prefetch.h"
+
+namespace switchyard {
+
+namespace {
+
+constexpr std::size_t kBatchesAhead = 8;
+constexpr double kStatusSeconds = 0.5;
+
+class TrainingSession {
+ public:
+  TrainingSession(const TrainingOptions& options, const std::string& title);
+  int run();
+
+ private:
+  Tokenizer make_tokenizer(const ParallelText& text) const;
+  void warn_if_bleu_is_0() const;
+  void start_batches();
+  void step();
+  void report(const TrainingState& before, const StepResult& step, double seconds);
+  void validate();
+  ValidationResult run_validator();
+  bool save();
+  bool note_metric(const std::string& name, const MetricValue& now);
+  std::string end_text(bool worked);
+  void log_samples(const ValidationResult& result) const;
+  ProgressPoint point() const;
+  // Of the last batch taken, from 1.
+  std::int64_t epoch() const {
+    const BatchPosition& next = state_.position;
+    return std::max<std::int64_t>(1, next.epoch + (next.batch > 0 ? 1 : 0));
+  }
+  MetricHistory& first_metric() { return state_.metrics[options_.valid_metrics[0]]; }
+  bool stalled() {
+    return options_.early_stopping > 0 && first_metric().stalled >= options_.early_stopping;
+  }
+
+  const TrainingOptions options_;
+  TrainingStart start_;
+  TrainingDirectory& directory_;
+  TrainingParts parts_;
+  Trainer& trainer_;
+  Model averaged_model_;  // the same, bound to what is validated and saved
+  Validator validator_;
+  Checkpoints checkpoints_;
+  TrainingState state_;
+  std::optional<MetricsFile> metrics_;
+  std::optional<MetricHistory> kept_best_;  // while a better model than the best kept is not saved
+  std::unique_ptr<Prefetch<PairBatch>> batches_;
+  std::int64_t batches_in_epoch_ = 0;
+  double begin_progress_ = 0;  // of this process
+  double begin_seconds_ = 0;
+  std::chrono::steady_clock::time_point begin_, last_status_;
+};
+
+TrainingSession::TrainingSession(const TrainingOptions& options, const std::string& title)
+    : options_(options),
+      start_(options),
+      directory_(start_.directory),
+      parts_(options, [this](const ParallelText& text) { return make_tokenizer(text); }),
+      trainer_(parts_.trainer),
+      averaged_model_(parts_.model.config()),
+      validator_(averaged_model_, parts_.tokenizer, parts_.text, options, parts_.threads),
+      checkpoints_(*parts_.ctx, directory_, averaged_model_, trainer_, parts_.tokenizer,
+                   options.valid_metrics[0], options.keep_last) {
+  averaged_model_.bind(trainer_.averaged());
+  const ModelConfig& config = parts_.model.config();
+  log_info(title + " (" + backend_description() + ", " + counted(parts_.threads, "thread") + ", " +
+           counted(options.trainer.workers, "worker") + ", " + name_of(options.compute_type) +
+           ") model: " + millions(parameter_count(config)) + " params, " +
+           millions(active_parameter_count(config)) + " active/token, vocabulary " +
+           std::to_string(config.vocab_size));
+  state_.compute_type = name_of(options.compute_type);
+  state_.tokenizer_hash = parts_.tokenizer.hash();
+  state_.train_hash = parts_.text.train.hash();
+  state_.valid_hash = parts_.text.valid.hash();
+  if (start_.resuming)
+    checkpoints_.load(state_);
+  else
+    parts_.initialise(options_);
+  parts_.plan_batches(options_, state_.mini_batch_words);
+  state_.mini_batch_words = parts_.batches.mini_batch_words;
+  log_info("memory: " + memory_text(parts_.memory));
+  warn_if_bleu_is_0();
+  metrics_.emplace(directory_.file("metrics.jsonl"), state_.metrics_bytes);
+  directory_.keep();
+  start_.update_settings(options);
+}
+
+void TrainingSession::warn_if_bleu_is_0() const {
+  const std::vector<std::string>& metrics = options_.valid_metrics;
+  if (std::find(metrics.begin(), metrics.end(), "bleu") == metrics.end() ||
+      validator_.is_meaningful("bleu"))
+    return;
+  const bool decides = metrics[0] == "bleu";
+  std::string advice = validator_.bleu_can_score("char") ? "--valid-tokenize char" : "";
+  if (decides) advice += advice.empty() ? "--valid-metrics chrf" : " or --valid-metrics chrf";
+  log_warning("no validation reference has 4 tokens (--valid-tokenize " + options_.valid_tokenize +
+              "), so BLEU is 0 even for perfect translations" +
+              (decides ? "; ce-mean-words decides which model is the best" : "") +
+              (advice.empty() ? "" : ". Try " + advice));
+}
+
+Tokenizer TrainingSession::make_tokenizer(const ParallelText& text) const {
+  const fs::path own = directory_.file("spiece.model");
+  if (start_.resuming) return Tokenizer::load(options_.vocab.empty() ? own : options_.vocab);
+  Tokenizer tokenizer = make_vocabulary(text, options_);
+  write_file_durably(own, tokenizer.bytes());
+  warn_of_differences_in_transformers(escaped(own.native()), tokenizer);
+  return tokenizer;
+}
+
+void TrainingSession::start_batches() {
+  auto batcher = std::make_shared<Batcher>(parts_.text.train, parts_.batches, state_.position);
+  batches_in_epoch_ = batcher->batches_in_epoch();
+  batches_ = std::make_unique<Prefetch<PairBatch>>(
+      [batcher] { return std::optional<PairBatch>(batcher->next()); }, kBatchesAhead);
+}
+
+int TrainingSession::run() {
+  start_batches();
+  begin_ = std::chrono::steady_clock::now();
+  begin_seconds_ = state_.seconds;
+  begin_progress_ = progress(options_.after, state_, batches_in_epoch_);
+  defer_stop_signals();
+  bool worked = false;
+  while (stop_signal() == 0 && !stalled() &&
+         progress(options_.after, state_, batches_in_epoch_) < 1) {
+    step();
+    worked = true;
+  }
+  set_status_line("");
+
+  if (stop_signal() == 0 && state_.validated_update != state_.counters.update) {
+    validate();
+    worked = true;
+  }
+  const bool saved = save();
+  if (const int signal = stop_signal()) {
+    check(saved, ErrorKind::kRuntime, "stopped by signal ", signal, "; update ",
+          state_.counters.update, " could not be saved");
+    log_info("stopped by signal " + std::to_string(signal) + "; rerun the same command to resume");
+    return 128 + signal;
+  }
+  if (!saved) fail(ErrorKind::kRuntime, "training finished, but ", checkpoints_.unsaved());
+  metrics_->append({{"event", "end"}, {"update", state_.counters.update}});
+  metrics_->sync();
+  log_info(end_text(worked));
+  const std::string& metric = options_.valid_metrics[0];
+  write_average(directory_, options_, validator_.is_meaningful(metric) ? metric : "ce-mean-words");
+  return checkpoints_.failed() ? static_cast<int>(ErrorKind::kRuntime) : 0;
+}
+
+// Why the run is over, and which checkpoint is the best. `worked`: this process has trained or
+// validated.
+std::string TrainingSession::end_text(bool worked) {
+  const std::string& metric = options_.valid_metrics[0];
+  const MetricHistory& history = first_metric();
+  const std::string no_better = metric + " has not improved in " +
+                                counted(history.stalled, "validation") + " (--early-stopping)";
+  if (!worked)
+    return "nothing to do: " + (stalled() ? no_better
+                                          : limit_passed(options_.after, state_, batches_in_epoch_,
+                                                         options_.trainer.schedule));
+  std::string text =
+      "training finished: " +
+      (stalled() ? no_better : reached_limit(options_.after, state_, batches_in_epoch_));
+  if (history.best_update >= 0)
+    text += ". Best: checkpoint-" + std::to_string(history.best_update) + ", " + metric + " " +
+            metric_text(metric, history.best.value);
+  return text;
+}
+
+void TrainingSession::step() {
+  if (kept_best_) {
+    // The better model is lost with this update; a later one need only be better than the kept one.
+    first_metric() = {kept_best_->best, kept_best_->best_update, 0};
+    kept_best_.reset();
+  }
+  const auto begin = std::chrono::steady_clock::now();
+  const TrainingState before = state_;
+  std::vector<HostBatch> batches;
+  for (std::int64_t i = 0; i < options_.optimizer_delay; ++i) {
+    PairBatch pairs = *batches_->next();
+    state_.position = pairs.next;
+    batches_in_epoch_ = pairs.batches_in_epoch;
+    batches.push_back(host_batch(std::move(pairs)));
+  }
+  const StepResult result = trainer_.step(std::move(batches));
+  state_.counters = trainer_.counters();
+  const auto now = std::chrono::steady_clock::now();
+  state_.seconds = begin_seconds_ + std::chrono::duration<double>(now - begin_).count();
+  if (result.skipped) {
+    log_warning("update " + std::to_string(state_.counters.update + 1) +
+                (result.grad_norm == 0 ? ": the gradient is 0" : ": the gradient is not finite") +
+                "; step skipped");
+  } else {
+    report(before, result, std::chrono::duration<double>(now - begin).count());
+  }
+  if (state_.position.epoch > before.position.epoch) state_.epoch_sentences = 0;
+  if (is_due(options_.valid_freq, before, state_)) validate();
+  if (is_due(options_.save_freq, before, state_)) save();
+}
+
+ProgressPoint TrainingSession::point() const {
+  ProgressPoint p;
+  p.epoch = epoch();
+  p.update = state_.counters.update;
+  p.sentences = state_.epoch_sentences;
+  p.target_tokens = state_.target_tokens;
+  p.skipped = state_.counters.skipped;
+  const double done = progress(options_.after, state_, batches_in_epoch_);
+  if (done > begin_progress_)
+    p.eta_seconds =
+        (state_.seconds - begin_seconds_) * std::max(0.0, 1 - done) / (done - begin_progress_);
+  return p;
+}
+
+void TrainingSession::report(const TrainingState& before, const StepResult& step, double seconds) {
+  state_.window.add(step, seconds);
+  state_.target_tokens += step.loss.target_tokens;
+  state_.epoch_sentences += step.sentences;
+  const auto now = std::chrono::steady_clock::now();
+  if (std::chrono::duration<double>(now - last_status_).count() > kStatusSeconds) {
+    set_status_line(
+        status_line(point(), state_.window, progress(options_.after, state_, batches_in_epoch_)));
+    last_status_ = now;
+  }
+  if (is_due(options_.disp_freq, before, state_) || state_.counters.update <= options_.disp_first) {
+    log_info(progress_line(point(), state_.window));
+    metrics_->append(train_record(point(), state_.window));
+    state_.window = {};
+  }
+}
+
+void TrainingSession::validate() {
+  set_status_line("validating");
+  const ValidationResult result = run_validator();
+  set_status_line("");
+  nlohmann::json record = {{"event", "valid"},
+                           {"epoch", epoch()},
+                           {"update", state_.counters.update},
+                           {"words", state_.target_tokens},
+                           {"seconds", result.seconds},
+                           {"ce-mean-words", result.ce_mean_words}};  // decides ties
+  const MetricHistory kept = first_metric();
+  bool best = false;
+  for (const std::string& name : options_.valid_metrics) {
+    record[name] = result.metric(name);
+    const bool new_best = note_metric(
+        name, {result.metric(name), result.ce_mean_words, validator_.is_meaningful(name)});
+    if (name == options_.valid_metrics[0]) best = new_best;
+  }
+  record["signature"] = validator_.signature();
+  metrics_->append(record);
+  log_samples(result);
+  state_.validated_update = state_.counters.update;
+  if (best) {
+    kept_best_ = kept;
+    save();
+  }
+}
+
+bool TrainingSession::save() {
+  const bool saved = checkpoints_.save(state_, *metrics_);
+  if (saved) kept_best_.reset();
+  return saved;
+}
+
+// The model may have become infinite with the last update: then it is not the data that is bad.
+ValidationResult TrainingSession::run_validator() {
+  try {
+    return validator_.run();
+  } catch (const Error& e) {
+    if (e.kind() != ErrorKind::kData) throw;
+    fail(ErrorKind::kDiverged, "training diverged at update ", state_.counters.update, ": ",
+         e.what());
+  }
+}
+
+// Logs a metric in Marian's words. Returns true if it is the best so far.
+bool TrainingSession::note_metric(const std::string& name, const MetricValue& now) {
+  MetricHistory& history = state_.metrics[name];
+  log_info("[valid] Ep. " + std::to_string(epoch()) + " : Up. " +
+           std::to_string(state_.counters.update) + " : " + name + " : " +
+           metric_text(name, now.value) + " : " + history.judgement(name, now));
+  return history.record(name, now, state_.counters.update);
+}
+
+void TrainingSession::log_samples(const ValidationResult& result) const {
+  constexpr std::size_t kSamples = 3;
+  const std::size_t count = result.translations.size();
+  for (std::size_t s = 0; s < std::min(kSamples, count); ++s) {
+    const std::size_t i = s * count / kSamples;
+    log_info("[valid] source:      " + escaped(parts_.text.valid_source[i]));
+    log_info("[valid] translation: " + escaped(result.translations[i]));
+    log_info("[valid] reference:   " + escaped(parts_.text.valid_reference[i]));
+  }
+}
+
+}  // namespace
+
+int run_training(const TrainingOptions& options, const std::string& title) {
+  catch_stop_signals();
+  TrainingSession session(options, title);
+  return session.run();
+}
+
+}  // namespace switchyard

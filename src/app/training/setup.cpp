@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "src/app/training/setup.h"
+
+#include <utility>
+
+#include "src/app/figures.h"
+#include "src/core/error.h"
+#include "src/core/log.h"
+#include "src/core/memory.h"
+#include "src/core/parallel.h"
+
+namespace switchyard {
+
+namespace {
+
+ModelConfig make_config(const TrainingOptions& options, const Tokenizer& tokenizer) {
+  ModelConfig config = options.config;
+  check(tokenizer.pad_id() >= 0, ErrorKind::kData,
+        "--vocab: the vocabulary has no padding piece, which starts every translation");
+  config.vocab_size = tokenizer.vocab_size();
+  config.pad_token_id = tokenizer.pad_id();
+  config.eos_token_id = tokenizer.eos_id();
+  config.decoder_start_token_id = tokenizer.pad_id();
+  validate(config);
+  return config;
+}
+
+TrainingMemory memory_for(const Model& model, const TrainingOptions& options) {
+  TrainingMemory memory = parameter_memory(model, options);
+  memory.available = available_memory_bytes();
+  check_memory(memory);
+  return memory;
+}
+
+}  // namespace
+
+TrainingParts::TrainingParts(const TrainingOptions& options, const MakeTokenizer& make_tokenizer)
+    : TrainingParts(options, make_tokenizer, read_training_text(options)) {}
+
+TrainingParts::TrainingParts(const TrainingOptions& options, const MakeTokenizer& make_tokenizer,
+                             TrainingText lines)
+    : threads(options.threads > 0 ? options.threads : default_threads()),
+      ctx(make_context({threads, false, options.compute_type})),
+      tokenizer(make_tokenizer(lines.train)),
+      text(encode_training_data(tokenizer, std::move(lines), options, threads)),
+      model(make_config(options, tokenizer)),
+      memory(memory_for(model, options)),
+      params(*ctx, model.layout()),
+      trainer(*ctx, model, params, options.trainer) {}
+
+void TrainingParts::initialise(const TrainingOptions& options) {
+  switchyard::initialise(*ctx, model, options.trainer.seed, options.init, params);
+  trainer.prepare();
+  trainer.reset_average();
+}
+
+void TrainingParts::plan_batches(const TrainingOptions& options, std::int64_t words) {
+  batches.mini_batch_words = options.mini_batch_words;
+  batches.mini_batch = options.mini_batch;
+  batches.seed = options.trainer.seed;
+  if (options.mini_batch_fit) {
+    const std::int64_t workspace =
+        options.workspace_mb > 0 ? options.workspace_mb << 20 : available_memory_bytes() / 2;
+    batches.mini_batch_words =
+        words > 0 ? words : fit_batch_words(trainer, text.train, batches, workspace);
+    log_info("batches: up to " + with_commas(batches.mini_batch_words) + " words, " +
+             (words > 0 ? "as before" : "which fit into " + bytes_text(workspace)));
+  }
+  memory.batch = largest_batch_bytes(trainer, text.train, batches);
+  check_memory(memory);
+}
+
+}  // namespace switchyard

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+// Where a training run stands, beside its buffers: trainer_state.json of a checkpoint.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+
+#include "src/app/training/metric_history.h"
+#include "src/app/training/options.h"
+#include "src/app/training/progress.h"
+#include "src/text/batcher.h"
+#include "src/train/trainer.h"
+
+namespace switchyard {
+
+struct TrainingState {
+  TrainerCounters counters;
+  BatchPosition position;             // of the next batch
+  std::int64_t mini_batch_words = 0;  // of all batches: what --mini-batch-fit has found
+  std::int64_t epoch_sentences = 0;   // trained on in this epoch
+  std::int64_t target_tokens = 0;     // of the whole run
+  double seconds = 0;                 // of training so far; not reproducible
+  ProgressWindow window;
+  std::map<std::string, MetricHistory> metrics;
+  std::int64_t validated_update = -1;  // of the last validation
+  std::int64_t metrics_bytes = 0;      // size of metrics.jsonl
+  // What the run was made from.
+  std::uint64_t tokenizer_hash = 0, train_hash = 0, valid_hash = 0;
+  std::string compute_type;  // "float32", "bfloat16"
+};
+
+// Hugging Face's field names where it has them (global_step, epoch, best_metric), ours under
+// "switchyard". `first_metric` is the one that decides which model is the best.
+nlohmann::json state_to_json(const TrainingState& state, const std::string& first_metric);
+// Error(kData) where a field is missing or of another type.
+TrainingState state_from_json(const nlohmann::json& json);
+// That of a checkpoint. Error(kData) naming it.
+TrainingState load_state(const std::filesystem::path& checkpoint);
+
+// How much of the run is done, from 0 to 1; >= 1: it is at its end. 0 where there is no limit.
+double progress(const StopRule& rule, const TrainingState& state, std::int64_t batches_in_epoch);
+
+// Whether what happens with this frequency is due between two points of the run.
+bool is_due(const Frequency& frequency, const TrainingState& before, const TrainingState& after);
+
+}  // namespace switchyard
