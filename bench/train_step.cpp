@@ -87,8 +87,7 @@ int run(int argc, char** argv) {
   StepResult last;
   for (int step = 0; step < kWarmUpSteps || total_seconds < seconds; ++step) {
     std::vector<HostBatch> batches;
-    for (std::int64_t i = 0; i < o.optimizer_delay; ++i)
-      batches.push_back(host_batch(batcher.next()));
+    for (std::int64_t i = 0; i < o.optimizer_delay; ++i) batches.push_back(batcher.next());
     const Stopwatch watch;
     last = trainer.step(std::move(batches));
     const double step_seconds = watch.seconds();

@@ -9,12 +9,6 @@ namespace switchyard {
 
 namespace {
 
-std::int64_t total(const std::vector<Ids>& sequences) {
-  std::int64_t n = 0;
-  for (const Ids& ids : sequences) n += static_cast<std::int64_t>(ids.size());
-  return n;
-}
-
 View upload_column(Context& ctx, Arena& arena, const Ids& values, std::int64_t cols = 1) {
   const auto count = static_cast<std::int64_t>(values.size());
   const View v = arena.make(count / cols, cols, DType::i32);
@@ -31,16 +25,13 @@ void check_ids(const std::vector<Ids>& sequences, std::int64_t vocab_size) {
 
 }  // namespace
 
-std::int64_t HostBatch::source_tokens() const { return total(source); }
-std::int64_t HostBatch::target_tokens() const { return total(target); }
-
 Ragged upload_sequences(Context& ctx, Arena& arena, const std::vector<Ids>& sequences,
                         const std::vector<std::uint32_t>* sentence, std::int64_t vocab_size,
                         View& ids) {
   check_ids(sequences, vocab_size);
   Ragged ragged;
   ragged.batch = static_cast<std::int64_t>(sequences.size());
-  ragged.tokens = total(sequences);
+  ragged.tokens = total_tokens(sequences);
   Ids flat, offsets{0}, tags;
   flat.reserve(static_cast<std::size_t>(ragged.tokens));
   offsets.reserve(sequences.size() + 1);

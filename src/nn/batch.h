@@ -1,26 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-// A batch of sentences: on the host as ids, on the backend's side as ragged token matrices.
+// A batch of sentence pairs on the backend's side: ragged token matrices.
 #pragma once
 
 #include <cstdint>
 #include <vector>
 
 #include "src/backend/backend.h"
-#include "src/core/ids.h"
+#include "src/core/host_batch.h"
 #include "src/nn/config.h"
 
 namespace switchyard {
-
-// Sentences with their ids, eos included, none empty.
-struct HostBatch {
-  std::vector<Ids> source;
-  std::vector<Ids> target;  // labels: what the decoder is to say
-  // Key of each pair's random numbers: its number in the corpus.
-  std::vector<std::uint32_t> sentence;
-
-  std::int64_t source_tokens() const;
-  std::int64_t target_tokens() const;
-};
 
 struct Batch {
   Ragged source;

@@ -137,8 +137,8 @@ Batcher::Batcher(const Corpus& corpus, const BatchOptions& options, BatchPositio
         " of epoch ", here_.epoch, ", which has ", counted(plan_.batches(), "batch", "batches"));
 }
 
-PairBatch Batcher::next() {
-  PairBatch batch;
+HostBatch Batcher::next() {
+  HostBatch batch;
   const auto index = static_cast<std::size_t>(here_.batch);
   for (auto i = plan_.offsets[index]; i < plan_.offsets[index + 1]; ++i) {
     const std::uint32_t pair = plan_.order[static_cast<std::size_t>(i)];
@@ -147,15 +147,11 @@ PairBatch Batcher::next() {
     batch.source.emplace_back(source.begin(), source.end());
     batch.target.emplace_back(target.begin(), target.end());
     batch.sentence.push_back(pair);
-    batch.source_tokens += static_cast<std::int64_t>(source.size());
-    batch.target_tokens += static_cast<std::int64_t>(target.size());
   }
-  batch.batches_in_epoch = plan_.batches();
   if (++here_.batch == plan_.batches()) {
     here_ = {here_.epoch + 1, 0};
     plan_ = plan_epoch(corpus_, options_, here_.epoch);
   }
-  batch.next = here_;
   return batch;
 }
 

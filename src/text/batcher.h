@@ -6,7 +6,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "src/core/ids.h"
+#include "src/core/host_batch.h"
 #include "src/text/corpus.h"
 
 namespace switchyard {
@@ -31,16 +31,6 @@ struct BatchPosition {
   bool operator==(const BatchPosition&) const = default;
 };
 
-struct PairBatch {
-  std::vector<Ids> source;
-  std::vector<Ids> target;
-  std::vector<std::uint32_t> sentence;  // each pair's number in the corpus
-  std::int64_t source_tokens = 0;
-  std::int64_t target_tokens = 0;
-  BatchPosition next;  // what to save so that a resumed run goes on after this batch
-  std::int64_t batches_in_epoch = 0;
-};
-
 // The batches of one epoch as pair numbers: batch b is order[offsets[b] .. offsets[b + 1]).
 struct EpochPlan {
   std::vector<std::uint32_t> order;
@@ -56,8 +46,10 @@ class Batcher {
   // (another corpus or other options than those the position was saved with).
   Batcher(const Corpus& corpus, const BatchOptions& options, BatchPosition start = {});
 
-  PairBatch next();
+  HostBatch next();
+  // Of the batch that next() returns: save it to resume there.
   BatchPosition position() const { return here_; }
+  // Batches in the epoch of position().
   std::int64_t batches_in_epoch() const { return plan_.batches(); }
 
  private:

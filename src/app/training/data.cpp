@@ -175,10 +175,6 @@ Tokenizer make_vocabulary(const ParallelText& text, const TrainingOptions& optio
   });
 }
 
-HostBatch host_batch(PairBatch pairs) {
-  return {std::move(pairs.source), std::move(pairs.target), std::move(pairs.sentence)};
-}
-
 TrainingData encode_training_data(const Tokenizer& tokenizer, TrainingText text,
                                   const TrainingOptions& options, int threads) {
   CorpusOptions corpus;

@@ -7,8 +7,6 @@
 #include <vector>
 
 #include "src/app/training/options.h"
-#include "src/nn/batch.h"
-#include "src/text/batcher.h"
 #include "src/text/corpus.h"
 #include "src/text/tokenizer.h"
 
@@ -30,9 +28,6 @@ TrainingText read_training_text(const TrainingOptions& options);
 // The vocabulary of --vocab; without it a SentencePiece model of vocab_size pieces is trained on
 // both sides of `text`, and a log line says so.
 Tokenizer make_vocabulary(const ParallelText& text, const TrainingOptions& options);
-
-// What the batcher made, as what the model takes.
-HostBatch host_batch(PairBatch pairs);
 
 // Ids of the training pairs, and of the validation pairs: cropped where long, without empty ones.
 struct TrainingData {

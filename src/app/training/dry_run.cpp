@@ -51,7 +51,7 @@ TrainingState probe(TrainingParts& parts, Batcher& batcher, std::int64_t delay) 
   TrainingState state;
   for (int update = -kWarmUpUpdates; state.seconds < kProbeSeconds; ++update) {
     std::vector<HostBatch> batches;
-    for (std::int64_t i = 0; i < delay; ++i) batches.push_back(host_batch(batcher.next()));
+    for (std::int64_t i = 0; i < delay; ++i) batches.push_back(batcher.next());
     const auto begin = std::chrono::steady_clock::now();
     const StepResult result = parts.trainer.step(std::move(batches));
     const std::chrono::duration<double> time = std::chrono::steady_clock::now() - begin;

@@ -33,6 +33,12 @@ namespace {
 constexpr std::size_t kBatchesAhead = 8;
 constexpr double kStatusSeconds = 0.5;
 
+struct NextBatch {
+  HostBatch batch;
+  std::int64_t batches_in_epoch = 0;
+  BatchPosition end;  // where a run resumes after this batch
+};
+
 class TrainingSession {
  public:
   TrainingSession(const TrainingOptions& options, const std::string& title);
@@ -72,7 +78,7 @@ class TrainingSession {
   TrainingState state_;
   std::optional<MetricsFile> metrics_;
   std::optional<MetricHistory> kept_best_;  // while a better model than the best kept is not saved
-  std::unique_ptr<Prefetch<PairBatch>> batches_;
+  std::unique_ptr<Prefetch<NextBatch>> batches_;
   std::int64_t batches_in_epoch_ = 0;
   double begin_progress_ = 0;  // of this process
   double begin_seconds_ = 0;
@@ -139,8 +145,12 @@ Tokenizer TrainingSession::make_tokenizer(const ParallelText& text) const {
 void TrainingSession::start_batches() {
   auto batcher = std::make_shared<Batcher>(parts_.text.train, parts_.batches, state_.position);
   batches_in_epoch_ = batcher->batches_in_epoch();
-  batches_ = std::make_unique<Prefetch<PairBatch>>(
-      [batcher] { return std::optional<PairBatch>(batcher->next()); }, kBatchesAhead);
+  const auto next = [batcher]() -> std::optional<NextBatch> {
+    const std::int64_t batches_in_epoch = batcher->batches_in_epoch();
+    HostBatch batch = batcher->next();
+    return NextBatch{std::move(batch), batches_in_epoch, batcher->position()};
+  };
+  batches_ = std::make_unique<Prefetch<NextBatch>>(next, kBatchesAhead);
 }
 
 int TrainingSession::run() {
@@ -207,10 +217,10 @@ void TrainingSession::step() {
   const TrainingState before = state_;
   std::vector<HostBatch> batches;
   for (std::int64_t i = 0; i < options_.optimizer_delay; ++i) {
-    PairBatch pairs = *batches_->next();
-    state_.position = pairs.next;
-    batches_in_epoch_ = pairs.batches_in_epoch;
-    batches.push_back(host_batch(std::move(pairs)));
+    NextBatch next = *batches_->next();
+    state_.position = next.end;
+    batches_in_epoch_ = next.batches_in_epoch;
+    batches.push_back(std::move(next.batch));
   }
   const StepResult result = trainer_.step(std::move(batches));
   state_.counters = trainer_.counters();

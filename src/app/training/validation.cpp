@@ -57,8 +57,7 @@ Validator::Validator(const Model& model, const Tokenizer& tokenizer, const Train
   batching.mini_batch_words = kBatchTokens;
   batching.shuffle = false;
   Batcher batcher(data.valid, batching);
-  for (std::int64_t b = batcher.batches_in_epoch(); b > 0; --b)
-    batches_.push_back(host_batch(batcher.next()));
+  for (std::int64_t b = batcher.batches_in_epoch(); b > 0; --b) batches_.push_back(batcher.next());
   // A capacity factor is training's; Hugging Face's capacity binds in scoring as well.
   capacity_.expert_capacity = options.trainer.capacity.expert_capacity;
   bleu_.tokenize = options.valid_tokenize;

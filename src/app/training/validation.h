@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "src/app/training/data.h"
+#include "src/core/host_batch.h"
 #include "src/core/team.h"
 #include "src/decode/translator.h"
 #include "src/nn/model.h"
