@@ -2,7 +2,6 @@
 #include "src/text/batcher.h"
 
 #include <algorithm>
-#include <numeric>
 #include <span>
 #include <utility>
 
@@ -27,13 +26,18 @@ struct Limit {
   std::int64_t words, pairs;
 };
 
+struct Pair {
+  std::uint32_t index;
+  std::int32_t source, target;  // tokens
+};
+
 struct Filling {
   std::int64_t pairs = 0, source = 0, target = 0;
 
-  void add(std::int64_t source_length, std::int64_t target_length) {
+  void add(const Pair& pair) {
     ++pairs;
-    source += source_length;
-    target += target_length;
+    source += pair.source;
+    target += pair.target;
   }
   bool exceeds(const Limit& limit) const {
     return (limit.pairs > 0 && pairs > limit.pairs) ||
@@ -42,18 +46,15 @@ struct Filling {
 };
 
 // The ends of the pieces of `pairs`, each as long as the limit lets it be; at least one pair.
-std::vector<std::size_t> cut(const Corpus& corpus, std::span<const std::uint32_t> pairs,
-                             const Limit& limit) {
+std::vector<std::size_t> cut(std::span<const Pair> pairs, const Limit& limit) {
   std::vector<std::size_t> ends;
   Filling filling;
   for (std::size_t i = 0; i < pairs.size(); ++i) {
-    const std::int64_t source = corpus.source.length(pairs[i]);
-    const std::int64_t target = corpus.target.length(pairs[i]);
-    filling.add(source, target);
+    filling.add(pairs[i]);
     if (filling.pairs > 1 && filling.exceeds(limit)) {
       ends.push_back(i);
       filling = {};
-      filling.add(source, target);
+      filling.add(pairs[i]);
     }
   }
   if (!pairs.empty()) ends.push_back(pairs.size());
@@ -63,8 +64,7 @@ std::vector<std::size_t> cut(const Corpus& corpus, std::span<const std::uint32_t
 // As many pieces as `cut` makes, which is as few as can be, but of like size: without this the last
 // one may have a few pairs only, whose gradient would be noise at the cost of a whole update. The
 // limit is lowered as far as the number of pieces lets it be.
-std::vector<std::size_t> cut_evenly(const Corpus& corpus, std::span<const std::uint32_t> pairs,
-                                    const Limit& limit) {
+std::vector<std::size_t> cut_evenly(std::span<const Pair> pairs, const Limit& limit) {
   constexpr std::int64_t kParts = 4096;
   const auto lowered = [&](std::int64_t parts) {
     const auto of = [&](std::int64_t most) {
@@ -72,12 +72,12 @@ std::vector<std::size_t> cut_evenly(const Corpus& corpus, std::span<const std::u
     };
     return Limit{of(limit.words), of(limit.pairs)};
   };
-  std::vector<std::size_t> best = cut(corpus, pairs, limit);
+  std::vector<std::size_t> best = cut(pairs, limit);
   // Too few parts, and enough of them: a lower limit never makes fewer pieces.
   std::int64_t low = 0, high = kParts;
   while (high - low > 1) {
     const std::int64_t middle = (low + high) / 2;
-    std::vector<std::size_t> ends = cut(corpus, pairs, lowered(middle));
+    std::vector<std::size_t> ends = cut(pairs, lowered(middle));
     if (ends.size() > best.size()) {
       low = middle;
     } else {
@@ -90,9 +90,14 @@ std::vector<std::size_t> cut_evenly(const Corpus& corpus, std::span<const std::u
 
 }  // namespace
 
-EpochPlan plan_epoch(const Corpus& corpus, const BatchOptions& options, std::int64_t epoch) {
-  std::vector<std::uint32_t> pairs(static_cast<std::size_t>(corpus.size()));
-  std::iota(pairs.begin(), pairs.end(), 0u);
+EpochPlan plan_epoch(const PairSource& source, const BatchOptions& options, std::int64_t epoch) {
+  std::vector<Pair> pairs;
+  pairs.reserve(static_cast<std::size_t>(source.size()));
+  for (std::int64_t i = 0; i < source.size(); ++i) {
+    const PairLength length = source.length(epoch, i);
+    pairs.push_back({static_cast<std::uint32_t>(i), static_cast<std::int32_t>(length.source),
+                     static_cast<std::int32_t>(length.target)});
+  }
   Rng rng(stream_key(options.seed, static_cast<std::uint64_t>(epoch), kShuffleSite));
   if (options.shuffle) shuffle(pairs, rng);
 
@@ -100,14 +105,13 @@ EpochPlan plan_epoch(const Corpus& corpus, const BatchOptions& options, std::int
   const Limit of_window{of_batch.words * options.maxi_batch, of_batch.pairs * options.maxi_batch};
   std::vector<std::pair<std::size_t, std::size_t>> batches;  // first pair and end, in `pairs`
   std::size_t first = 0;
-  for (const std::size_t last : cut_evenly(corpus, pairs, of_window)) {
+  for (const std::size_t last : cut_evenly(pairs, of_window)) {
     const auto window = std::span(pairs).subspan(first, last - first);
-    std::stable_sort(window.begin(), window.end(), [&](std::uint32_t a, std::uint32_t b) {
-      return std::pair(corpus.target.length(a), corpus.source.length(a)) <
-             std::pair(corpus.target.length(b), corpus.source.length(b));
+    std::stable_sort(window.begin(), window.end(), [](const Pair& a, const Pair& b) {
+      return std::pair(a.target, a.source) < std::pair(b.target, b.source);
     });
     std::size_t begin = first;
-    for (const std::size_t end : cut_evenly(corpus, window, of_batch)) {
+    for (const std::size_t end : cut_evenly(window, of_batch)) {
       batches.emplace_back(begin, first + end);
       begin = first + end;
     }
@@ -119,20 +123,19 @@ EpochPlan plan_epoch(const Corpus& corpus, const BatchOptions& options, std::int
   plan.order.reserve(pairs.size());
   plan.offsets.push_back(0);
   for (const auto& [begin, end] : batches) {
-    plan.order.insert(plan.order.end(), pairs.begin() + static_cast<std::ptrdiff_t>(begin),
-                      pairs.begin() + static_cast<std::ptrdiff_t>(end));
+    for (std::size_t i = begin; i < end; ++i) plan.order.push_back(pairs[i].index);
     plan.offsets.push_back(static_cast<std::int64_t>(plan.order.size()));
   }
   return plan;
 }
 
-Batcher::Batcher(const Corpus& corpus, const BatchOptions& options, BatchPosition start)
-    : corpus_(corpus), options_(options), here_(start) {
+Batcher::Batcher(const PairSource& source, const BatchOptions& options, BatchPosition start)
+    : source_(source), options_(options), here_(start) {
   check(options.mini_batch > 0 || options.mini_batch_words > 0, ErrorKind::kUsage,
         "a batch has no limit, expected one of words or sentences");
   check(options.maxi_batch > 0, ErrorKind::kUsage, "a window of ", options.maxi_batch,
         " batches, expected at least 1");
-  plan_ = plan_epoch(corpus_, options_, here_.epoch);
+  plan_ = plan_epoch(source_, options_, here_.epoch);
   check(here_.batch >= 0 && here_.batch < plan_.batches(), ErrorKind::kData, "batch ", here_.batch,
         " of epoch ", here_.epoch, ", which has ", counted(plan_.batches(), "batch", "batches"));
 }
@@ -142,15 +145,12 @@ HostBatch Batcher::next() {
   const auto index = static_cast<std::size_t>(here_.batch);
   for (auto i = plan_.offsets[index]; i < plan_.offsets[index + 1]; ++i) {
     const std::uint32_t pair = plan_.order[static_cast<std::size_t>(i)];
-    const auto source = corpus_.source[pair];
-    const auto target = corpus_.target[pair];
-    batch.source.emplace_back(source.begin(), source.end());
-    batch.target.emplace_back(target.begin(), target.end());
+    source_.read(here_.epoch, pair, batch.source.emplace_back(), batch.target.emplace_back());
     batch.sentence.push_back(pair);
   }
   if (++here_.batch == plan_.batches()) {
     here_ = {here_.epoch + 1, 0};
-    plan_ = plan_epoch(corpus_, options_, here_.epoch);
+    plan_ = plan_epoch(source_, options_, here_.epoch);
   }
   return batch;
 }

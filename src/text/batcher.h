@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// Batches of a corpus: pairs of like length together, in an order that is a pure function of
-// (seed, epoch). No padding exists, so a batch is sized by its real tokens.
+// Batches of a source of pairs: pairs of like length together, in an order that is a pure function
+// of (seed, epoch). No padding exists, so a batch is sized by its real tokens.
 #pragma once
 
 #include <cstdint>
 #include <vector>
 
 #include "src/core/host_batch.h"
-#include "src/text/corpus.h"
+#include "src/text/pair_source.h"
 
 namespace switchyard {
 
@@ -17,11 +17,11 @@ struct BatchOptions {
   std::int64_t mini_batch_words = 4096;
   // At most this many pairs; 0: no such limit. One of the two must be given.
   std::int64_t mini_batch = 0;
-  // Pairs are sorted by length within windows of at most this many batches of the shuffled corpus.
+  // Pairs are sorted by length within windows of at most this many batches of the shuffled epoch.
   // A window has as few batches as the limits let it have, all of about the same size.
   std::int64_t maxi_batch = 100;
   std::uint64_t seed = 1;
-  bool shuffle = true;  // false: the corpus's order (still sorted within windows)
+  bool shuffle = true;  // false: the source's order (still sorted within windows)
 };
 
 // Where training stands: the next batch to be taken.
@@ -37,14 +37,14 @@ struct EpochPlan {
   std::vector<std::int64_t> offsets;
   std::int64_t batches() const { return static_cast<std::int64_t>(offsets.size()) - 1; }
 };
-EpochPlan plan_epoch(const Corpus& corpus, const BatchOptions& options, std::int64_t epoch);
+EpochPlan plan_epoch(const PairSource& source, const BatchOptions& options, std::int64_t epoch);
 
-// Goes through epoch after epoch without end. The corpus must outlive it.
+// The batches of epoch after epoch, without end. The source must outlive it.
 class Batcher {
  public:
   // Error(kUsage) where the options give no limit; Error(kData) where `start` lies past its epoch
-  // (another corpus or other options than those the position was saved with).
-  Batcher(const Corpus& corpus, const BatchOptions& options, BatchPosition start = {});
+  // (another source or other options than those the position was saved with).
+  Batcher(const PairSource& source, const BatchOptions& options, BatchPosition start = {});
 
   HostBatch next();
   // Of the batch that next() returns: save it to resume there.
@@ -53,7 +53,7 @@ class Batcher {
   std::int64_t batches_in_epoch() const { return plan_.batches(); }
 
  private:
-  const Corpus& corpus_;
+  const PairSource& source_;
   BatchOptions options_;
   BatchPosition here_;
   EpochPlan plan_;

@@ -52,6 +52,20 @@ ParallelText read_tsv(const std::filesystem::path& path) {
   return text;
 }
 
+PairBounds Corpus::bounds() const {
+  return {{source.longest, target.longest}, {std::ssize(source.ids), std::ssize(target.ids)}};
+}
+
+PairLength Corpus::length(std::int64_t, std::int64_t index) const {
+  return {source.length(index), target.length(index)};
+}
+
+void Corpus::read(std::int64_t, std::int64_t index, Ids& source_ids, Ids& target_ids) const {
+  const auto from = source[index], to = target[index];
+  source_ids.assign(from.begin(), from.end());
+  target_ids.assign(to.begin(), to.end());
+}
+
 std::uint64_t Corpus::hash() const {
   Fnv1a hash;
   for (const Sequences* side : {&source, &target}) {

@@ -2,6 +2,7 @@
 // Parallel text: files -> lines -> pairs of ids, made once and kept.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <filesystem>
 #include <span>
@@ -11,6 +12,7 @@
 
 #include "src/core/ids.h"
 #include "src/text/line_reader.h"
+#include "src/text/pair_source.h"
 #include "src/text/tokenizer.h"
 #include "src/text/vocabulary_fit.h"
 
@@ -32,6 +34,7 @@ ParallelText read_tsv(const std::filesystem::path& path);
 struct Sequences {
   std::vector<std::int32_t> ids;
   std::vector<std::int64_t> offsets = {0};
+  std::int64_t longest = 0;  // tokens of the longest sequence
 
   std::int64_t size() const { return static_cast<std::int64_t>(offsets.size()) - 1; }
   std::int64_t length(std::int64_t i) const {
@@ -44,6 +47,7 @@ struct Sequences {
   void push_back(std::span<const std::int32_t> sequence) {
     ids.insert(ids.end(), sequence.begin(), sequence.end());
     offsets.push_back(static_cast<std::int64_t>(ids.size()));
+    longest = std::max(longest, static_cast<std::int64_t>(sequence.size()));
   }
 };
 
@@ -66,15 +70,18 @@ struct CorpusCounts {
   UnknownTokens source_unknown, target_unknown;  // of the pairs kept
 };
 
-// Pairs of ids, all non-empty, eos last. A pair's number is its index here.
-struct Corpus {
+// Pairs of ids in memory, all non-empty, eos last: the same in every epoch.
+struct Corpus final : PairSource {
   Sequences source;
   Sequences target;
   CorpusCounts counts;
 
-  std::int64_t size() const { return source.size(); }
-  // Of the ids: resuming compares it with the checkpoint's to know its data again.
-  std::uint64_t hash() const;
+  std::int64_t size() const override { return source.size(); }
+  PairBounds bounds() const override;
+  PairLength length(std::int64_t epoch, std::int64_t index) const override;
+  void read(std::int64_t epoch, std::int64_t index, Ids& source_ids,
+            Ids& target_ids) const override;
+  std::uint64_t hash() const override;
 };
 
 // Error(kData) where no pair is left. `name` stands for the files in messages.

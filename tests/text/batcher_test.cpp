@@ -9,6 +9,7 @@
 
 #include "src/core/error.h"
 #include "src/core/rng.h"
+#include "src/text/corpus.h"
 #include "src/text/prefetch.h"
 #include "tests/support/catch.h"
 
@@ -230,6 +231,41 @@ TEST_CASE("a resumed run gets the same batches") {
   b.next();
   b.next();
   for (int i = 0; i < 60; ++i) CHECK(same(a.next(), b.next()));
+}
+
+// Its pairs are {epoch, index} and differ in length from epoch to epoch.
+struct EpochSource final : PairSource {
+  std::int64_t size() const override { return 20; }
+  PairBounds bounds() const override { return {{9, 1}, {20 * 9, 20}}; }
+  PairLength length(std::int64_t epoch, std::int64_t index) const override {
+    return {1 + (index + epoch) % 9, 1};
+  }
+  void read(std::int64_t epoch, std::int64_t index, Ids& source, Ids& target) const override {
+    source.assign(static_cast<std::size_t>(length(epoch, index).source),
+                  static_cast<std::int32_t>(epoch));
+    target.assign(1, static_cast<std::int32_t>(index));
+  }
+  std::uint64_t hash() const override { return 0; }
+};
+
+TEST_CASE("pairs are read by epoch and index, and batches are cut by the epoch's lengths") {
+  const EpochSource source;
+  BatchOptions options;
+  options.mini_batch_words = 30;
+  Batcher batcher(source, options);
+  for (std::int64_t epoch = 0; epoch < 3; ++epoch) {
+    std::vector<int> seen(20, 0);
+    for (std::int64_t b = batcher.batches_in_epoch(); b > 0; --b) {
+      const HostBatch batch = batcher.next();
+      CHECK(batch.source_tokens() <= 30);
+      for (std::size_t i = 0; i < batch.source.size(); ++i) {
+        ++seen[batch.sentence[i]];
+        CHECK(batch.source[i].front() == epoch);
+        CHECK(batch.target[i].front() == static_cast<int>(batch.sentence[i]));
+      }
+    }
+    CHECK(std::all_of(seen.begin(), seen.end(), [](int n) { return n == 1; }));
+  }
 }
 
 TEST_CASE("impossible settings are refused") {

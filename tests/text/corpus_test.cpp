@@ -162,6 +162,10 @@ TEST_CASE("pairs are skipped, cropped and counted") {
   CHECK(corpus.counts.cropped == 1);
   CHECK(corpus.source.length(1) == options.max_length);
   CHECK(corpus.source[1].back() == t.eos_id());
+  CHECK(corpus.bounds().longest.source == options.max_length);
+  CHECK(corpus.bounds().longest.target == std::ssize(t.encode("die Weiche")));
+  CHECK(corpus.bounds().total.source == std::ssize(corpus.source.ids));
+  CHECK(corpus.bounds().total.target == std::ssize(corpus.target.ids));
 
   options.source_prefix = "train: ";
   const Corpus prefixed = encode_corpus(t, text, options, 1, "x");

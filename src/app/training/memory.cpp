@@ -18,8 +18,8 @@ struct Sample {
   double scale = 1;
 };
 
-Sample sample_largest_batch(const Corpus& corpus, const BatchOptions& options) {
-  const EpochPlan plan = plan_epoch(corpus, options, 0);
+Sample sample_largest_batch(const PairSource& source, const BatchOptions& options) {
+  const EpochPlan plan = plan_epoch(source, options, 0);
   const auto pair = [&](std::int64_t i) {
     return static_cast<std::int64_t>(plan.order[static_cast<std::size_t>(i)]);
   };
@@ -27,19 +27,18 @@ Sample sample_largest_batch(const Corpus& corpus, const BatchOptions& options) {
   std::int64_t largest = 0, most_tokens = -1;
   for (std::int64_t b = 0; b < plan.batches(); ++b) {
     std::int64_t tokens = 0;
-    for (std::int64_t i = offset(b); i < offset(b + 1); ++i)
-      tokens += corpus.source.length(pair(i)) + corpus.target.length(pair(i));
+    for (std::int64_t i = offset(b); i < offset(b + 1); ++i) {
+      const PairLength length = source.length(0, pair(i));
+      tokens += length.source + length.target;
+    }
     if (tokens > most_tokens) most_tokens = tokens, largest = b;
   }
   Sample sample;
-  std::int64_t tokens = 0;
   for (std::int64_t i = offset(largest); i < offset(largest + 1); i += kPartOfBatch) {
-    const auto source = corpus.source[pair(i)], target = corpus.target[pair(i)];
-    sample.batch.source.emplace_back(source.begin(), source.end());
-    sample.batch.target.emplace_back(target.begin(), target.end());
+    source.read(0, pair(i), sample.batch.source.emplace_back(), sample.batch.target.emplace_back());
     sample.batch.sentence.push_back(static_cast<std::uint32_t>(pair(i)));
-    tokens += static_cast<std::int64_t>(source.size() + target.size());
   }
+  const std::int64_t tokens = sample.batch.source_tokens() + sample.batch.target_tokens();
   sample.scale = static_cast<double>(most_tokens) / static_cast<double>(tokens);
   return sample;
 }
@@ -60,32 +59,32 @@ TrainingMemory parameter_memory(const Model& model, const TrainingOptions& optio
   return memory;
 }
 
-std::int64_t largest_batch_bytes(Trainer& trainer, const Corpus& corpus,
+std::int64_t largest_batch_bytes(Trainer& trainer, const PairSource& source,
                                  const BatchOptions& options) {
-  const Sample sample = sample_largest_batch(corpus, options);
+  const Sample sample = sample_largest_batch(source, options);
   return static_cast<std::int64_t>(sample.scale *
                                    static_cast<double>(trainer.measure_arenas(sample.batch)));
 }
 
-std::int64_t fit_batch_words(Trainer& trainer, const Corpus& corpus, BatchOptions options,
+std::int64_t fit_batch_words(Trainer& trainer, const PairSource& source, BatchOptions options,
                              std::int64_t workspace) {
   // Memory grows in proportion to words but for what rows are rounded up to: a few tries come near.
   constexpr int kTries = 6;
   constexpr std::int64_t kFirstWords = 2048;
   const auto fits = static_cast<double>(workspace) * 0.95;  // as near as a sample tells
-  const std::int64_t most =
-      static_cast<std::int64_t>(std::max(corpus.source.ids.size(), corpus.target.ids.size()));
+  const PairLength total = source.bounds().total;
+  const std::int64_t most = std::max(total.source, total.target);
   std::int64_t best = 0, words = std::min(kFirstWords, most);
   for (int i = 0; i < kTries && words != best; ++i) {
     options.mini_batch_words = words;
-    const auto bytes = static_cast<double>(largest_batch_bytes(trainer, corpus, options));
+    const auto bytes = static_cast<double>(largest_batch_bytes(trainer, source, options));
     if (bytes <= fits) best = std::max(best, words);
     words = std::clamp<std::int64_t>(
         static_cast<std::int64_t>(static_cast<double>(words) * fits / bytes), best, most);
   }
   if (best > 0) return best;
   options.mini_batch_words = 1;  // each pair is a batch of its own
-  const std::int64_t bytes = largest_batch_bytes(trainer, corpus, options);
+  const std::int64_t bytes = largest_batch_bytes(trainer, source, options);
   check(bytes <= workspace, ErrorKind::kUsage, "--workspace: found ", bytes_text(workspace),
         ", expected the ", bytes_text(bytes), " of the longest pair or more");
   return 1;

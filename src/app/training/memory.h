@@ -25,12 +25,12 @@ TrainingMemory parameter_memory(const Model& model, const TrainingOptions& optio
 
 // Bytes of forward and backward of the largest batch of the first epoch: an eighth of it is run,
 // for memory grows in proportion to the sentences. Clears no state but the gradients.
-std::int64_t largest_batch_bytes(Trainer& trainer, const Corpus& corpus,
+std::int64_t largest_batch_bytes(Trainer& trainer, const PairSource& source,
                                  const BatchOptions& options);
 
 // The largest BatchOptions::mini_batch_words with which forward and backward of every batch of the
 // first epoch fit into `workspace` bytes. Error(kUsage) where those of a single pair do not.
-std::int64_t fit_batch_words(Trainer& trainer, const Corpus& corpus, BatchOptions options,
+std::int64_t fit_batch_words(Trainer& trainer, const PairSource& source, BatchOptions options,
                              std::int64_t workspace);
 
 // "388 MiB needed (36 MiB parameters, 35 MiB optimizer, 317 MiB a batch), 20.3 GiB available".

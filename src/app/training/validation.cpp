@@ -20,10 +20,8 @@ constexpr std::int64_t kBatchTokens = 1024;
 
 // A translation may be this much longer than the longest reference: a model that is still untrained
 // does not end its sentences.
-std::int64_t most_new_tokens(const Corpus& valid) {
-  std::int64_t longest = 0;
-  for (std::int64_t i = 0; i < valid.size(); ++i)
-    longest = std::max(longest, valid.target.length(i));
+std::int64_t most_new_tokens(const PairSource& valid) {
+  const std::int64_t longest = valid.bounds().longest.target;
   return longest + longest / 2;
 }
 
