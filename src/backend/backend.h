@@ -6,7 +6,8 @@
 // Rules that every implementation and every caller keeps:
 // - Above this header nobody dereferences View::data. The host sees values by download() only.
 // - A token matrix may have more rows than tokens (View::row_capacity, a multiple of kRowRounding);
-//   the rows past the last token are finite, may be written, and are never reduced over.
+//   the rows past the last token are undefined. Any operation may write them, those of an input
+//   too, and no result depends on them.
 // - Gradients are added to (`dw +=`), other outputs are overwritten, unless a comment says
 //   otherwise. An empty View for an optional argument switches that output off.
 // - f32 unless a comment says otherwise; ids, indices and offsets are i32. "Compute type": a view
@@ -87,8 +88,7 @@ struct Weight {
 void prepare_weight(Context& ctx, Weight& weight);
 
 // y [T, out] = x [T, in] . w^T. x compute type; y f32 or bf16. Where the product is bfloat16, x, y
-// and in backward dy, dx have no gaps between their rows, and the rows of dy up to its capacity may
-// be overwritten.
+// and in backward dy, dx have no gaps between their rows.
 void linear(Context& ctx, View x, const Weight& w, View y);
 // dx (= or, with add_to_dx, +=) dy . w;  dw += dy^T . x. dx or dw may be empty. x, dy compute type;
 // dx f32, or overwritten: also bf16.
@@ -223,7 +223,7 @@ struct ExpertCall {
 struct FfnSaved {
   View hidden, gate;
 };
-// Rows of y past the last slot in use are undefined but finite.
+// Rows of y past the last slot in use are undefined.
 void experts(Context& ctx, const ExpertCall& call, const Routing& routing, View x, FfnSaved& saved,
              View y);
 // dx overwritten on the slots in use; grads[i] added to.

@@ -11,14 +11,10 @@ namespace switchyard {
 namespace {
 
 constexpr std::size_t kFirstBlockBytes = std::size_t{1} << 20;
-// Rows a multiple of this apart fall into the same few cache sets: a product that walks down the
-// columns of two such matrices (a weight's gradient) then runs at two thirds of its speed.
-constexpr std::size_t kAliasingBytes = 2048;
-
 }  // namespace
 
 Arena::~Arena() {
-  for (const Block& block : blocks_) source_.release(block.data, block.bytes);
+  for (const Block& block : blocks_) memory_->release(block.data, block.bytes);
 }
 
 void* Arena::take(std::size_t bytes) {
@@ -36,7 +32,7 @@ void* Arena::take(std::size_t bytes) {
   }
   // A new block is as large as all before it together: few blocks, little waste.
   const std::size_t size = std::max({bytes, grown_bytes_, kFirstBlockBytes});
-  blocks_.push_back({static_cast<std::byte*>(source_.allocate(size)), size});
+  blocks_.push_back({static_cast<std::byte*>(memory_->allocate(size)), size});
   grown_bytes_ += size;
   here_ = {blocks_.size() - 1, bytes};
   note_peak();
@@ -51,27 +47,22 @@ void Arena::note_peak() {
 
 void Arena::merge_blocks() {
   const std::size_t together = std::exchange(grown_bytes_, 0);
-  for (const Block& block : blocks_) source_.release(block.data, block.bytes);
+  for (const Block& block : blocks_) memory_->release(block.data, block.bytes);
   blocks_.clear();
-  blocks_.push_back({static_cast<std::byte*>(source_.allocate(together)), together});
+  blocks_.push_back({static_cast<std::byte*>(memory_->allocate(together)), together});
   grown_bytes_ = together;
 }
 
 View Arena::make(std::int64_t rows, std::int64_t cols, DType dtype) {
   View v;
   v.rows = rows;
-  v.cols = v.row_stride = cols;
+  v.cols = cols;
   v.row_capacity = round_up(rows, kRowRounding);
   v.dtype = dtype;
-  std::size_t row_bytes = static_cast<std::size_t>(cols) * size_bytes(dtype);
-  if (spread_rows && rows > 1 && row_bytes % kAliasingBytes == 0) {
-    row_bytes += kAlignment;
-    v.row_stride = static_cast<std::int64_t>(row_bytes / size_bytes(dtype));
-  }
-  v.data = take(static_cast<std::size_t>(v.row_capacity) * row_bytes);
-  const std::size_t used = static_cast<std::size_t>(rows) * row_bytes;
-  const std::size_t rest = static_cast<std::size_t>(v.row_capacity - rows) * row_bytes;
-  if (rest > 0) source_.zero(static_cast<std::byte*>(v.data) + used, rest);
+  const std::size_t row_bytes = static_cast<std::size_t>(cols) * size_bytes(dtype);
+  const std::size_t pitch = rows > 1 ? memory_->row_pitch(row_bytes) : row_bytes;
+  v.row_stride = static_cast<std::int64_t>(pitch / size_bytes(dtype));
+  v.data = take(static_cast<std::size_t>(v.row_capacity) * pitch);
   return v;
 }
 
@@ -80,26 +71,26 @@ View Arena::make_row(std::int64_t cols, DType dtype) {
 }
 
 Tensor::Tensor(const Context& ctx, std::int64_t rows, std::int64_t cols, DType dtype)
-    : source_(ctx.memory) {
+    : memory_(ctx.memory) {
   bytes_ =
       round_up(std::max<std::size_t>(static_cast<std::size_t>(rows * cols) * size_bytes(dtype), 1),
                kAlignment);
-  view_ = {source_.allocate(bytes_), rows, cols, cols, rows, dtype};
+  view_ = {memory_->allocate(bytes_), rows, cols, cols, rows, dtype};
 }
 
 Tensor::~Tensor() {
-  if (view_.data) source_.release(view_.data, bytes_);
+  if (view_.data) memory_->release(view_.data, bytes_);
 }
 
 Tensor::Tensor(Tensor&& other) noexcept
     : view_(std::exchange(other.view_, {})),
       bytes_(std::exchange(other.bytes_, 0)),
-      source_(other.source_) {}
+      memory_(other.memory_) {}
 
 Tensor& Tensor::operator=(Tensor&& other) noexcept {
   std::swap(view_, other.view_);
   std::swap(bytes_, other.bytes_);
-  std::swap(source_, other.source_);
+  std::swap(memory_, other.memory_);
   return *this;
 }
 

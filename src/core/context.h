@@ -6,19 +6,25 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "src/core/tensor.h"
 
 namespace switchyard {
 
-// How a backend gives out memory. `allocate` returns 64-byte aligned, zeroed memory or throws
-// Error.
-struct MemorySource {
-  void* (*allocate)(std::size_t bytes) = nullptr;
-  void (*release)(void* data, std::size_t bytes) = nullptr;
-  // Zeroes memory already given out; ordered before the operations issued after it.
-  void (*zero)(void* data, std::size_t bytes) = nullptr;
+// Where a backend's memory comes from, with the state that takes (a device, a stream). Shared by
+// all that holds memory of it, so that a Tensor may outlive its Context. Functions may be called
+// from several threads.
+class Memory {
+ public:
+  virtual ~Memory() = default;
+  // 64-byte aligned, zeroed; throws Error.
+  virtual void* allocate(std::size_t bytes) = 0;
+  virtual void release(void* data, std::size_t bytes) noexcept = 0;
+  // How far apart a backend wants the rows of a matrix that have `row_bytes` bytes each: at least
+  // that, and a multiple of the element size.
+  virtual std::size_t row_pitch(std::size_t row_bytes) const { return row_bytes; }
 };
 
 // A bump allocator over blocks. Freed only by going back to a mark; after the largest batch has
@@ -27,14 +33,13 @@ struct MemorySource {
 // another.
 class Arena {
  public:
-  explicit Arena(MemorySource source) : source_(source) {}
+  explicit Arena(std::shared_ptr<Memory> memory) : memory_(std::move(memory)) {}
   ~Arena();
   Arena(const Arena&) = delete;
   Arena& operator=(const Arena&) = delete;
 
-  // A matrix of undefined content but for the rows past `rows`, which are zero. Row capacity is
-  // `rows` rounded up to kRowRounding; each row starts on 64 bytes where cols fill whole ones, and
-  // with `spread_rows` rows of 2 KiB or a multiple have 64 bytes between them.
+  // A matrix of undefined content. Row capacity is `rows` rounded up to kRowRounding; each row
+  // starts on 64 bytes where cols fill whole ones, at the distance of Memory::row_pitch().
   View make(std::int64_t rows, std::int64_t cols, DType dtype = DType::f32);
   // A vector [1, cols] of undefined content, of capacity 1.
   View make_row(std::int64_t cols, DType dtype = DType::f32);
@@ -45,8 +50,6 @@ class Arena {
   };
   Mark mark() const { return here_; }
   void release_to(Mark mark) { here_ = mark; }
-
-  bool spread_rows = true;  // off where a backend's products want matrices without gaps
 
   std::size_t grown_bytes() const { return grown_bytes_; }  // all blocks together
   std::size_t peak_bytes() const { return peak_bytes_; }    // most that was in use at a time
@@ -60,7 +63,7 @@ class Arena {
   void note_peak();
   void merge_blocks();
 
-  MemorySource source_;
+  std::shared_ptr<Memory> memory_;
   std::vector<Block> blocks_;
   Mark here_;
   std::size_t grown_bytes_ = 0;
@@ -91,7 +94,8 @@ struct DeviceDeleter {
 
 // Made by make_context() of backend.h.
 struct Context {
-  explicit Context(MemorySource source) : saved(source), scratch(source), memory(source) {}
+  explicit Context(const std::shared_ptr<Memory>& memory_)
+      : saved(memory_), scratch(memory_), memory(memory_) {}
 
   int threads = 1;
   // A row of a matmul has the same bits whatever the number of rows beside it: what translation
@@ -103,11 +107,12 @@ struct Context {
   DType compute_type = DType::f32;
   Arena saved;    // what backward needs; released once a step
   Arena scratch;  // intermediate results; stack discipline, by ArenaScope
-  MemorySource memory;
+  std::shared_ptr<Memory> memory;
   std::unique_ptr<Device, DeviceDeleter> device;
 };
 
-// Owns one block of a backend's memory: parameters, moments, key/value caches. Move-only.
+// Owns one block of a backend's memory, zeroed at first: parameters, moments, key/value caches.
+// Move-only. May outlive its Context.
 class Tensor {
  public:
   Tensor() = default;
@@ -123,7 +128,7 @@ class Tensor {
  private:
   View view_;
   std::size_t bytes_ = 0;
-  MemorySource source_;
+  std::shared_ptr<Memory> memory_;
 };
 
 }  // namespace switchyard

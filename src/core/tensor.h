@@ -14,7 +14,7 @@
 namespace switchyard {
 
 // Token matrices have their row capacity rounded up to this. The rows past the last token are
-// finite, may be overwritten by any operation, and are never reduced over.
+// undefined: any operation may write them, and no result depends on them.
 constexpr std::int64_t kRowRounding = 64;
 
 struct View {

@@ -21,31 +21,28 @@ class Bf16Machine {
     const View f32 = ctx->scratch.make(values.rows, values.cols);
     const std::vector<float> host(values.values.begin(), values.values.end());
     upload(*ctx, host.data(), f32.size(), f32);
-    fill_past_last_row(f32);
+    poison_past_last_row(f32);
     if (dtype == DType::f32) return f32;
     const View bf16 = ctx->scratch.make(values.rows, values.cols, DType::bf16);
     copy(*ctx, f32, bf16);
-    fill_past_last_row(bf16);
+    poison_past_last_row(bf16);
     return bf16;
   }
-  // The rows past the last token must be finite, too.
   std::vector<double> values(View v) {
-    View all = v;
-    all.rows = v.row_capacity;
-    const View f32 = ctx->scratch.make(all.rows, v.cols);
-    copy(*ctx, all, f32);
-    std::vector<float> host(static_cast<std::size_t>(all.size()));
-    download(*ctx, f32, host.data(), all.size());
-    REQUIRE(std::all_of(host.begin(), host.end(), [](float x) { return std::isfinite(x); }));
-    return {host.begin(), host.begin() + v.size()};
+    const View f32 = ctx->scratch.make(v.rows, v.cols);
+    copy(*ctx, v, f32);
+    std::vector<float> host(static_cast<std::size_t>(v.size()));
+    download(*ctx, f32, host.data(), v.size());
+    return {host.begin(), host.end()};
   }
 
   std::unique_ptr<Context> ctx;
 
  private:
-  // With a value that no sum may contain.
-  void fill_past_last_row(View v) {
-    fill(*ctx, 1234.5f, v.slice_rows(v.rows, v.row_capacity - v.rows));
+  // No result may depend on it.
+  void poison_past_last_row(View v) {
+    fill(*ctx, std::numeric_limits<float>::quiet_NaN(),
+         v.slice_rows(v.rows, v.row_capacity - v.rows));
   }
 
   Rng rng_{11};

@@ -2,6 +2,7 @@
 // A training step's constancy: the same bits each time, no growth after the largest batch; and that
 // the whole learns.
 #include <algorithm>
+#include <limits>
 #include <string>
 
 #include "src/nn/decoder_state.h"
@@ -111,6 +112,37 @@ TEST_CASE("compute_loss gives the same bits each time") {
   const std::vector<float> first = gradient(1);
   CHECK(gradient(2) != first);  // other random numbers
   CHECK(gradient(1) == first);
+}
+
+// What an arena's next matrices start from.
+void poison(Context& ctx, Arena& arena) {
+  const ArenaScope scope(arena);
+  fill(ctx, std::numeric_limits<float>::quiet_NaN(), arena.make_row(std::int64_t{1} << 20));
+}
+
+TEST_CASE("what memory held before has no part in a result, nor have rows past the last") {
+  const bool bf16 = GENERATE(false, true);
+  const bool recompute = GENERATE(false, true);
+  CAPTURE(bf16, recompute);
+  TinyModel tiny(small_config(), {2, false, bf16 ? DType::bf16 : DType::f32});
+  const HostBatch batch = batch_of(tiny.model.config(), 20, 17);
+  Pass pass = noisy_pass(1);
+  pass.recompute = recompute;
+  pass.capacity.capacity_factor = 1;  // some tokens have no slot
+  LossOptions options;
+  options.router_aux_loss_coef = options.router_z_loss_coef = 0.1f;
+  const auto results = [&] {
+    fill(*tiny.ctx, 0, tiny.grads.flat());
+    const LossResult loss = compute_loss(*tiny.ctx, tiny.model, batch, pass, options, &tiny.grads);
+    std::vector<float> all = tiny.read(tiny.grads.flat());
+    all.push_back(static_cast<float>(loss.loss_sum));
+    all.insert(all.end(), loss.router_z_loss.begin(), loss.router_z_loss.end());
+    return all;
+  };
+  const std::vector<float> expected = results();
+  poison(*tiny.ctx, tiny.ctx->saved);
+  poison(*tiny.ctx, tiny.ctx->scratch);
+  CHECK(results() == expected);
 }
 
 TEST_CASE("after the largest batch nothing grows and no primitive is made") {

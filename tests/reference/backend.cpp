@@ -23,18 +23,20 @@ using reference::store;
 
 namespace {
 
-void* allocate(std::size_t bytes) {
-  void* data = std::aligned_alloc(64, (bytes + 63) / 64 * 64);
-  check(data != nullptr, ErrorKind::kRuntime, "out of memory: ", bytes, " bytes");
-  return std::memset(data, 0, bytes);
-}
+class HeapMemory : public Memory {
+ public:
+  void* allocate(std::size_t bytes) override {
+    void* data = std::aligned_alloc(64, (bytes + 63) / 64 * 64);
+    check(data != nullptr, ErrorKind::kRuntime, "out of memory: ", bytes, " bytes");
+    return std::memset(data, 0, bytes);
+  }
+  void release(void* data, std::size_t) noexcept override { std::free(data); }
+};
 
 }  // namespace
 
 std::unique_ptr<Context> make_context(const ContextOptions& options) {
-  auto ctx = std::make_unique<Context>(
-      MemorySource{allocate, [](void* data, std::size_t) { std::free(data); },
-                   [](void* data, std::size_t bytes) { std::memset(data, 0, bytes); }});
+  auto ctx = std::make_unique<Context>(std::make_shared<HeapMemory>());
   ctx->threads = options.threads;
   ctx->row_invariant = options.row_invariant;
   ctx->compute_type = options.compute_type;

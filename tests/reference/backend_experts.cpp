@@ -100,7 +100,7 @@ void combine_rows_backward(Context&, View dy, View expert_out, const Routing& ro
   store(weight, grad_combine_weight);
 }
 
-void experts(Context& ctx, const ExpertCall& call, const Routing& routing, View x, FfnSaved& saved,
+void experts(Context&, const ExpertCall& call, const Routing& routing, View x, FfnSaved& saved,
              View y) {
   const auto routes = load(routing);
   for (std::int64_t i = 0; i < call.count; ++i) {
@@ -113,8 +113,6 @@ void experts(Context& ctx, const ExpertCall& call, const Routing& routing, View 
     store(s.hidden, rows.of(saved.hidden));
     store(s.gate, rows.of(saved.gate));
   }
-  const std::int64_t used = routes.expert_offsets[routes.expert_offsets.cols - 1];
-  fill(ctx, 0, y.slice_rows(used, y.rows - used));
 }
 
 void experts_backward(Context&, const ExpertCall& call, const Routing& routing, View x,

@@ -64,7 +64,11 @@ void bf16_head_backward(Context& ctx, const View& h, const Weight& head, Bf16* g
   auto* stripes = scratch_array<Bf16>(ctx, ctx.threads * stripe_size);
   const OneThreadEach one_thread_each;
   std::atomic<bool> ok = true;
-  if (grad_head) first_products.pack(ctx.threads, shape.rows, bf16(h), packed_h);
+  if (grad_head) {
+    // The rows past the last token are summed over, too.
+    simd::fill(shape.rows - h.rows, d_model, 0, from(any(h), h.rows));
+    first_products.pack(ctx.threads, shape.rows, bf16(h), packed_h);
+  }
   for (std::int64_t block = 0; block <= last; ++block) {
     const std::int64_t cols = shape.cols(block);
     Bf16* const dy = grad + shape.offset(0, block);

@@ -177,10 +177,6 @@ void experts(Context& ctx, const ExpertCall& call, const Routing& routing, View 
     });
   }
   products.check();
-
-  // The rows past the last slot in use stay finite.
-  const std::int64_t used = i32(routing.expert_offsets).data[routing.expert_offsets.cols - 1];
-  simd::fill(y.rows - used, y.cols, 0, from(any(y), used));
 }
 
 void experts_backward(Context& ctx, const ExpertCall& call, const Routing& routing, View x,

@@ -96,8 +96,8 @@ void bf16_rows_product(Context& ctx, const View& x, const Tensor& b, const View&
 // dw += dy^T . x, by all threads together.
 void bf16_tokens_product(Context& ctx, const View& dy, const View& x, const View& dw) {
   const std::int64_t tokens = bf16_rounded(dy.rows);
-  // What x has past its last token is multiplied by zeros.
-  simd::fill(tokens - dy.rows, dy.cols, 0, from(any(dy), dy.rows));
+  // The rows past the last token are summed over, too.
+  for (const View& v : {dy, x}) simd::fill(tokens - v.rows, v.cols, 0, from(any(v), v.rows));
   const TokenProducts products(ctx, dy.cols, x.cols);
   ArenaScope scope(ctx.scratch);
   auto* scratch = scratch_array<Bf16>(ctx, products.scratch_elements(tokens, ctx.threads));
