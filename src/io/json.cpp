@@ -2,15 +2,14 @@
 #include "src/io/json.h"
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <limits>
 #include <set>
-#include <utility>
 #include <vector>
 
 #include "src/core/error.h"
 #include "src/core/file.h"
+#include "src/core/file_content.h"
 
 namespace switchyard {
 
@@ -46,8 +45,7 @@ std::string reason(const json::exception& e) {
        expected);
 }
 
-}  // namespace
-
+// `path` is named in errors.
 json parse_json(std::string_view text, const fs::path& path) {
   const std::string name = escaped(path.native());
   const std::string_view content = recognised_content(text);
@@ -80,6 +78,8 @@ json parse_json(std::string_view text, const fs::path& path) {
     fail(ErrorKind::kData, name, ": ", reason(e));
   }
 }
+
+}  // namespace
 
 json read_json_object(const fs::path& path) {
   json object = parse_json(read_file(path, kMaxBytes), path);
@@ -124,25 +124,6 @@ bool get_field(const json& object, const char* key, std::string& value) {
   if (!found->is_string()) wrong_type(key, *found, "a string");
   value = found->get<std::string>();
   return true;
-}
-
-std::string_view recognised_content(std::string_view start) {
-  using namespace std::string_view_literals;
-  constexpr std::array kKnown = {
-      std::pair("version https://git-lfs"sv,
-                "a Git LFS pointer instead of the file (git lfs pull fetches it)"sv),
-      std::pair("<!DOCTYPE"sv, "an HTML page"sv),
-      std::pair("<!doctype"sv, "an HTML page"sv),
-      std::pair("<html"sv, "an HTML page"sv),
-      std::pair("<?xml"sv, "an XML document"sv),
-      std::pair("PK\x03\x04"sv, "a zip archive (as PyTorch writes)"sv),
-      std::pair("\x1F\x8B"sv, "gzip data"sv),
-      std::pair("\xFF\xFE"sv, "UTF-16 text"sv),
-      std::pair("\xFE\xFF"sv, "UTF-16 text"sv),
-  };
-  for (const auto& [magic, content] : kKnown)
-    if (start.substr(0, magic.size()) == magic) return content;
-  return {};
 }
 
 }  // namespace switchyard

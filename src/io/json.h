@@ -7,12 +7,9 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <string>
-#include <string_view>
 
 namespace switchyard {
 
-// `text` came from `path`, which errors name.
-nlohmann::json parse_json(std::string_view text, const std::filesystem::path& path);
 // The object in a file. Error(kData) where it holds something else.
 nlohmann::json read_json_object(const std::filesystem::path& path);
 
@@ -23,9 +20,5 @@ bool get_field(const nlohmann::json& object, const char* key, std::int64_t& valu
 bool get_field(const nlohmann::json& object, const char* key, float& value);
 bool get_field(const nlohmann::json& object, const char* key, bool& value);
 bool get_field(const nlohmann::json& object, const char* key, std::string& value);
-
-// "a Git LFS pointer", "an HTML page", ...: what the first bytes of a file show it to be instead of
-// what was expected; empty where they show nothing.
-std::string_view recognised_content(std::string_view start);
 
 }  // namespace switchyard

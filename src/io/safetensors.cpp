@@ -7,7 +7,7 @@
 
 #include "src/core/dtype.h"
 #include "src/core/error.h"
-#include "src/io/json.h"
+#include "src/core/file_content.h"
 #include "src/io/safetensors_header.h"
 
 namespace switchyard {

@@ -14,6 +14,7 @@
 
 #include "src/core/counted.h"
 #include "src/core/error.h"
+#include "src/core/file_content.h"
 #include "src/core/log.h"
 #include "src/text/utf8.h"
 
@@ -28,34 +29,11 @@ constexpr std::size_t kEnoughBytes = 512;
 // This many lines with a carriage return in the middle are no accident.
 constexpr std::int64_t kManySplitLines = 10;
 
-// What a file that is no UTF-8 text looks like, by its first bytes; nullptr for text.
-const char* looks_like(std::string_view start) {
-  struct Magic {
-    std::string_view bytes;
-    const char* name;
-  };
-  using namespace std::string_view_literals;
-  static constexpr Magic kMagics[] = {
-      {"\x1f\x8b"sv, "gzip data (name it .gz)"},
-      {"\xff\xfe\0\0"sv, "UTF-32"},
-      {"\0\0\xfe\xff"sv, "UTF-32"},
-      {"\xff\xfe"sv, "UTF-16"},
-      {"\xfe\xff"sv, "UTF-16"},
-      {"PK\3\4"sv, "a zip archive"},
-      {"\x28\xb5\x2f\xfd"sv, "zstd data"},
-      {"\xfd"
-       "7zXZ"sv,
-       "xz data"},
-      {"BZh91AY&SY"sv, "bzip2 data"},
-      {"%PDF-"sv, "a PDF"},
-      {"\x89PNG"sv, "an image"},
-      {"\x7f"
-       "ELF"sv,
-       "a program"},
-  };
-  for (const Magic& magic : kMagics)
-    if (start.starts_with(magic.bytes)) return magic.name;
-  if (start.size() < kEnoughBytes) return nullptr;
+// What a file looks like by its first bytes, if not like UTF-8 text; empty for text.
+std::string_view looks_like(std::string_view start) {
+  const std::string_view content = recognised_binary(start);
+  if (!content.empty()) return content;
+  if (start.size() < kEnoughBytes) return {};
   std::size_t nul[2] = {0, 0}, control = 0;
   for (std::size_t i = 0; i < start.size(); ++i) {
     const auto byte = static_cast<unsigned char>(start[i]);
@@ -68,7 +46,7 @@ const char* looks_like(std::string_view start) {
   valid_utf8(start, &ill_formed);
   if (control + static_cast<std::size_t>(ill_formed) > start.size() * 3 / 10)
     return "binary data, or text that is not UTF-8";
-  return nullptr;
+  return {};
 }
 
 }  // namespace
@@ -173,8 +151,9 @@ bool LineReader::next(std::string& line) {
   if (!in.judged) {
     while (in.buffer.size() < kEnoughBytes && !in.find_end(end) && !in.at_end) in.fill();
     in.judged = true;
-    if (const char* what = looks_like(std::string_view(in.buffer).substr(0, kChunkBytes)))
-      fail(ErrorKind::kData, in.name, ": looks like ", what, ", expected UTF-8 text");
+    const std::string_view found = looks_like(std::string_view(in.buffer).substr(0, kChunkBytes));
+    check(found.empty(), ErrorKind::kData, in.name, ": looks like ", found,
+          ", expected UTF-8 text (plain, or gzipped and named .gz)");
     if (in.buffer.starts_with("\xef\xbb\xbf")) in.begin = 3;
   }
   while (!in.find_end(end) && !in.at_end) {
