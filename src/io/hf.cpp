@@ -369,8 +369,6 @@ void save_model(Context& ctx, const fs::path& folder, const Model& model, const 
   write_safetensors(folder / "model.safetensors", std::move(tensors));
   write_file_durably(folder / "config.json", config_text(config));
   write_file_durably(folder / "generation_config.json", generation_config_text(config, generation));
-  write_file_durably(folder / "tokenizer_config.json", tokenizer_config_text());
-  write_file_durably(folder / "special_tokens_map.json", special_tokens_map_text());
 }
 
 }  // namespace switchyard

@@ -39,9 +39,8 @@ std::vector<std::int64_t> stored_shape(const Param& param);
 TensorToWrite tensor_to_write(Context& ctx, std::string name, std::vector<std::int64_t> shape,
                               View values, std::vector<float>& host);
 
-// Writes the files into an existing folder, each durably; `values` has the model's layout. Beside
-// them tokenizer_config.json and special_tokens_map.json, with which `transformers` loads the
-// spiece.model that the caller puts there.
+// Writes config.json, generation_config.json and model.safetensors into an existing directory, each
+// durably; `values` has the model's layout. The vocabulary's files are the tokenizer's to save.
 void save_model(Context& ctx, const std::filesystem::path& folder, const Model& model,
                 const ParamBuffer& values, const GenerationConfig& generation);
 

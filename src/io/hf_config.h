@@ -48,11 +48,6 @@ GenerationConfig read_generation_config(const std::filesystem::path& path, Model
 std::string config_text(const ModelConfig& config);
 std::string generation_config_text(const ModelConfig& config, const GenerationConfig& generation);
 
-// What makes AutoTokenizer load spiece.model as T5's tokenizer does, `sentinels` <extra_id_N>
-// behind its pieces.
-std::string tokenizer_config_text();
-std::string special_tokens_map_text();
-
 // The name of a parameter in a file of this model_type: T5's feed-forwards are DenseReluDense.
 std::string file_name_of(const std::string& param_name, const std::string& model_type);
 // The model_type that a model is written as.

@@ -58,10 +58,6 @@ double shortest(float value) {
   return number;
 }
 
-json special_tokens() {
-  return {{"eos_token", "</s>"}, {"pad_token", "<pad>"}, {"unk_token", "<unk>"}};
-}
-
 }  // namespace
 
 std::string written_model_type(const ModelConfig& config) {
@@ -148,14 +144,5 @@ std::string generation_config_text(const ModelConfig& config, const GenerationCo
   if (generation.max_new_tokens) out["max_new_tokens"] = *generation.max_new_tokens;
   return out.dump(2) + "\n";
 }
-
-std::string tokenizer_config_text() {
-  json out = special_tokens();
-  out["extra_ids"] = 0;
-  out["tokenizer_class"] = "T5Tokenizer";
-  return out.dump(2) + "\n";
-}
-
-std::string special_tokens_map_text() { return special_tokens().dump(2) + "\n"; }
 
 }  // namespace switchyard

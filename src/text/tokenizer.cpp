@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "src/core/durable_file.h"
 #include "src/core/error.h"
 #include "src/core/file.h"
 #include "src/core/hash.h"
@@ -34,6 +35,22 @@ constexpr std::int64_t kControlPieces = 3;
 constexpr std::size_t kMaxTrainingBytes = 4192;
 constexpr std::string_view kUnknownMark = "\u2585";
 constexpr std::string_view kSpaceMark = "\u2581";
+
+// extra_ids 0: without it AutoTokenizer would add 100 sentinels to the pieces.
+constexpr std::string_view kTokenizerConfig = R"({
+  "eos_token": "</s>",
+  "extra_ids": 0,
+  "pad_token": "<pad>",
+  "tokenizer_class": "T5Tokenizer",
+  "unk_token": "<unk>"
+}
+)";
+constexpr std::string_view kSpecialTokensMap = R"({
+  "eos_token": "</s>",
+  "pad_token": "<pad>",
+  "unk_token": "<unk>"
+}
+)";
 
 void check_status(const sentencepiece::util::Status& status, std::string_view what) {
   check(status.ok(), ErrorKind::kData, what, ": SentencePiece: ", status.ToString());
@@ -220,13 +237,18 @@ const std::string& Tokenizer::piece(int id) const {
   return impl_->processor.IdToPiece(id);
 }
 
-const SentencePieceTraits& Tokenizer::traits() const { return impl_->traits; }
-const std::string& Tokenizer::bytes() const { return impl_->bytes; }
+void Tokenizer::save(const std::filesystem::path& directory) const {
+  write_file_durably(directory / "spiece.model", impl_->bytes);
+  write_file_durably(directory / "tokenizer_config.json", kTokenizerConfig);
+  write_file_durably(directory / "special_tokens_map.json", kSpecialTokensMap);
+}
 
 std::uint64_t Tokenizer::hash() const {
   Fnv1a hash;
   for (const char c : impl_->bytes) hash.add(static_cast<unsigned char>(c));
   return hash.value();
 }
+
+const SentencePieceTraits& Tokenizer::traits() const { return impl_->traits; }
 
 }  // namespace switchyard

@@ -62,11 +62,12 @@ class Tokenizer {
   // One piece as it stands in the vocabulary ("▁Hund"); for reports.
   const std::string& piece(int id) const;
 
-  const SentencePieceTraits& traits() const;
-  // The model file's bytes, to be copied as spiece.model, and their 64-bit hash (FNV-1a), which a
-  // checkpoint keeps to know its tokenizer again.
-  const std::string& bytes() const;
+  // Writes spiece.model, tokenizer_config.json and special_tokens_map.json into an existing
+  // directory, each durably: what transformers' AutoTokenizer needs.
+  void save(const std::filesystem::path& directory) const;
+  // A 64-bit hash (FNV-1a) of spiece.model, by which a checkpoint recognises its tokenizer.
   std::uint64_t hash() const;
+  const SentencePieceTraits& traits() const;
 
  private:
   struct Impl;

@@ -6,7 +6,6 @@
 #include <iostream>
 #include <string>
 
-#include "src/core/durable_file.h"
 #include "src/core/rng.h"
 #include "src/io/hf.h"
 #include "src/text/tokenizer.h"
@@ -58,6 +57,6 @@ int main(int argc, char** argv) {
   initialise(*ctx, model, 3, {.hf = true}, values);
   model.bind(values);
   save_model(*ctx, folder, model, values, {});
-  write_file_durably(folder / "spiece.model", tokenizer.bytes());
+  tokenizer.save(folder);
   return 0;
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // write_model DIR: models with random values as save_model() writes them, each in a folder with a
-// batch (batch.json) and the logits that this library computes for it (logits.safetensors). For
-// tests/cli/transformers_roundtrip.py.
+// batch (batch.json) and the logits that this library computes for it (logits.safetensors), and in
+// one a tokenizer's files. For tests/cli/transformers_roundtrip.py.
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
@@ -10,6 +10,7 @@
 #include "src/io/hf.h"
 #include "src/io/safetensors.h"
 #include "tests/support/tiny_model.h"
+#include "tests/text/small_tokenizer.h"
 
 using namespace switchyard;
 
@@ -54,6 +55,7 @@ int main(int argc, char** argv) {
     own_head.tie_word_embeddings = false;
     write_case(folder / "switch-head-scaled", own_head);
     write_case(folder / "dense", tiny_config());
+    small_tokenizer().save(folder / "dense");
     ModelConfig gated = tiny_config();
     gated.is_gated_act = true;
     gated.dense_act_fn = Activation::gelu_new;

@@ -4,6 +4,7 @@
 
 #include "src/core/rng.h"
 #include "src/text/tokenizer.h"
+#include "tests/support/temp_folder.h"
 
 namespace switchyard {
 
@@ -42,6 +43,13 @@ inline Tokenizer train_tokenizer(const std::vector<std::string>& sentences, int 
 inline const Tokenizer& small_tokenizer() {
   static const Tokenizer tokenizer = train_tokenizer(small_sentences(400), 80);
   return tokenizer;
+}
+
+// The bytes of its spiece.model.
+inline std::string model_bytes(const Tokenizer& tokenizer) {
+  const TempFolder folder;
+  tokenizer.save(folder.path());
+  return read_text(folder / "spiece.model");
 }
 
 }  // namespace switchyard

@@ -138,11 +138,23 @@ TEST_CASE("long lines have the same ids, in bounded time") {
 TEST_CASE("the same sentences train the same model") {
   const Tokenizer again = train_tokenizer(small_sentences(400), 80);
   CHECK(again.hash() == small_tokenizer().hash());
-  CHECK(again.bytes() == small_tokenizer().bytes());
+  CHECK(model_bytes(again) == model_bytes(small_tokenizer()));
   const Tokenizer other = train_tokenizer(small_sentences(300), 80);
   CHECK(other.hash() != small_tokenizer().hash());
-  const Tokenizer copy = load(small_tokenizer().bytes());
+  const Tokenizer copy = load(model_bytes(small_tokenizer()));
   CHECK(copy.encode("the train leaves") == small_tokenizer().encode("the train leaves"));
+}
+
+TEST_CASE("a tokenizer saves what transformers loads it from") {
+  const TempFolder folder;
+  small_tokenizer().save(folder.path());
+  CHECK(Tokenizer::load(folder / "spiece.model").hash() == small_tokenizer().hash());
+  CHECK(read_text(folder / "tokenizer_config.json") ==
+        "{\n  \"eos_token\": \"</s>\",\n  \"extra_ids\": 0,\n  \"pad_token\": \"<pad>\",\n"
+        "  \"tokenizer_class\": \"T5Tokenizer\",\n  \"unk_token\": \"<unk>\"\n}\n");
+  CHECK(read_text(folder / "special_tokens_map.json") ==
+        "{\n  \"eos_token\": \"</s>\",\n  \"pad_token\": \"<pad>\",\n  \"unk_token\": "
+        "\"<unk>\"\n}\n");
 }
 
 TEST_CASE("a vocabulary needs text") {

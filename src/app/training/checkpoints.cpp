@@ -4,8 +4,8 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
-#include "src/core/durable_file.h"
 #include "src/core/error.h"
+#include "src/core/file.h"
 #include "src/core/log.h"
 
 namespace switchyard {
@@ -82,9 +82,8 @@ bool Checkpoints::save(TrainingState& state, MetricsFile& metrics) {
 void Checkpoints::write(TrainingState& state, MetricsFile& metrics) {
   state.metrics_bytes = metrics.sync();
   const GenerationConfig generation;
-  const CheckpointParts parts{
-      model_, trainer_.averaged(), generation, trainer_state(),
-      [&](const fs::path& to) { write_file_durably(to / "spiece.model", tokenizer_.bytes()); }};
+  const CheckpointParts parts{model_, trainer_.averaged(), generation, trainer_state(),
+                              [&](const fs::path& to) { tokenizer_.save(to); }};
   save_checkpoint(ctx_, directory_.checkpoint(state.counters.update), parts,
                   state_to_json(state, best_metric_));
   saved_update_ = state.counters.update;

@@ -126,7 +126,8 @@ TrainingDirectory::~TrainingDirectory() {
   if (lock_ < 0) return;
   // What a run writes before it has begun.
   if (!made_.empty())
-    for (const char* name : {"metrics.jsonl", "spiece.model", "train.log", kSettingsFile, kLock})
+    for (const char* name : {"metrics.jsonl", "spiece.model", "tokenizer_config.json",
+                             "special_tokens_map.json", "train.log", kSettingsFile, kLock})
       unlink(file(name).c_str());
   close(lock_);
 }

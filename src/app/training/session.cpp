@@ -21,8 +21,8 @@
 #include "src/app/training/state.h"
 #include "src/app/training/validation.h"
 #include "src/app/vocabulary_warnings.h"
-#include "src/core/durable_file.h"
 #include "src/core/error.h"
+#include "src/core/file.h"
 #include "src/core/log.h"
 #include "src/text/prefetch.h"
 
@@ -137,7 +137,7 @@ Tokenizer TrainingSession::make_tokenizer(const ParallelText& text) const {
   const fs::path own = directory_.file("spiece.model");
   if (start_.resuming) return Tokenizer::load(options_.vocab.empty() ? own : options_.vocab);
   Tokenizer tokenizer = make_vocabulary(text, options_);
-  write_file_durably(own, tokenizer.bytes());
+  tokenizer.save(directory_.path());
   warn_of_differences_in_transformers(escaped(own.native()), tokenizer);
   return tokenizer;
 }
