@@ -38,9 +38,6 @@ std::string_view stretch(std::string_view text) {
 std::size_t end_of_part(const Tokenizer& tokenizer, const Ids& ids, std::size_t begin,
                         std::size_t room) {
   if (ids.size() - begin <= room) return ids.size();
-  const auto starts_word = [&](std::size_t i) {
-    return std::string_view(tokenizer.piece(ids[i])).starts_with("\u2581");
-  };
   const auto ends_sentence = [&](std::size_t i) {
     const std::string_view piece = tokenizer.piece(ids[i]);
     return !piece.empty() && (piece.back() == '.' || piece.back() == '!' || piece.back() == '?');
@@ -48,7 +45,7 @@ std::size_t end_of_part(const Tokenizer& tokenizer, const Ids& ids, std::size_t 
   std::size_t word = begin + room;
   bool found_word = false;
   for (std::size_t end = begin + room; end > begin + room / 2; --end) {
-    if (!starts_word(end)) continue;
+    if (!tokenizer.starts_word(ids[end])) continue;
     if (ends_sentence(end - 1)) return end;
     if (!found_word) word = end;
     found_word = true;

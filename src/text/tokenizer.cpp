@@ -237,6 +237,8 @@ const std::string& Tokenizer::piece(int id) const {
   return impl_->processor.IdToPiece(id);
 }
 
+bool Tokenizer::starts_word(int id) const { return piece(id).starts_with(kSpaceMark); }
+
 void Tokenizer::save(const std::filesystem::path& directory) const {
   write_file_durably(directory / "spiece.model", impl_->bytes);
   write_file_durably(directory / "tokenizer_config.json", kTokenizerConfig);

@@ -61,6 +61,9 @@ class Tokenizer {
   std::string decode(std::span<const std::int32_t> ids) const;
   // One piece as it stands in the vocabulary ("▁Hund"); for reports.
   const std::string& piece(int id) const;
+  // Returns true if a token starts a word: its piece starts with U+2581. Never true in a vocabulary
+  // that marks the end of a word (treat_whitespace_as_suffix).
+  bool starts_word(int id) const;
 
   // Writes spiece.model, tokenizer_config.json and special_tokens_map.json into an existing
   // directory, each durably: what transformers' AutoTokenizer needs.

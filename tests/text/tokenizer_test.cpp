@@ -157,6 +157,18 @@ TEST_CASE("a tokenizer saves what transformers loads it from") {
         "\"<unk>\"\n}\n");
 }
 
+TEST_CASE("tokens that start a word") {
+  const Tokenizer& t = small_tokenizer();
+  const Ids ids = t.encode("the train leaves");
+  CHECK(std::count_if(ids.begin(), ids.end(), [&](auto id) { return t.starts_word(id); }) == 3);
+  CHECK(t.starts_word(ids.front()));
+  for (const int id : {t.pad_id(), t.eos_id(), t.unk_id()}) CHECK(!t.starts_word(id));
+  const Tokenizer small = load(model(""));
+  CHECK(small.starts_word(3));   // "▁"
+  CHECK(!small.starts_word(4));  // "a"
+  CHECK_THROWS_AS(t.starts_word(t.vocab_size()), Error);
+}
+
 TEST_CASE("a vocabulary needs text") {
   CHECK_THROWS_AS(train_tokenizer({}, 80), Error);
   CHECK_THROWS_AS(train_tokenizer({"", " ", "\u3000", "\u2581", "\u2585", "\xFF", "\u00ad"}, 80),
