@@ -87,7 +87,7 @@ class Layers {
     const auto tokens = static_cast<std::int64_t>(experts.size());
     const View x = token_matrix(tokens, &experts), dy = token_matrix(tokens, nullptr);
     const View dx = ctx_->saved.make(tokens, options_.d_model);
-    View ids;
+    ConstView ids;
     const Ragged ragged =
         upload_sequences(*ctx_, ctx_->saved, {Ids(experts.size())}, nullptr, 1, ids);
     Pass pass;

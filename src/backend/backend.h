@@ -4,7 +4,10 @@
 // judge).
 //
 // Rules that every implementation and every caller keeps:
-// - Above this header nobody dereferences View::data. The host sees values by download() only.
+// - Above this header nobody dereferences a view's data. The host sees values by download() only.
+// - Inputs come first: a ConstView, or a struct by const reference, of whose views none is written.
+//   Outputs come last: a View, a struct by plain reference, or gradients in a struct of Views. An
+//   output may also be an input only where a comment says so.
 // - A token matrix may have more rows than tokens (View::row_capacity, a multiple of kRowRounding);
 //   the rows past the last token are undefined. Any operation may write them, those of an input
 //   too, and no result depends on them.
@@ -60,16 +63,16 @@ std::int64_t primitives_created(const Context& ctx);
 // Host <-> backend. `count` elements, row by row; count == view.size().
 void upload(Context& ctx, const float* host, std::int64_t count, View to);
 void upload(Context& ctx, const std::int32_t* host, std::int64_t count, View to);
-void download(Context& ctx, View from, float* host, std::int64_t count);
-void download(Context& ctx, View from, std::int32_t* host, std::int64_t count);
+void download(Context& ctx, ConstView from, float* host, std::int64_t count);
+void download(Context& ctx, ConstView from, std::int32_t* host, std::int64_t count);
 
 void fill(Context& ctx, float value, View y);  // y f32 or bf16
 // y = x, same shape; f32 and bf16 are converted into each other, i32 is copied to i32.
-void copy(Context& ctx, View x, View y);
-void add(Context& ctx, View x, View y);  // y += x
-void scale(Context& ctx, float factor, View x,
-           View y);                                // y = factor * x; each f32 or bf16; x may be y
-void lerp(Context& ctx, float t, View x, View y);  // y += t * (x - y): a running average
+void copy(Context& ctx, ConstView x, View y);
+void add(Context& ctx, ConstView x, View y);  // y += x
+// y = factor * x; each f32 or bf16; x may be y.
+void scale(Context& ctx, float factor, ConstView x, View y);
+void lerp(Context& ctx, float t, ConstView x, View y);  // y += t * (x - y): a running average
 
 // --- Weights and matmuls -------------------------------------------------------------------------
 
@@ -79,7 +82,8 @@ struct Weight {
   View value;
   std::shared_ptr<PackedWeight> packed;
   bool keep_f32 = false;  // its products are f32 whatever the context computes in: a router's
-  bool is_head = false;   // linear_cross_entropy() goes back through it, and not linear_backward()
+  // Its backward is linear_cross_entropy(), never linear_backward_input() or _weight().
+  bool is_head = false;
 };
 
 // Makes, or makes anew, the packed form that the context's products read: after loading, and in
@@ -89,21 +93,23 @@ void prepare_weight(Context& ctx, Weight& weight);
 
 // y [T, out] = x [T, in] . w^T. x compute type; y f32 or bf16. Where the product is bfloat16, x, y
 // and in backward dy, dx have no gaps between their rows.
-void linear(Context& ctx, View x, const Weight& w, View y);
-// dx (= or, with add_to_dx, +=) dy . w;  dw += dy^T . x. dx or dw may be empty. x, dy compute type;
-// dx f32, or overwritten: also bf16.
-void linear_backward(Context& ctx, View x, const Weight& w, View dy, View dx, bool add_to_dx,
-                     View dw);
+void linear(Context& ctx, ConstView x, const Weight& w, View y);
+// dx [T, in] = dy . w. dy compute type; dx f32 or bf16.
+void linear_backward_input(Context& ctx, ConstView dy, const Weight& w, View dx);
+// dx += dy . w; dx f32.
+void linear_backward_input_add(Context& ctx, ConstView dy, const Weight& w, View dx);
+// dw [out, in] += dy^T . x. x, dy compute type.
+void linear_backward_weight(Context& ctx, ConstView x, const Weight& w, ConstView dy, View dw);
 // y[t] += bias, bias [1, out];  grad_bias += sum over t of dy[t]
-void add_bias(Context& ctx, View bias, View y);
-void bias_backward(Context& ctx, View dy, View grad_bias);
+void add_bias(Context& ctx, ConstView bias, View y);
+void bias_backward(Context& ctx, ConstView dy, View grad_bias);
 
 // --- A batch of sequences ------------------------------------------------------------------------
 
 // Sequences laid end to end in one token matrix.
 struct Ragged {
-  View offsets;  // [1, batch + 1] i32: the first token of each sequence, and the end
-  View tags;     // [T, 2] i32: sentence and position, the keys of random numbers; training only
+  ConstView offsets;  // [1, batch + 1] i32: the first token of each sequence, and the end
+  ConstView tags;     // [T, 2] i32: sentence and position, keys of random numbers; training only
   std::int64_t batch = 0;
   std::int64_t tokens = 0;
   std::int64_t max_len = 0;
@@ -117,36 +123,47 @@ struct Dropout {
 };
 
 // y[t] = table[ids[t]];  grad_table[ids[t]] += dy[t], in token order
-void embed(Context& ctx, View table, View ids, View y);
-void embed_backward(Context& ctx, View ids, View dy, View grad_table);
+void embed(Context& ctx, ConstView table, ConstView ids, View y);
+void embed_backward(Context& ctx, ConstView ids, ConstView dy, View grad_table);
 
 // y = dropped x; each f32 or bf16; x may be y
-void dropout(Context& ctx, Dropout drop, View tags, View x, View y);
+void dropout(Context& ctx, Dropout drop, ConstView tags, ConstView x, View y);
 // y = residual + dropped x; x compute type; y may be residual.
-void add_dropout(Context& ctx, Dropout drop, View tags, View x, View residual, View y);
+void add_dropout(Context& ctx, Dropout drop, ConstView tags, ConstView x, ConstView residual,
+                 View y);
 
 // --- Rows ----------------------------------------------------------------------------------------
 
 // y = weight * x * inv_rms, inv_rms [T, 1] = 1 / sqrt(mean(x^2) + eps). Zhang & Sennrich 2019
 // (arXiv 1910.07467), as in T5: no mean subtraction, no bias. y compute type.
-void rms_norm(Context& ctx, View x, View weight, float eps, View y, View inv_rms);
+void rms_norm(Context& ctx, ConstView x, ConstView weight, float eps, View y, View inv_rms);
+// What its backward reads of forward.
+struct RmsNormSaved {
+  ConstView x, weight, inv_rms;
+};
 // dx += ..., grad_weight += ...
-void rms_norm_backward(Context& ctx, View x, View weight, View inv_rms, View dy, View dx,
+void rms_norm_backward(Context& ctx, const RmsNormSaved& saved, ConstView dy, View dx,
                        View grad_weight);
 
-// y = dropped act(hidden), or with `gate` (T5 v1.1's wi_1): dropped act(hidden) * gate. [T, d_ff],
-// compute type
-void activation(Context& ctx, Activation act, View hidden, View gate, Dropout drop, View tags,
-                View y);
-// grad_hidden, grad_gate [T, d_ff] overwritten; grad_hidden may be dy itself. All compute type.
-void activation_backward(Context& ctx, Activation act, View hidden, View gate, Dropout drop,
-                         View tags, View dy, View grad_hidden, View grad_gate);
+// What a feed-forward does between its matmuls. Matrices [T, d_ff], compute type.
+struct ActivationCall {
+  Activation act = Activation::relu;
+  ConstView hidden;
+  ConstView gate;  // T5 v1.1's wi_1 x; empty: not gated
+  Dropout drop;
+  ConstView tags;
+};
+// y = dropped act(hidden), or with `gate`: dropped act(hidden) * gate.
+void activation(Context& ctx, const ActivationCall& call, View y);
+// grad_hidden, grad_gate overwritten; grad_hidden may be dy itself; grad_gate is empty if gate is.
+void activation_backward(Context& ctx, const ActivationCall& call, ConstView dy, View grad_hidden,
+                         View grad_gate);
 
 // --- Router and experts --------------------------------------------------------------------------
 
 // y = x * U(1 - eps, 1 + eps) per element (the paper, App. C); also its own backward. x compute
 // type, y f32.
-void jitter(Context& ctx, float eps, std::uint64_t stream, View tags, View x, View y);
+void jitter(Context& ctx, float eps, std::uint64_t stream, ConstView tags, ConstView x, View y);
 
 // How many tokens an expert takes.
 struct Capacity {
@@ -161,8 +178,7 @@ std::int64_t slot_rounding(const Context& ctx);
 
 // What the router decided. All stays on the backend's side.
 struct Routing {
-  View logits;          // [T, E]
-  View probs;           // [T, E] softmax of logits
+  View probs;           // [T, E] softmax of the logits
   View logsumexp;       // [T, 1]
   View expert_index;    // [T, 1] i32: argmax of probs, the lowest index where equal
   View combine_weight;  // [T, 1]: probs at expert_index
@@ -173,30 +189,36 @@ struct Routing {
   View dropped;         // [1, 1] i32: tokens that have no slot
 };
 
-// Fills everything but logits, which are given. Switch Transformer (arXiv 2101.03961) eq. 1, and 3
-// for the capacity; slots are a stable counting sort of the kept tokens by expert.
-void route(Context& ctx, Capacity capacity, const Ragged& tokens, Routing& routing);
+// Fills the views of `routing` from logits [T, E]. Switch Transformer (arXiv 2101.03961) eq. 1, and
+// 3 for the capacity; slots are a stable counting sort of the kept tokens by expert.
+void route(Context& ctx, ConstView logits, Capacity capacity, const Ragged& tokens,
+           Routing& routing);
 
 // losses [1, 2] = balance loss E * sum_e f_e * P_e (eq. 4-6; f counts dropped tokens too), and the
 // router z-loss, the mean of logsumexp^2 (ST-MoE, arXiv 2202.08906, eq. 5).
 void router_losses(Context& ctx, const Routing& routing, View losses);
 
-// grad_logits = d (aux_coef * balance + z_coef * z) / d logits, + the gradient by combine_weight.
-// The coefficients have the loss's outer scale in them.
-void router_backward(Context& ctx, const Routing& routing, View grad_combine_weight, float aux_coef,
-                     float z_coef, View grad_logits);
+// Coefficients of the router losses, the loss's outer scale included.
+struct RouterLossCoefs {
+  float aux = 0;
+  float z = 0;
+};
+// grad_logits = d (coefs.aux * balance + coefs.z * z) / d logits, plus the gradient flowing through
+// combine_weight.
+void router_backward(Context& ctx, const Routing& routing, ConstView grad_combine_weight,
+                     RouterLossCoefs coefs, View grad_logits);
 
 // y[s] = x[index[s]]; 0 where index[s] is -1.   [S, d], compute type
-void gather_rows(Context& ctx, View x, View index, View y);
+void gather_rows(Context& ctx, ConstView x, ConstView index, View y);
 // y[t] += x[index[t]]; nothing where index[t] is -1: backward of the gather by the inverse index.
 // x compute type, y f32.
-void gather_rows_add(Context& ctx, View x, View index, View y);
+void gather_rows_add(Context& ctx, ConstView x, ConstView index, View y);
 // y[t] = combine_weight[t] * expert_out[slot_of_token[t]], 0 for a dropped token. Compute type.
-void combine_rows(Context& ctx, View expert_out, const Routing& routing, View y);
+void combine_rows(Context& ctx, ConstView expert_out, const Routing& routing, View y);
 // grad_out[s] = combine_weight[t] * dy[t] for t = token_of_slot[s], 0 where there is
 // no t; grad_combine_weight[t] = dy[t] . expert_out[slot], 0 for a dropped token. dy, expert_out
 // and grad_out compute type.
-void combine_rows_backward(Context& ctx, View dy, View expert_out, const Routing& routing,
+void combine_rows_backward(Context& ctx, ConstView dy, ConstView expert_out, const Routing& routing,
                            View grad_out, View grad_combine_weight);
 
 // One feed-forward: wo(dropout(act(wi x))), or gated: wo(dropout(act(wi x) * (wi_1 x))).
@@ -217,18 +239,22 @@ struct ExpertCall {
   std::int64_t count = 0;
   Activation act = Activation::relu;
   Dropout drop;
-  View tags;  // of the tokens
+  ConstView tags;  // of the tokens
 };
 // What backward needs: wi x and, where gated, wi_1 x, [S, d_ff] each.
 struct FfnSaved {
   View hidden, gate;
 };
-// Rows of y past the last slot in use are undefined.
-void experts(Context& ctx, const ExpertCall& call, const Routing& routing, View x, FfnSaved& saved,
-             View y);
-// dx overwritten on the slots in use; grads[i] added to.
-void experts_backward(Context& ctx, const ExpertCall& call, const Routing& routing, View x,
-                      const FfnSaved& saved, View dy, View dx, const FfnGrads* grads);
+// Writes the views of `saved`. Rows of y past the last slot in use are undefined.
+void experts(Context& ctx, const ExpertCall& call, const Routing& routing, ConstView x,
+             FfnSaved& saved, View y);
+// What backward reads: x and what forward saved, and dy [S, d_model].
+struct ExpertsBackwardInput {
+  ConstView x, hidden, gate, dy;
+};
+// dx [S, d_model] overwritten on the slots in use; grads[i] added to.
+void experts_backward(Context& ctx, const ExpertCall& call, const Routing& routing,
+                      const ExpertsBackwardInput& in, View dx, const FfnGrads* grads);
 
 // --- Attention -----------------------------------------------------------------------------------
 
@@ -237,29 +263,35 @@ struct AttentionCall {
   std::int64_t num_heads = 0;
   std::int64_t d_kv = 0;
   bool causal = false;  // key position <= query position
-  View bias;            // [H, 2 * center + 1], column key_pos - query_pos + center; empty: no bias
+  ConstView bias{};     // [H, 2 * center + 1], column key_pos - query_pos + center; empty: no bias
   std::int64_t center = 0;
-  Dropout drop;  // of the probabilities: element (head << 16) + key position of the query's row
-  Ragged queries, keys;  // of whole sequences: b of the queries attends to b of the keys
+  Dropout drop{};  // of the probabilities: element (head << 16) + key position of the query's row
+  Ragged queries{}, keys{};  // of whole sequences: b of the queries attends to b of the keys
 };
 // bias [H, n] from table [num_buckets, H] and bucket [1, n] i32; and grad_table += its transpose of
 // grad_bias
-void expand_bias(Context& ctx, View table, View bucket, View bias);
-void expand_bias_backward(Context& ctx, View grad_bias, View bucket, View grad_table);
+void expand_bias(Context& ctx, ConstView table, ConstView bucket, View bias);
+void expand_bias_backward(Context& ctx, ConstView grad_bias, ConstView bucket, View grad_table);
 
-// q [Tq, inner], k, v [Tk, inner] -> out [Tq, inner], all compute type, and logsumexp [Tq, H],
-// which may be empty where there is no backward. Probabilities are not kept: backward computes them
-// again.
+// q [Tq, inner], k, v [Tk, inner], compute type.
+struct AttentionInput {
+  ConstView q, k, v;
+};
+// out [Tq, inner], compute type, and logsumexp [Tq, H], which may be empty where there is no
+// backward. Probabilities are not kept: backward computes them again.
+void attention(Context& ctx, const AttentionCall& call, const AttentionInput& in, View out,
+               View logsumexp);
+// What its backward reads of forward.
 struct AttentionSaved {
-  View q, k, v, out, logsumexp;
+  AttentionInput in;
+  ConstView out, logsumexp;
 };
 // Compute type. grad_bias as the bias; it is added to, the others are overwritten.
 struct AttentionGrads {
   View dq, dk, dv, grad_bias;
 };
-void attention(Context& ctx, const AttentionCall& call, const AttentionSaved& s);
 void attention_backward(Context& ctx, const AttentionCall& call, const AttentionSaved& s,
-                        View grad_out, const AttentionGrads& grads);
+                        ConstView grad_out, const AttentionGrads& grads);
 // On request, of f32 q and k: probs [batch * H * queries.max_len, keys.max_len], 0 outside the
 // sequences.
 void attention_probs(Context& ctx, const AttentionCall& call, const AttentionSaved& s, View probs);
@@ -268,47 +300,62 @@ void attention_probs(Context& ctx, const AttentionCall& call, const AttentionSav
 // of k, v; its own position is key_count[r] - 1 where there is a bias. first_key, key_count [R, 1]
 // i32.
 struct CachedKeys {
-  View k, v, first_key, key_count;
+  ConstView k, v, first_key, key_count;
 };
-void attention_step(Context& ctx, const AttentionCall& call, View q, const CachedKeys& keys,
+void attention_step(Context& ctx, const AttentionCall& call, ConstView q, const CachedKeys& keys,
                     View out);
 // y[index[r]] = x[r]
-void scatter_rows(Context& ctx, View x, View index, View y);
+void scatter_rows(Context& ctx, ConstView x, ConstView index, View y);
 // Rows [i * block_rows, i * block_rows + used_rows) of y = rows [parent[i] * block_rows, ...) of x:
 // hypotheses take over their parents' keys and values. parent [n, 1] i32; x and y differ.
-void copy_blocks(Context& ctx, View x, View parent, std::int64_t block_rows, std::int64_t used_rows,
-                 View y);
+void copy_blocks(Context& ctx, ConstView x, ConstView parent, std::int64_t block_rows,
+                 std::int64_t used_rows, View y);
 
 // --- Loss ----------------------------------------------------------------------------------------
 
 // Output head and cross-entropy in one call; the logits [T, V] never exist as a whole.
 //   loss of a token = (1 - eps) * nll + eps * mean over V of -log p    (Szegedy et al. 2016)
-// sums [1, 2] += { sum of losses, sum of nll }. h [T, d_model] compute type, head [V, d_model],
-// labels [T, 1] i32. dh [T, d_model] f32 = grad_scale * d sum / d h, grad_head [V, d_model] +=
-// grad_scale * d sum / d head; each may be empty. The logits are f32, their gradient compute type.
-// Where products are bfloat16, h, dh and grad_head have no gaps between their rows, and
-// head.is_head was set before prepare_weight().
-void linear_cross_entropy(Context& ctx, View h, const Weight& head, View labels,
-                          float label_smoothing, View sums, float grad_scale, View dh,
-                          View grad_head);
+struct CrossEntropyCall {
+  ConstView h;                   // [T, d_model] compute type
+  const Weight* head = nullptr;  // [V, d_model]
+  ConstView labels;              // [T, 1] i32
+  float label_smoothing = 0;     // eps
+  float grad_scale = 1;
+};
+// Each may be empty.
+struct CrossEntropyGrads {
+  View dh;         // [T, d_model] f32 = grad_scale * d sum / d h
+  View grad_head;  // [V, d_model] += grad_scale * d sum / d head
+};
+// sums [1, 2] += { sum of losses, sum of nll }. The logits are f32, their gradient compute type.
+// Where products are bfloat16, h, dh and grad_head have no gaps between their rows, and is_head was
+// set before prepare_weight().
+void linear_cross_entropy(Context& ctx, const CrossEntropyCall& call, View sums,
+                          const CrossEntropyGrads& grads);
 
 // --- Search --------------------------------------------------------------------------------------
 
 // token[r] i32 = argmax of logits[r] but for id `suppressed` (-1: none), the lowest where equal;
 // log_prob[r] = its log-softmax (over all ids), where the view is given. NaN never wins; where what
 // wins is not finite, or nothing does, the token is -1.
-void argmax_rows(Context& ctx, View logits, std::int32_t suppressed, View token, View log_prob);
+void argmax_rows(Context& ctx, ConstView logits, std::int32_t suppressed, View token,
+                 View log_prob);
+struct TopK {
+  std::int64_t beams = 1;
+  std::int64_t k = 1;
+  std::int32_t suppressed = -1;  // an id that is never chosen; -1: none
+};
 // For each group of `beams` consecutive rows the k best of score[r] + log_softmax(logits[r])[v],
 // best first, equal ones by index: values [R / beams, k], index [R / beams, k] i32 = (r mod beams)
 // * V + v.
-void top_k_rows(Context& ctx, View logits, View score, std::int64_t beams, std::int64_t k,
-                std::int32_t suppressed, View values, View index);
+void top_k_rows(Context& ctx, ConstView logits, ConstView score, const TopK& options, View values,
+                View index);
 
 // --- Optimizer -----------------------------------------------------------------------------------
 
 // Of a flat range [1, n]: out [1, 1] = sum of squares, summed in double in fixed blocks. Not finite
 // where an element is not.
-void sum_of_squares(Context& ctx, View x, View out);
+void sum_of_squares(Context& ctx, ConstView x, View out);
 
 // AdamW (Loshchilov & Hutter 2019, arXiv 1711.05101), bias-corrected as in PyTorch:
 //   g *= grad_scale; m, v moments; p -= lr * (decay * p + m_hat / (sqrt(v_hat) + eps))

@@ -123,6 +123,7 @@ class Tensor {
 
   const View& view() const { return view_; }
   operator View() const { return view_; }
+  operator ConstView() const { return view_; }
   std::size_t bytes() const { return bytes_; }
 
  private:

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // A view of a matrix in a backend's memory: shape, dtype, row stride, row capacity. It owns
-// nothing. Above backend.h `data` is opaque: nothing there reads or writes through it (the
-// memory may be a GPU's). A vector is a matrix of one row; per-token scalars are a matrix of one
-// column.
+// nothing. View may be written through, ConstView only read, as std::span<T> and
+// std::span<const T>. Above backend.h `data` is opaque: the memory may be a GPU's. A vector is a
+// matrix of one row; per-token scalars are a matrix of one column.
 #pragma once
 
 #include <cassert>
 #include <cstddef>
 #include <cstdint>
+#include <type_traits>
 
 #include "src/core/dtype.h"
 
@@ -17,8 +18,11 @@ namespace switchyard {
 // undefined: any operation may write them, and no result depends on them.
 constexpr std::int64_t kRowRounding = 64;
 
-struct View {
-  void* data = nullptr;
+template <class Data>
+struct BasicView {
+  using Byte = std::conditional_t<std::is_const_v<Data>, const std::byte, std::byte>;
+
+  Data* data = nullptr;
   std::int64_t rows = 0;
   std::int64_t cols = 0;
   std::int64_t row_stride = 0;    // in elements, >= cols
@@ -27,25 +31,31 @@ struct View {
 
   std::int64_t size() const { return rows * cols; }
   explicit operator bool() const { return data != nullptr; }
+  template <class D = Data, class = std::enable_if_t<!std::is_const_v<D>>>
+  operator BasicView<const D>() const {
+    return {data, rows, cols, row_stride, row_capacity, dtype};
+  }
   bool contiguous() const { return row_stride == cols || rows <= 1; }
 
   // Rows [first, first + count), with what is left of the capacity.
-  View slice_rows(std::int64_t first, std::int64_t count) const {
+  BasicView slice_rows(std::int64_t first, std::int64_t count) const {
     assert(first >= 0 && count >= 0 && first + count <= row_capacity);
-    View v = *this;
-    v.data = static_cast<std::byte*>(data) + first * row_stride * std::int64_t(size_bytes(dtype));
+    BasicView v = *this;
+    v.data = static_cast<Byte*>(data) + first * row_stride * std::int64_t(size_bytes(dtype));
     v.rows = count;
     v.row_capacity = row_capacity - first;
     return v;
   }
   // Columns [first, first + count), all rows.
-  View slice_cols(std::int64_t first, std::int64_t count) const {
+  BasicView slice_cols(std::int64_t first, std::int64_t count) const {
     assert(first >= 0 && count >= 0 && first + count <= cols);
-    View v = *this;
-    v.data = static_cast<std::byte*>(data) + first * std::int64_t(size_bytes(dtype));
+    BasicView v = *this;
+    v.data = static_cast<Byte*>(data) + first * std::int64_t(size_bytes(dtype));
     v.cols = count;
     return v;
   }
 };
+using View = BasicView<void>;
+using ConstView = BasicView<const void>;
 
 }  // namespace switchyard

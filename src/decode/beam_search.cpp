@@ -48,8 +48,9 @@ std::vector<NBest> beam_search(Context& ctx, const Model& model, const std::vect
       const View values = ctx.scratch.make(sentences, columns);
       const View indices = ctx.scratch.make(sentences, columns, DType::i32);
       upload(ctx, score.data(), scores.size(), scores);
-      top_k_rows(ctx, logits, scores, options.num_beams, columns, options.suppressed_id, values,
-                 indices);
+      const TopK top_k{
+          .beams = options.num_beams, .k = columns, .suppressed = options.suppressed_id};
+      top_k_rows(ctx, logits, scores, top_k, values, indices);
       download(ctx, values, value.data(), values.size());
       download(ctx, indices, index.data(), indices.size());
     }

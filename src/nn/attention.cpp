@@ -21,31 +21,40 @@ View Attention::forward(Context& ctx, const Pass& pass, const States& x, const S
                         const RelativeBias::Expanded* position, Saved& s) const {
   s.x = x.x;
   s.memory = memory.x;
-  s.call = {num_heads, d_kv, causal, {}, 0, pass.dropout(site), x.tokens, memory.tokens};
+  s.call = {.num_heads = num_heads,
+            .d_kv = d_kv,
+            .causal = causal,
+            .drop = pass.dropout(site),
+            .queries = x.tokens,
+            .keys = memory.tokens};
   if (position) {
     s.call.bias = position->bias;
     s.call.center = position->center;
   }
-  s.heads.q = q.forward(ctx, ctx.saved, s.x);
-  s.heads.k = k.forward(ctx, ctx.saved, s.memory);
-  s.heads.v = v.forward(ctx, ctx.saved, s.memory);
-  s.heads.out = ctx.saved.make(s.x.rows, num_heads * d_kv, ctx.compute_type);
-  s.heads.logsumexp = ctx.saved.make(s.x.rows, num_heads);
-  attention(ctx, s.call, s.heads);
-  return o.forward(ctx, ctx.scratch, s.heads.out);
+  const AttentionInput in{.q = q.forward(ctx, ctx.saved, s.x),
+                          .k = k.forward(ctx, ctx.saved, s.memory),
+                          .v = v.forward(ctx, ctx.saved, s.memory)};
+  const View out = ctx.saved.make(s.x.rows, num_heads * d_kv, ctx.compute_type);
+  const View logsumexp = ctx.saved.make(s.x.rows, num_heads);
+  attention(ctx, s.call, in, out, logsumexp);
+  s.heads = {in, out, logsumexp};
+  return o.forward(ctx, ctx.scratch, out);
 }
 
-void Attention::backward(Context& ctx, View dy, const Saved& s, View dx, View grad_memory,
+void Attention::backward(Context& ctx, ConstView dy, const Saved& s, View dx, View grad_memory,
                          View grad_bias, const ParamBuffer& grads) const {
   const ArenaScope scope(ctx.scratch);
-  const auto like = [&](const View& v) { return ctx.scratch.make(v.rows, v.cols, v.dtype); };
+  const auto like = [&](const ConstView& v) { return ctx.scratch.make(v.rows, v.cols, v.dtype); };
   const View grad_out = like(s.heads.out);
-  o.backward(ctx, s.heads.out, dy, grad_out, false, grads);
-  const AttentionGrads by{like(s.heads.q), like(s.heads.k), like(s.heads.v), grad_bias};
+  o.backward(ctx, s.heads.out, dy, grad_out, grads);
+  const AttentionGrads by{.dq = like(s.heads.in.q),
+                          .dk = like(s.heads.in.k),
+                          .dv = like(s.heads.in.v),
+                          .grad_bias = grad_bias};
   attention_backward(ctx, s.call, s.heads, grad_out, by);
-  q.backward(ctx, s.x, by.dq, dx, false, grads);
-  k.backward(ctx, s.memory, by.dk, grad_memory, true, grads);
-  v.backward(ctx, s.memory, by.dv, grad_memory, true, grads);
+  q.backward(ctx, s.x, by.dq, dx, grads);
+  k.backward_add(ctx, s.memory, by.dk, grad_memory, grads);
+  v.backward_add(ctx, s.memory, by.dv, grad_memory, grads);
 }
 
 View Attention::probs(Context& ctx, const Saved& s) const {
@@ -55,25 +64,26 @@ View Attention::probs(Context& ctx, const Saved& s) const {
   return p;
 }
 
-View Attention::step_self(Context& ctx, View x, const KvCache& cache, std::int64_t block,
+View Attention::step_self(Context& ctx, ConstView x, const KvCache& cache, std::int64_t block,
                           const RelativeBias::Expanded& position) const {
   const CachedKeys keys = cache.keys(block);
-  scatter_rows(ctx, k.forward(ctx, ctx.saved, x), cache.own_row(), keys.k);
-  scatter_rows(ctx, v.forward(ctx, ctx.saved, x), cache.own_row(), keys.v);
-  const AttentionCall call{num_heads, d_kv, causal, position.bias, position.center, {}, {}, {}};
+  scatter_rows(ctx, k.forward(ctx, ctx.saved, x), cache.own_row(), cache.k(block));
+  scatter_rows(ctx, v.forward(ctx, ctx.saved, x), cache.own_row(), cache.v(block));
+  const AttentionCall call{
+      .num_heads = num_heads, .d_kv = d_kv, .bias = position.bias, .center = position.center};
   const View context = ctx.saved.make(x.rows, num_heads * d_kv);
   attention_step(ctx, call, q.forward(ctx, ctx.saved, x), keys, context);
   return o.forward(ctx, ctx.saved, context);
 }
 
-View Attention::step_cross(Context& ctx, View x, const CachedKeys& keys) const {
-  const AttentionCall call{num_heads, d_kv, false, {}, 0, {}, {}, {}};
+View Attention::step_cross(Context& ctx, ConstView x, const CachedKeys& keys) const {
+  const AttentionCall call{.num_heads = num_heads, .d_kv = d_kv};
   const View context = ctx.saved.make(x.rows, num_heads * d_kv);
   attention_step(ctx, call, q.forward(ctx, ctx.saved, x), keys, context);
   return o.forward(ctx, ctx.saved, context);
 }
 
-CrossKeys Attention::cross_keys(Context& ctx, View memory) const {
+CrossKeys Attention::cross_keys(Context& ctx, ConstView memory) const {
   return {k.forward(ctx, ctx.saved, memory), v.forward(ctx, ctx.saved, memory)};
 }
 

@@ -28,7 +28,7 @@ struct Attention {
   std::uint64_t site = 0;  // of its dropout
 
   struct Saved {
-    View x, memory;  // what q was, and k and v were, projected from
+    ConstView x, memory;  // what q was, and k and v were, projected from
     AttentionCall call;
     AttentionSaved heads;
   };
@@ -42,17 +42,17 @@ struct Attention {
                const RelativeBias::Expanded* position, Saved& s) const;
   // dx = the gradient by x, then grad_memory += the gradient by memory (self-attention: the same
   // view); grad_bias += that of the position bias, empty for cross-attention.
-  void backward(Context& ctx, View dy, const Saved& s, View dx, View grad_memory, View grad_bias,
-                const ParamBuffer& grads) const;
+  void backward(Context& ctx, ConstView dy, const Saved& s, View dx, View grad_memory,
+                View grad_bias, const ParamBuffer& grads) const;
   // The probabilities of the last forward, for a Recorder.
   View probs(Context& ctx, const Saved& s) const;
 
   // One step, rows [rows, d_model]. Self: own key and value go into the cache first.
-  View step_self(Context& ctx, View x, const KvCache& cache, std::int64_t block,
+  View step_self(Context& ctx, ConstView x, const KvCache& cache, std::int64_t block,
                  const RelativeBias::Expanded& position) const;
-  View step_cross(Context& ctx, View x, const CachedKeys& keys) const;
+  View step_cross(Context& ctx, ConstView x, const CachedKeys& keys) const;
   // Of memory [source tokens, d_model], each [source tokens, inner], in ctx.saved.
-  CrossKeys cross_keys(Context& ctx, View memory) const;
+  CrossKeys cross_keys(Context& ctx, ConstView memory) const;
 
   template <class F>
   void each_param(F&& f) {

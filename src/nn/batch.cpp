@@ -9,7 +9,7 @@ namespace switchyard {
 
 namespace {
 
-View upload_column(Context& ctx, Arena& arena, const Ids& values, std::int64_t cols = 1) {
+ConstView upload_column(Context& ctx, Arena& arena, const Ids& values, std::int64_t cols = 1) {
   const auto count = static_cast<std::int64_t>(values.size());
   const View v = arena.make(count / cols, cols, DType::i32);
   upload(ctx, values.data(), count, v);
@@ -27,7 +27,7 @@ void check_ids(const std::vector<Ids>& sequences, std::int64_t vocab_size) {
 
 Ragged upload_sequences(Context& ctx, Arena& arena, const std::vector<Ids>& sequences,
                         const std::vector<std::uint32_t>* sentence, std::int64_t vocab_size,
-                        View& ids) {
+                        ConstView& ids) {
   check_ids(sequences, vocab_size);
   Ragged ragged;
   ragged.batch = static_cast<std::int64_t>(sequences.size());
@@ -48,8 +48,9 @@ Ragged upload_sequences(Context& ctx, Arena& arena, const std::vector<Ids>& sequ
       }
     }
   }
-  ragged.offsets = arena.make_row(ragged.batch + 1, DType::i32);
-  upload(ctx, offsets.data(), ragged.batch + 1, ragged.offsets);
+  const View all_offsets = arena.make_row(ragged.batch + 1, DType::i32);
+  upload(ctx, offsets.data(), ragged.batch + 1, all_offsets);
+  ragged.offsets = all_offsets;
   if (sentence) ragged.tags = upload_column(ctx, arena, tags, 2);
   ids = upload_column(ctx, arena, flat);
   return ragged;

@@ -13,10 +13,11 @@ namespace switchyard {
 
 struct Batch {
   Ragged source;
-  View source_ids;  // [source.tokens, 1] i32
+  ConstView source_ids;  // [source.tokens, 1] i32
   Ragged target;
-  View target_ids;  // [target.tokens, 1] i32: the labels shifted right from decoder_start_token_id
-  View labels;      // [target.tokens, 1] i32
+  // [target.tokens, 1] i32: the labels shifted right from decoder_start_token_id.
+  ConstView target_ids;
+  ConstView labels;  // [target.tokens, 1] i32
 };
 
 // Copies to the backend's side, into `arena`. Every id must be in [0, vocab_size): Error(kData).
@@ -24,6 +25,6 @@ Batch upload_batch(Context& ctx, Arena& arena, const HostBatch& batch, const Mod
 // One side only: ids and offsets, tags when `sentence` is given. The same error.
 Ragged upload_sequences(Context& ctx, Arena& arena, const std::vector<Ids>& sequences,
                         const std::vector<std::uint32_t>* sentence, std::int64_t vocab_size,
-                        View& ids);
+                        ConstView& ids);
 
 }  // namespace switchyard

@@ -47,7 +47,7 @@ Block::Block(const std::string& prefix, const ModelConfig& c, bool decoder, bool
 View Block::forward(Context& ctx, const Pass& pass, const States& in, const States* memory,
                     const RelativeBias::Expanded& position, Saved& s) const {
   View x = in.x;
-  const View tags = in.tokens.tags;
+  const ConstView tags = in.tokens.tags;
   // What a sublayer adds is needed until it is added: nothing in backward reads it.
   {
     const SublayerScope saved(ctx, pass);
@@ -74,7 +74,7 @@ View Block::forward(Context& ctx, const Pass& pass, const States& in, const Stat
 void Block::backward(Context& ctx, const Pass& pass, View dx, Saved& s,
                      const BlockGrads& to) const {
   const ArenaScope scope(ctx.scratch);
-  const View tags = s.self_attention.call.queries.tags;
+  const ConstView tags = s.self_attention.call.queries.tags;
   const View dy = ctx.scratch.make(dx.rows, dx.cols, ctx.compute_type);
   const View dh = ctx.scratch.make(dx.rows, dx.cols);
 
@@ -128,7 +128,7 @@ void Block::step(Context& ctx, View x, const KvCache& cache, std::int64_t index,
       x);
 }
 
-View Block::add_residual(Context& ctx, const Pass& pass, View x, View y, View tags,
+View Block::add_residual(Context& ctx, const Pass& pass, View x, ConstView y, ConstView tags,
                          std::uint64_t at) const {
   const View out = pass.keeps() ? ctx.saved.make(x.rows, x.cols) : x;
   add_dropout(ctx, pass.dropout(at), tags, y, x, out);

@@ -69,7 +69,7 @@ struct Block {
   }
 
  private:
-  View add_residual(Context& ctx, const Pass& pass, View x, View y, View tags,
+  View add_residual(Context& ctx, const Pass& pass, View x, ConstView y, ConstView tags,
                     std::uint64_t at) const;
 };
 

@@ -13,7 +13,7 @@ DecoderState::DecoderState(Context& ctx, const Model& model, const std::vector<I
       cache_(ctx, model.config().num_decoder_layers, model.config().inner_dim()) {
   Pass pass;
   pass.capacity = capacity;
-  View ids;
+  ConstView ids;
   const Ragged source =
       upload_sequences(ctx, ctx.saved, sources, nullptr, model.config().vocab_size, ids);
   Stack::Saved saved;

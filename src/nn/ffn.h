@@ -20,7 +20,7 @@ struct Ffn {
   std::uint64_t site = 0;
 
   struct Saved {
-    View x;
+    ConstView x;
     FfnSaved ffn;
     Dropout drop;
   };
@@ -30,13 +30,13 @@ struct Ffn {
   Ffn(const std::string& prefix, const ModelConfig& config, float wo_hf_std, std::uint64_t site);
 
   // x [tokens, d_model] -> the same shape in ctx.scratch.
-  View forward(Context& ctx, const Pass& pass, View x, View tags, Saved& s) const;
+  View forward(Context& ctx, const Pass& pass, ConstView x, ConstView tags, Saved& s) const;
   // dx = the gradient by x.
-  void backward(Context& ctx, View dy, View tags, const Saved& s, View dx,
+  void backward(Context& ctx, ConstView dy, ConstView tags, const Saved& s, View dx,
                 const ParamBuffer& grads) const;
 
   // dropout(act(wi x)), or gated, in ctx.scratch: as quickly made again in backward as kept.
-  View activate(Context& ctx, View tags, const Saved& s) const;
+  View activate(Context& ctx, ConstView tags, const Saved& s) const;
 
   FfnWeights weights() const {
     return {&wi.weight.weight, wi_1 ? &wi_1->weight.weight : nullptr, &wo.weight.weight};
@@ -51,6 +51,9 @@ struct Ffn {
     if (wi_1) wi_1->each_param(f);
     wo.each_param(f);
   }
+
+ private:
+  ActivationCall activation_call(ConstView tags, const Saved& s) const;
 };
 
 }  // namespace switchyard

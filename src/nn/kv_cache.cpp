@@ -39,7 +39,7 @@ void KvCache::begin_step(std::int64_t rows) {
   upload(ctx_, key_count.data(), rows, key_count_);
 }
 
-void KvCache::reorder(View parent) {
+void KvCache::reorder(ConstView parent) {
   for (Block& block : blocks_) {
     for (auto [now, spare] : {std::pair{&block.k, &block.spare_k}, {&block.v, &block.spare_v}}) {
       if (spare->view().rows < parent.rows * capacity_)

@@ -12,7 +12,7 @@ namespace switchyard {
 
 // Cross-attention's keys and values of one block: [source tokens, inner].
 struct CrossKeys {
-  View k, v;
+  ConstView k, v;
 };
 
 // Self-attention's, all blocks. Row `r` at position `p` lies at row r * capacity + p; the capacity
@@ -29,14 +29,17 @@ class KvCache {
   void begin_step(std::int64_t rows);
   void end_step() { ++length_; }
   // Row i becomes what row parent[i] was; parent [n, 1] i32.
-  void reorder(View parent);
+  void reorder(ConstView parent);
 
   // For the current step: all that a block's rows see, and where their own key goes, [rows, 1].
   CachedKeys keys(std::int64_t block) const {
     const Block& b = blocks_[static_cast<std::size_t>(block)];
     return {b.k, b.v, first_key_, key_count_};
   }
-  View own_row() const { return own_row_; }
+  // Where their own keys and values are written.
+  View k(std::int64_t block) const { return blocks_[static_cast<std::size_t>(block)].k; }
+  View v(std::int64_t block) const { return blocks_[static_cast<std::size_t>(block)].v; }
+  ConstView own_row() const { return own_row_; }
 
  private:
   struct Block {

@@ -11,18 +11,25 @@ Linear::Linear(std::string name, std::int64_t out, std::int64_t in, float hf_std
   weight.rows = out;
   weight.cols = in;
   const float paper_std = std::sqrt(0.1f / static_cast<float>(in));
-  weight.init = {0, paper_std, true, hf_std};
+  weight.init = {.std = paper_std, .truncated = true, .hf_std = hf_std};
 }
 
-View Linear::forward(Context& ctx, Arena& arena, View x) const {
+View Linear::forward(Context& ctx, Arena& arena, ConstView x) const {
   const View y = arena.make(x.rows, weight.rows, ctx.compute_type);
   linear(ctx, x, weight.weight, y);
   return y;
 }
 
-void Linear::backward(Context& ctx, View x, View dy, View dx, bool add_to_dx,
+void Linear::backward(Context& ctx, ConstView x, ConstView dy, View dx,
                       const ParamBuffer& grads) const {
-  linear_backward(ctx, x, weight.weight, dy, dx, add_to_dx, grads[weight]);
+  linear_backward_input(ctx, dy, weight.weight, dx);
+  linear_backward_weight(ctx, x, weight.weight, dy, grads[weight]);
+}
+
+void Linear::backward_add(Context& ctx, ConstView x, ConstView dy, View dx,
+                          const ParamBuffer& grads) const {
+  linear_backward_input_add(ctx, dy, weight.weight, dx);
+  linear_backward_weight(ctx, x, weight.weight, dy, grads[weight]);
 }
 
 }  // namespace switchyard

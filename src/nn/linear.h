@@ -16,11 +16,13 @@ struct Linear {
   Linear(std::string name, std::int64_t out, std::int64_t in, float hf_std);
 
   // x [tokens, in] -> [tokens, out] in `arena`, of compute type.
-  View forward(Context& ctx, Arena& arena, View x) const;
-  // dx (+)= dy . weight, the weight's gradient += dy^T . x. An empty dx is not computed; one that
-  // is added to is f32.
-  void backward(Context& ctx, View x, View dy, View dx, bool add_to_dx,
-                const ParamBuffer& grads) const;
+  View forward(Context& ctx, Arena& arena, ConstView x) const;
+  // x [tokens, in], dy [tokens, out], both of compute type. dx [tokens, in] = dy . weight, f32 or
+  // bf16; the weight's gradient += dy^T . x.
+  void backward(Context& ctx, ConstView x, ConstView dy, View dx, const ParamBuffer& grads) const;
+  // The same, but for dx += dy . weight, f32.
+  void backward_add(Context& ctx, ConstView x, ConstView dy, View dx,
+                    const ParamBuffer& grads) const;
 
   template <class F>
   void each_param(F&& f) {

@@ -48,17 +48,23 @@ LossResult compute_loss(Context& ctx, const Model& model, const HostBatch& host,
 
   const View sums = ctx.scratch.make_row(2);
   fill(ctx, 0, sums);
-  const View dh = grads ? ctx.scratch.make(h.rows, h.cols) : View{};
-  linear_cross_entropy(ctx, h, model.head().weight, batch.labels, options.label_smoothing, sums,
-                       options.ce_scale, dh, grads ? (*grads)[model.head()] : View{});
+  const CrossEntropyCall cross_entropy{.h = h,
+                                       .head = &model.head().weight,
+                                       .labels = batch.labels,
+                                       .label_smoothing = options.label_smoothing,
+                                       .grad_scale = options.ce_scale};
+  CrossEntropyGrads head_grads;
+  if (grads)
+    head_grads = {.dh = ctx.scratch.make(h.rows, h.cols), .grad_head = (*grads)[model.head()]};
+  linear_cross_entropy(ctx, cross_entropy, sums, head_grads);
   clock.end(Phase::loss, result.seconds);
   if (grads) {
     const RouterLossCoefs coefs{options.router_scale * options.router_aux_loss_coef,
                                 options.router_scale * options.router_z_loss_coef};
-    scale(ctx, model.head_scale(), dh, dh);
+    scale(ctx, model.head_scale(), head_grads.dh, head_grads.dh);
     const View grad_memory = ctx.scratch.make(memory.x.rows, memory.x.cols);
     fill(ctx, 0, grad_memory);
-    model.decoder.backward(ctx, dh, decoder_saved, grad_memory, coefs, *grads);
+    model.decoder.backward(ctx, head_grads.dh, decoder_saved, grad_memory, coefs, *grads);
     clock.end(Phase::decoder_backward, result.seconds);
     model.encoder.backward(ctx, grad_memory, encoder_saved, {}, coefs, *grads);
     clock.end(Phase::encoder_backward, result.seconds);

@@ -24,8 +24,7 @@ void record_block(Context& ctx, Recorder& r, bool decoder, const Block& block,
   if (block.cross_attention)
     r.cross_attentions.push_back(block.cross_attention->probs(ctx, s.cross_attention));
   if (block.sparse)
-    (decoder ? r.decoder_router_logits : r.encoder_router_logits)
-        .push_back(s.sparse.routing.logits);
+    (decoder ? r.decoder_router_logits : r.encoder_router_logits).push_back(s.sparse.logits);
 }
 
 const States* memory_of(const Stack::Saved& s) { return s.memory ? &*s.memory : nullptr; }
@@ -40,7 +39,7 @@ Stack::Stack(const ModelConfig& c, bool is_decoder)
     embed_tokens->name = name + ".embed_tokens.weight";
     embed_tokens->rows = c.vocab_size;
     embed_tokens->cols = c.d_model;
-    embed_tokens->init = {0, 1, false, c.initializer_factor, true};
+    embed_tokens->init = {.std = 1, .hf_std = c.initializer_factor, .embedding = true};
     embed_tokens->lookup = true;
   }
   const float bias_hf_std = c.initializer_factor / std::sqrt(static_cast<float>(c.d_model));
@@ -54,7 +53,7 @@ Stack::Stack(const ModelConfig& c, bool is_decoder)
   final_norm = RmsNorm(name + ".final_layer_norm.weight", c.d_model, c.layer_norm_epsilon);
 }
 
-View Stack::forward(Context& ctx, const Pass& pass, View ids, const Ragged& tokens,
+View Stack::forward(Context& ctx, const Pass& pass, ConstView ids, const Ragged& tokens,
                     const States* memory, Saved& s) const {
   s.pass = pass;
   s.ids = ids;
@@ -63,7 +62,7 @@ View Stack::forward(Context& ctx, const Pass& pass, View ids, const Ragged& toke
   View x = ctx.saved.make(tokens.tokens, embedding->cols);
   embed(ctx, embedding->weight.value, ids, x);
   dropout(ctx, pass.dropout(site + kEmbeddingSite), tokens.tags, x, x);
-  std::vector<View>* states = nullptr;
+  std::vector<ConstView>* states = nullptr;
   if (pass.record)
     states = decoder ? &pass.record->decoder_hidden_states : &pass.record->encoder_hidden_states;
 
@@ -127,7 +126,7 @@ Model::Model(const ModelConfig& c) : encoder(c, false), decoder(c, true), config
   shared.name = "shared.weight";
   shared.rows = c.vocab_size;
   shared.cols = c.d_model;
-  shared.init = {0, 1, false, c.initializer_factor, true};
+  shared.init = {.std = 1, .hf_std = c.initializer_factor, .embedding = true};
   shared.lookup = !c.tie_word_embeddings;
   if (!c.tie_word_embeddings) {
     const float paper_std = std::sqrt(0.1f / static_cast<float>(c.d_model));
@@ -135,7 +134,7 @@ Model::Model(const ModelConfig& c) : encoder(c, false), decoder(c, true), config
     lm_head->name = "lm_head.weight";
     lm_head->rows = c.vocab_size;
     lm_head->cols = c.d_model;
-    lm_head->init = {0, paper_std, true, c.initializer_factor};
+    lm_head->init = {.std = paper_std, .truncated = true, .hf_std = c.initializer_factor};
   }
   (lm_head ? *lm_head : shared).weight.is_head = true;
   for (Stack* stack : {&encoder, &decoder})

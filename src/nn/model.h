@@ -28,7 +28,7 @@ struct Stack {
 
   struct Saved {
     Pass pass;
-    View ids;
+    ConstView ids;
     Ragged tokens;
     RelativeBias::Expanded position;
     std::vector<Block::Saved> blocks;  // with Pass::recompute not to be used any more
@@ -44,8 +44,8 @@ struct Stack {
 
   // ids [tokens, 1] i32 -> states [tokens, d_model] after the final norm. `memory` is the encoder's
   // output for the decoder, else null.
-  View forward(Context& ctx, const Pass& pass, View ids, const Ragged& tokens, const States* memory,
-               Saved& s) const;
+  View forward(Context& ctx, const Pass& pass, ConstView ids, const Ragged& tokens,
+               const States* memory, Saved& s) const;
   // dy: the gradient by the states (used up). grad_memory += that by the decoder's memory. The
   // embedding's gradient is added to as well.
   void backward(Context& ctx, View dy, Saved& s, View grad_memory, RouterLossCoefs coefs,

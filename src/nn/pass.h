@@ -23,10 +23,10 @@ struct CapacityOptions {
 
 // Copies of intermediate values, made where a Recorder is given; in ctx.saved.
 struct Recorder {
-  std::vector<View> encoder_hidden_states, decoder_hidden_states;  // [tokens, d_model]
+  std::vector<ConstView> encoder_hidden_states, decoder_hidden_states;  // [tokens, d_model]
   // [batch * H * max query length, max key length], 0 outside the sequences
-  std::vector<View> encoder_attentions, decoder_attentions, cross_attentions;
-  std::vector<View> encoder_router_logits, decoder_router_logits;  // [tokens, num_experts]
+  std::vector<ConstView> encoder_attentions, decoder_attentions, cross_attentions;
+  std::vector<ConstView> encoder_router_logits, decoder_router_logits;  // [tokens, num_experts]
 };
 
 struct Pass {

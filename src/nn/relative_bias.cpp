@@ -34,7 +34,7 @@ RelativeBias::RelativeBias(std::string name, bool bidirectional_, std::int64_t n
   table.name = std::move(name);
   table.rows = num_buckets;
   table.cols = num_heads;
-  table.init = {0, hf_std, false, hf_std};
+  table.init = {.std = hf_std, .hf_std = hf_std};
   table.lookup = true;
 }
 
@@ -46,14 +46,16 @@ RelativeBias::Expanded RelativeBias::forward(Context& ctx, std::int64_t max_len)
   for (std::int64_t i = 0; i < distances; ++i)
     bucket[static_cast<std::size_t>(i)] = static_cast<std::int32_t>(
         relative_position_bucket(i - s.center, bidirectional, table.rows, max_distance));
-  s.bucket = ctx.saved.make_row(distances, DType::i32);
-  upload(ctx, bucket.data(), distances, s.bucket);
-  s.bias = ctx.saved.make(table.cols, distances);
-  expand_bias(ctx, table.weight.value, s.bucket, s.bias);
+  const View on_backend = ctx.saved.make_row(distances, DType::i32);
+  upload(ctx, bucket.data(), distances, on_backend);
+  const View bias = ctx.saved.make(table.cols, distances);
+  expand_bias(ctx, table.weight.value, on_backend, bias);
+  s.bucket = on_backend;
+  s.bias = bias;
   return s;
 }
 
-void RelativeBias::backward(Context& ctx, View grad_bias, const Expanded& s,
+void RelativeBias::backward(Context& ctx, ConstView grad_bias, const Expanded& s,
                             const ParamBuffer& grads) const {
   expand_bias_backward(ctx, grad_bias, s.bucket, grads[table]);
 }

@@ -22,8 +22,8 @@ struct RelativeBias {
 
   // The bias of every distance that sequences of max_len have.
   struct Expanded {
-    View bucket;  // [1, 2 * center + 1] i32
-    View bias;    // [num_heads, 2 * center + 1]
+    ConstView bucket;  // [1, 2 * center + 1] i32
+    ConstView bias;    // [num_heads, 2 * center + 1]
     std::int64_t center = 0;
   };
 
@@ -32,7 +32,8 @@ struct RelativeBias {
                std::int64_t max_distance, std::int64_t num_heads, float hf_std);
 
   Expanded forward(Context& ctx, std::int64_t max_len) const;  // in ctx.saved
-  void backward(Context& ctx, View grad_bias, const Expanded& s, const ParamBuffer& grads) const;
+  void backward(Context& ctx, ConstView grad_bias, const Expanded& s,
+                const ParamBuffer& grads) const;
 
   template <class F>
   void each_param(F&& f) {

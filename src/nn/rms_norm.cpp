@@ -10,10 +10,10 @@ RmsNorm::RmsNorm(std::string name, std::int64_t d_model, float eps) : epsilon(ep
   weight.rows = 1;
   weight.cols = d_model;
   weight.vector = true;
-  weight.init = {1, 0, false, 0};
+  weight.init = {.constant = 1};
 }
 
-View RmsNorm::forward(Context& ctx, Arena& arena, View x, Saved& s) const {
+View RmsNorm::forward(Context& ctx, Arena& arena, ConstView x, Saved& s) const {
   s.x = x;
   s.inv_rms = ctx.saved.make(x.rows, 1);
   const View y = arena.make(x.rows, x.cols, ctx.compute_type);
@@ -27,9 +27,9 @@ View RmsNorm::forward_again(Context& ctx, const Saved& s) const {
   return y;
 }
 
-void RmsNorm::backward(Context& ctx, View dy, const Saved& s, View dx,
+void RmsNorm::backward(Context& ctx, ConstView dy, const Saved& s, View dx,
                        const ParamBuffer& grads) const {
-  rms_norm_backward(ctx, s.x, weight.weight.value, s.inv_rms, dy, dx, grads[weight]);
+  rms_norm_backward(ctx, {s.x, weight.weight.value, s.inv_rms}, dy, dx, grads[weight]);
 }
 
 }  // namespace switchyard

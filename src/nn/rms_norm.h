@@ -13,18 +13,20 @@ struct RmsNorm {
   float epsilon = 1e-6f;
 
   struct Saved {
-    View x, inv_rms;
+    ConstView x;   // [tokens, d_model]
+    View inv_rms;  // [tokens, 1]
   };
 
   RmsNorm() = default;
   RmsNorm(std::string name, std::int64_t d_model, float epsilon);
 
   // x [tokens, d_model] f32 -> the same shape in `arena`, of compute type.
-  View forward(Context& ctx, Arena& arena, View x, Saved& s) const;
+  View forward(Context& ctx, Arena& arena, ConstView x, Saved& s) const;
   // The same again, in ctx.scratch: quicker made than kept.
   View forward_again(Context& ctx, const Saved& s) const;
-  // dx += the gradient by x.
-  void backward(Context& ctx, View dy, const Saved& s, View dx, const ParamBuffer& grads) const;
+  // dx [tokens, d_model] += the gradient with respect to x; dy of that shape, f32.
+  void backward(Context& ctx, ConstView dy, const Saved& s, View dx,
+                const ParamBuffer& grads) const;
 
   template <class F>
   void each_param(F&& f) {

@@ -10,7 +10,6 @@ namespace {
 Routing make_routing(Arena& arena, std::int64_t tokens, std::int64_t slots,
                      std::int64_t num_experts) {
   Routing r;
-  r.logits = arena.make(tokens, num_experts);
   r.probs = arena.make(tokens, num_experts);
   r.logsumexp = arena.make(tokens, 1);
   r.expert_index = arena.make(tokens, 1, DType::i32);
@@ -53,7 +52,7 @@ SwitchLayer::SwitchLayer(const std::string& prefix, const ModelConfig& c, std::u
     : router(prefix + ".router.classifier.weight", c.num_experts, c.d_model, c.initializer_factor),
       expert_dim(c.d_ff),
       site(site_) {
-  router.weight.init = {0, 0.02f, false, c.initializer_factor};
+  router.weight.init = {.std = 0.02f, .hf_std = c.initializer_factor};
   router.weight.weight.keep_f32 = true;
   if (c.router_bias) {
     bias.emplace();
@@ -68,13 +67,13 @@ SwitchLayer::SwitchLayer(const std::string& prefix, const ModelConfig& c, std::u
   for (const Ffn& expert : experts) weights_.push_back(expert.weights());
 }
 
-View SwitchLayer::forward(Context& ctx, const Pass& pass, View x, const Ragged& tokens,
+View SwitchLayer::forward(Context& ctx, const Pass& pass, ConstView x, const Ragged& tokens,
                           Saved& s) const {
   const View y = ctx.scratch.make(x.rows, x.cols, x.dtype);
   const ArenaScope scope(ctx.scratch);
   s.x = x;
   route_tokens(ctx, pass, tokens, s);
-  const View expert_in = expert_input(ctx, s);
+  const ConstView expert_in = expert_input(ctx, s);
   const std::int64_t slots = expert_in.rows;
   s.ffn.hidden = ctx.saved.make(slots, expert_dim, x.dtype);
   if (experts[0].wi_1) s.ffn.gate = ctx.saved.make(slots, expert_dim, x.dtype);
@@ -85,20 +84,21 @@ View SwitchLayer::forward(Context& ctx, const Pass& pass, View x, const Ragged& 
   return y;
 }
 
-void SwitchLayer::backward(Context& ctx, View dy, View tags, const Saved& s, RouterLossCoefs coefs,
-                           View dx, const ParamBuffer& grads) const {
+void SwitchLayer::backward(Context& ctx, ConstView dy, ConstView tags, const Saved& s,
+                           RouterLossCoefs coefs, View dx, const ParamBuffer& grads) const {
   const ArenaScope scope(ctx.scratch);
   const View grad_out = ctx.scratch.make(s.expert_out.rows, dy.cols, dy.dtype);
   const View grad_combine_weight = ctx.scratch.make(dy.rows, 1);
   combine_rows_backward(ctx, dy, s.expert_out, s.routing, grad_out, grad_combine_weight);
 
-  const View expert_in = expert_input(ctx, s);
+  const ConstView expert_in = expert_input(ctx, s);
   const View grad_in = ctx.scratch.make(expert_in.rows, dy.cols, dy.dtype);
   std::vector<FfnGrads> expert_grads;
   expert_grads.reserve(experts.size());
   for (const Ffn& expert : experts) expert_grads.push_back(expert.grads_of(grads));
-  experts_backward(ctx, expert_call(s, tags), s.routing, expert_in, s.ffn, grad_out, grad_in,
-                   expert_grads.data());
+  experts_backward(ctx, expert_call(s, tags), s.routing,
+                   {.x = expert_in, .hidden = s.ffn.hidden, .gate = s.ffn.gate, .dy = grad_out},
+                   grad_in, expert_grads.data());
 
   route_tokens_backward(ctx, grad_combine_weight, tags, s, coefs, dx, grads);
   gather_rows_add(ctx, grad_in, s.routing.slot_of_token, dx);
@@ -108,42 +108,44 @@ void SwitchLayer::backward(Context& ctx, View dy, View tags, const Saved& s, Rou
 // whatever else is (the paper, 2.4: selective precision).
 void SwitchLayer::route_tokens(Context& ctx, const Pass& pass, const Ragged& tokens,
                                Saved& s) const {
-  const View& x = s.x;
+  const ConstView& x = s.x;
   s.jitter_noise = pass.training ? pass.jitter_noise : 0;
   s.jitter_stream = stream_key(pass.seed, pass.step, site + kJitterSite);
   const auto num_experts = static_cast<std::int64_t>(experts.size());
   const std::int64_t slots = x.rows + num_experts * (slot_rounding(ctx) - 1);
+  const View logits = ctx.saved.make(x.rows, num_experts);
+  s.logits = logits;
   s.routing = make_routing(ctx.saved, x.rows, slots, num_experts);
-  linear(ctx, router_input(ctx, tokens.tags, s), router.weight.weight, s.routing.logits);
-  if (bias) add_bias(ctx, bias->weight.value, s.routing.logits);
-  route(ctx, capacity_of(pass.capacity, x.rows, num_experts), tokens, s.routing);
+  linear(ctx, router_input(ctx, tokens.tags, s), router.weight.weight, logits);
+  if (bias) add_bias(ctx, bias->weight.value, logits);
+  route(ctx, logits, capacity_of(pass.capacity, x.rows, num_experts), tokens, s.routing);
   if (s.stats) s.stats->take(ctx, s.routing);
 }
 
-void SwitchLayer::route_tokens_backward(Context& ctx, View grad_combine_weight, View tags,
+void SwitchLayer::route_tokens_backward(Context& ctx, ConstView grad_combine_weight, ConstView tags,
                                         const Saved& s, RouterLossCoefs coefs, View dx,
                                         const ParamBuffer& grads) const {
-  const View grad_logits = ctx.scratch.make(dx.rows, s.routing.logits.cols);
-  router_backward(ctx, s.routing, grad_combine_weight, coefs.aux, coefs.z, grad_logits);
+  const View grad_logits = ctx.scratch.make(dx.rows, s.logits.cols);
+  router_backward(ctx, s.routing, grad_combine_weight, coefs, grad_logits);
   if (bias) bias_backward(ctx, grad_logits, grads[*bias]);
-  router.backward(ctx, router_input(ctx, tags, s), grad_logits, dx, false, grads);
+  router.backward(ctx, router_input(ctx, tags, s), grad_logits, dx, grads);
   if (s.jitter_noise > 0) jitter(ctx, s.jitter_noise, s.jitter_stream, tags, dx, dx);
 }
 
-View SwitchLayer::router_input(Context& ctx, View tags, const Saved& s) const {
+ConstView SwitchLayer::router_input(Context& ctx, ConstView tags, const Saved& s) const {
   if (s.jitter_noise == 0) return s.x;
   const View jittered = ctx.scratch.make(s.x.rows, s.x.cols);
   jitter(ctx, s.jitter_noise, s.jitter_stream, tags, s.x, jittered);
   return jittered;
 }
 
-View SwitchLayer::expert_input(Context& ctx, const Saved& s) const {
+ConstView SwitchLayer::expert_input(Context& ctx, const Saved& s) const {
   const View sorted = ctx.scratch.make(s.routing.token_of_slot.rows, s.x.cols, s.x.dtype);
   gather_rows(ctx, s.x, s.routing.token_of_slot, sorted);
   return sorted;
 }
 
-ExpertCall SwitchLayer::expert_call(const Saved& s, View tags) const {
+ExpertCall SwitchLayer::expert_call(const Saved& s, ConstView tags) const {
   ExpertCall call;
   call.weights = weights_.data();
   call.count = static_cast<std::int64_t>(weights_.size());

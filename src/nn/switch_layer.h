@@ -12,12 +12,6 @@
 
 namespace switchyard {
 
-// Coefficients of the router losses, outer scale included.
-struct RouterLossCoefs {
-  float aux = 0;
-  float z = 0;
-};
-
 // What a layer did with a batch, for the host to read.
 struct RouterStats {
   RouterStats(Arena& arena, std::int64_t num_experts);
@@ -37,7 +31,8 @@ struct SwitchLayer {
   std::uint64_t site = 0;
 
   struct Saved {
-    View x;  // [tokens, d_model]
+    ConstView x;       // [tokens, d_model]
+    ConstView logits;  // [tokens, num_experts]
     Routing routing;
     RouterStats* stats = nullptr;  // to be taken in forward
     View expert_out;               // [slots, d_model], rows sorted by expert
@@ -52,10 +47,10 @@ struct SwitchLayer {
   SwitchLayer& operator=(SwitchLayer&&) = default;
 
   // x [tokens, d_model] -> the same shape in ctx.scratch; a dropped token's row is zero.
-  View forward(Context& ctx, const Pass& pass, View x, const Ragged& tokens, Saved& s) const;
+  View forward(Context& ctx, const Pass& pass, ConstView x, const Ragged& tokens, Saved& s) const;
   // dx = the gradient by x, of the output and of coefs' router losses.
-  void backward(Context& ctx, View dy, View tags, const Saved& s, RouterLossCoefs coefs, View dx,
-                const ParamBuffer& grads) const;
+  void backward(Context& ctx, ConstView dy, ConstView tags, const Saved& s, RouterLossCoefs coefs,
+                View dx, const ParamBuffer& grads) const;
 
   template <class F>
   void each_param(F&& f) {
@@ -66,13 +61,14 @@ struct SwitchLayer {
 
  private:
   void route_tokens(Context& ctx, const Pass& pass, const Ragged& tokens, Saved& s) const;
-  void route_tokens_backward(Context& ctx, View grad_combine_weight, View tags, const Saved& s,
-                             RouterLossCoefs coefs, View dx, const ParamBuffer& grads) const;
+  void route_tokens_backward(Context& ctx, ConstView grad_combine_weight, ConstView tags,
+                             const Saved& s, RouterLossCoefs coefs, View dx,
+                             const ParamBuffer& grads) const;
   // What is as quickly made again as kept, in ctx.scratch: the router's input [tokens, d_model], x
   // or in training its jittered copy; and x sorted by expert, [slots, d_model].
-  View router_input(Context& ctx, View tags, const Saved& s) const;
-  View expert_input(Context& ctx, const Saved& s) const;
-  ExpertCall expert_call(const Saved& s, View tags) const;
+  ConstView router_input(Context& ctx, ConstView tags, const Saved& s) const;
+  ConstView expert_input(Context& ctx, const Saved& s) const;
+  ExpertCall expert_call(const Saved& s, ConstView tags) const;
 
   std::vector<FfnWeights> weights_;  // of experts, as the grouped call takes them
 };

@@ -39,20 +39,21 @@ TEST_CASE("attention, its backward and its probabilities") {
   if (kind.biased) call.bias = m.normal(3, 91);
   call.drop = {kind.dropout, 21};
   const std::int64_t inner = 3 * d_kv, tq = queries.tokens, tk = keys.tokens;
-  const AttentionSaved s{m.normal(tq, inner), m.normal(tk, inner), m.normal(tk, inner),
-                         m.output(tq, inner), m.output(tq, 3)};
+  const AttentionInput in{m.normal(tq, inner), m.normal(tk, inner), m.normal(tk, inner)};
+  const View out = m.output(tq, inner), logsumexp = m.output(tq, 3);
   const View grad_out = m.normal(tq, inner);
   const auto spec = spec_of(m, call);
   const auto host_queries = m.sequences(queries), host_keys = m.sequences(keys);
-  const Reals hq = m.reals(s.q), hk = m.reals(s.k), hv = m.reals(s.v);
+  const Reals hq = m.reals(in.q), hk = m.reals(in.k), hv = m.reals(in.v);
 
-  attention(*m.ctx, call, s);
+  attention(*m.ctx, call, in, out, logsumexp);
   Reals expected_sums;
   const Reals expected =
       reference::attention(spec, host_queries, host_keys, hq, hk, hv, expected_sums);
-  CHECK(m.differs(s.out, expected, kAttentionRtol) == "");
-  CHECK(m.differs(s.logsumexp, expected_sums, kAttentionRtol) == "");
+  CHECK(m.differs(out, expected, kAttentionRtol) == "");
+  CHECK(m.differs(logsumexp, expected_sums, kAttentionRtol) == "");
 
+  const AttentionSaved s{in, out, logsumexp};
   const View probs = m.output(queries.batch * 3 * queries.max_len, keys.max_len);
   attention_probs(*m.ctx, call, s, probs);
   CHECK(m.differs(probs, reference::attention_probs(spec, host_queries, host_keys, hq, hk),
@@ -109,10 +110,10 @@ TEST_CASE("a sequence's attention does not depend on its batch, in the bits") {
   const View q = m.normal(106, 40), k = m.normal(106, 40), v = m.normal(106, 40);
   const View together = m.output(106, 40), alone = m.output(70, 40);
   call.queries = call.keys = all;
-  attention(*m.ctx, call, {q, k, v, together, {}});
+  attention(*m.ctx, call, {q, k, v}, together, View{});
   const auto part = [&](View x) { return x.slice_rows(36, 70); };
   call.queries = call.keys = last;
-  attention(*m.ctx, call, {part(q), part(k), part(v), alone, {}});
+  attention(*m.ctx, call, {part(q), part(k), part(v)}, alone, View{});
   CHECK(m.reals(alone).values == m.reals(part(together)).values);
 }
 

@@ -28,7 +28,7 @@ class Bf16Machine {
     poison_past_last_row(bf16);
     return bf16;
   }
-  std::vector<double> values(View v) {
+  std::vector<double> values(ConstView v) {
     const View f32 = ctx->scratch.make(v.rows, v.cols);
     copy(*ctx, v, f32);
     std::vector<float> host(static_cast<std::size_t>(v.size()));
@@ -88,11 +88,12 @@ TEST_CASE("linear and its backward in bfloat16") {
     linear(*m.ctx, x_view, weight, y);
     CHECK(m.values(y) == rounded(reference::linear(x, w), type));
     const View dx = m.place(before_dx, type);
-    linear_backward(*m.ctx, x_view, weight, dy_view, dx, false, {});
+    linear_backward_input(*m.ctx, dy_view, weight, dx);
     CHECK(m.values(dx) == rounded(reference::linear_backward_input(dy, w), type));
   }
   const View dx = m.place(before_dx, DType::f32), dw = m.place(before_dw, DType::f32);
-  linear_backward(*m.ctx, x_view, weight, dy_view, dx, true, dw);
+  linear_backward_input_add(*m.ctx, dy_view, weight, dx);
+  linear_backward_weight(*m.ctx, x_view, weight, dy_view, dw);
   CHECK(m.values(dx) == sum(before_dx, reference::linear_backward_input(dy, w)).values);
   Reals expected_dw = before_dw;
   reference::linear_backward_weight(x, dy, expected_dw);
@@ -138,7 +139,8 @@ TEST_CASE("head and cross-entropy in bfloat16") {
   const View sums = m.place(Reals(1, 2), DType::f32);
   const View dh = by_h ? m.place(m.whole(tokens, 24), DType::f32) : View{};
   const View dhead = by_head ? m.place(before_dhead, DType::f32) : View{};
-  linear_cross_entropy(*m.ctx, m.place(h, DType::bf16), head, ids, 0.1f, sums, 0.25f, dh, dhead);
+  const CrossEntropyCall call{m.place(h, DType::bf16), &head, ids, 0.1f, 0.25f};
+  linear_cross_entropy(*m.ctx, call, sums, {dh, dhead});
   CHECK(std::abs(m.values(sums)[0] / loss - 1) < 1e-5);
   // Logits are exact; what is rounded to bfloat16 is their gradient.
   if (by_h) CHECK(distance(m.values(dh), reference::linear_backward_input(grad, w).values) < 0.004);
@@ -195,7 +197,7 @@ TEST_CASE("an optimizer packs the weights it updates, to the bits of prepare_wei
   const auto products = [&](const Weight& w) {
     const View y = m.place(Reals(20, out), DType::f32), dx = m.place(Reals(20, in), DType::f32);
     linear(*m.ctx, x, w, y);
-    linear_backward(*m.ctx, x, w, dy, dx, false, {});
+    linear_backward_input(*m.ctx, dy, w, dx);
     return std::pair(m.values(y), m.values(dx));
   };
   const auto before = products(weight);
@@ -230,7 +232,7 @@ TEST_CASE("experts in bfloat16") {
   Context& ctx = *m.ctx;
   const std::int64_t slots = num_tokens + num_experts * (slot_rounding(ctx) - 1);
   Routing routing;
-  routing.logits = m.place(m.whole(num_tokens, num_experts), DType::f32);
+  const View logits = m.place(m.whole(num_tokens, num_experts), DType::f32);
   routing.probs = ctx.scratch.make(num_tokens, num_experts);
   routing.logsumexp = ctx.scratch.make(num_tokens, 1);
   routing.expert_index = ctx.scratch.make(num_tokens, 1, DType::i32);
@@ -240,7 +242,7 @@ TEST_CASE("experts in bfloat16") {
   routing.expert_offsets = ctx.scratch.make_row(num_experts + 1, DType::i32);
   routing.expert_count = ctx.scratch.make_row(num_experts, DType::i32);
   routing.dropped = ctx.scratch.make_row(1, DType::i32);
-  route(ctx, {}, {}, routing);
+  route(ctx, logits, {}, {}, routing);
 
   std::vector<Reals> w;
   std::vector<Weight> weights;
@@ -278,7 +280,8 @@ TEST_CASE("experts in bfloat16") {
   FfnSaved saved{make(d_ff), gated ? make(d_ff) : View{}};
   const View expert_in = by_slot(x), expert_out = make(d_model), dx = make(d_model);
   experts(ctx, call, routing, expert_in, saved, expert_out);
-  experts_backward(ctx, call, routing, expert_in, saved, by_slot(dy), dx, ffn_grads.data());
+  experts_backward(ctx, call, routing, {expert_in, saved.hidden, saved.gate, by_slot(dy)}, dx,
+                   ffn_grads.data());
 
   // The same by token, each with its own expert.
   std::vector<std::int32_t> index(static_cast<std::size_t>(num_tokens)), slot(index.size());

@@ -81,7 +81,7 @@ TEST_CASE("dropout drops its rate of a million elements and keeps the mean") {
     check_dropped_ones(m.reals(sum), rate, rounding);
   }
   SECTION("activations") {
-    activation(*m.ctx, Activation::relu, x, {}, drop, tokens.tags, y);
+    activation(*m.ctx, {Activation::relu, x, ConstView{}, drop, tokens.tags}, y);
     check_dropped_ones(in_f32(y), rate, rounding);
   }
   SECTION("probabilities of attention") {
@@ -101,7 +101,7 @@ TEST_CASE("dropout drops its rate of a million elements and keeps the mean") {
     copy(*m.ctx, v, x);
     const View q = m.ctx->scratch.make(kTokens, kCols, type);
     fill(*m.ctx, 0, q);
-    attention(*m.ctx, call, {q, q, x, y, {}});
+    attention(*m.ctx, call, {q, q, x}, y, View{});
     // The probability 1 / 20 is rounded in bfloat16, too.
     check_dropped_ones(in_f32(y), rate, 2 * rounding);
   }

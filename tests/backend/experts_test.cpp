@@ -5,10 +5,8 @@
 namespace switchyard {
 namespace {
 
-Routing make_routing(Machine& m, View logits) {
-  const std::int64_t tokens = logits.rows, num_experts = logits.cols;
+Routing make_routing(Machine& m, std::int64_t tokens, std::int64_t num_experts) {
   Routing r;
-  r.logits = logits;
   r.probs = m.output(tokens, num_experts);
   r.logsumexp = m.output(tokens, 1);
   r.expert_index = m.int_output(tokens, 1);
@@ -45,9 +43,10 @@ TEST_CASE("routing, its losses and their backward") {
   const Capacity capacity = any_capacity();
   CAPTURE(num_experts, capacity.rule, capacity.tokens);
   const Ragged tokens = m.ragged({7, 1, 40, 12});
-  Routing routing = make_routing(m, m.normal(tokens.tokens, num_experts));
-  route(*m.ctx, capacity, tokens, routing);
-  const auto expected = reference::route(m.reals(routing.logits), capacity, m.sequences(tokens));
+  const View logits = m.normal(tokens.tokens, num_experts);
+  Routing routing = make_routing(m, tokens.tokens, num_experts);
+  route(*m.ctx, logits, capacity, tokens, routing);
+  const auto expected = reference::route(m.reals(logits), capacity, m.sequences(tokens));
   check_routing(m, routing, expected);
 
   const View losses = m.output(1, 2);
@@ -57,7 +56,7 @@ TEST_CASE("routing, its losses and their backward") {
 
   const View grad_weight = m.normal(tokens.tokens, 1);
   const View grad_logits = m.output(tokens.tokens, num_experts);
-  router_backward(*m.ctx, routing, grad_weight, 0.7f, 0.3f, grad_logits);
+  router_backward(*m.ctx, routing, grad_weight, {.aux = 0.7f, .z = 0.3f}, grad_logits);
   CHECK(m.differs(grad_logits,
                   reference::router_backward(expected, m.reals(grad_weight), 0.7f, 0.3f)) == "");
 }
@@ -65,8 +64,8 @@ TEST_CASE("routing, its losses and their backward") {
 TEST_CASE("equal logits go to the lowest expert") {
   Machine m = any_machine();
   const Ragged tokens = m.ragged({3, 2});
-  Routing routing = make_routing(m, m.filled(5, 6, 0.25f));
-  route(*m.ctx, {}, tokens, routing);
+  Routing routing = make_routing(m, 5, 6);
+  route(*m.ctx, m.filled(5, 6, 0.25f), {}, tokens, routing);
   CHECK(m.whole_numbers(routing.expert_index).values == std::vector<std::int32_t>(5, 0));
   CHECK(m.whole_numbers(routing.token_of_slot).values == std::vector<std::int32_t>{0, 1, 2, 3, 4});
 }
@@ -76,9 +75,10 @@ TEST_CASE("combining expert outputs, and backward") {
   const Capacity capacity = any_capacity();
   const std::int64_t cols = GENERATE(1, 21, 128);
   const Ragged tokens = m.ragged({20, 40});
-  Routing routing = make_routing(m, m.normal(60, 4));
-  route(*m.ctx, capacity, tokens, routing);
-  const auto routes = reference::route(m.reals(routing.logits), capacity, m.sequences(tokens));
+  const View logits = m.normal(60, 4);
+  Routing routing = make_routing(m, 60, 4);
+  route(*m.ctx, logits, capacity, tokens, routing);
+  const auto routes = reference::route(m.reals(logits), capacity, m.sequences(tokens));
   const View expert_out = m.normal(60, cols), dy = m.normal(60, cols);
 
   const View y = m.output(60, cols);
@@ -125,13 +125,16 @@ TEST_CASE("experts and their backward") {
   CAPTURE(gated, limited, popular);
   const std::int64_t num_experts = 5, d_model = 12, d_ff = 35, tokens = 330;
   const Ragged sequences = m.ragged({129, 1, 200});
-  std::vector<float> logits;
+  std::vector<float> host_logits;
   for (std::int64_t t = 0; t < tokens; ++t)
     for (std::int64_t e = 0; e < num_experts; ++e)
-      logits.push_back(popular == e || e == t % 3 ? 3.0f + 0.1f * static_cast<float>(e) : 0.0f);
-  Routing routing = make_routing(m, m.output(tokens, num_experts));
-  upload(*m.ctx, logits.data(), tokens * num_experts, routing.logits);
-  route(*m.ctx, limited ? Capacity{Capacity::kPerBatch, 150} : Capacity{}, sequences, routing);
+      host_logits.push_back(popular == e || e == t % 3 ? 3.0f + 0.1f * static_cast<float>(e)
+                                                       : 0.0f);
+  const View logits = m.output(tokens, num_experts);
+  upload(*m.ctx, host_logits.data(), logits.size(), logits);
+  Routing routing = make_routing(m, tokens, num_experts);
+  route(*m.ctx, logits, limited ? Capacity{Capacity::kPerBatch, 150} : Capacity{}, sequences,
+        routing);
   const IntMatrix offsets = m.whole_numbers(routing.expert_offsets);
   const IntMatrix token_of_slot = m.whole_numbers(routing.token_of_slot);
 
@@ -146,7 +149,8 @@ TEST_CASE("experts and their backward") {
     grads.push_back({m.reals(g.wi), m.reals(g.wi_1), m.reals(g.wo)});
 
   experts(*m.ctx, call, routing, x, saved, y);
-  experts_backward(*m.ctx, call, routing, x, saved, dy, dx, layer.grads.data());
+  experts_backward(*m.ctx, call, routing, {x, saved.hidden, saved.gate, dy}, dx,
+                   layer.grads.data());
 
   for (std::int64_t e = 0; e < num_experts; ++e) {
     CAPTURE(e);
@@ -176,12 +180,13 @@ TEST_CASE("one expert that gets thousands of tokens; a range of experts") {
   Machine m(threads, false);
   const std::int64_t tokens = 1500, d_model = 20, d_ff = 260;
   const Ragged sequences = m.ragged({1000, 500});
-  std::vector<float> logits;
+  std::vector<float> host_logits;
   for (std::int64_t t = 0; t < tokens; ++t)
-    for (std::int64_t e = 0; e < 3; ++e) logits.push_back(e == (t < 10 ? 0 : 2) ? 1.0f : 0.0f);
-  Routing routing = make_routing(m, m.output(tokens, 3));
-  upload(*m.ctx, logits.data(), tokens * 3, routing.logits);
-  route(*m.ctx, {}, sequences, routing);
+    for (std::int64_t e = 0; e < 3; ++e) host_logits.push_back(e == (t < 10 ? 0 : 2) ? 1.0f : 0.0f);
+  const View logits = m.output(tokens, 3);
+  upload(*m.ctx, host_logits.data(), logits.size(), logits);
+  Routing routing = make_routing(m, tokens, 3);
+  route(*m.ctx, logits, {}, sequences, routing);
 
   Layer layer(m, 2, d_model, d_ff, false);  // experts 1 and 2
   const ExpertCall call{layer.weights.data(), 1, 2, Activation::relu, {}, sequences.tags};
@@ -192,7 +197,8 @@ TEST_CASE("one expert that gets thousands of tokens; a range of experts") {
   reference::FeedForward<double> grad{m.reals(layer.grads[1].wi), Reals(),
                                       m.reals(layer.grads[1].wo)};
   experts(*m.ctx, call, routing, x, saved, y);
-  experts_backward(*m.ctx, call, routing, x, saved, dy, dx, layer.grads.data());
+  experts_backward(*m.ctx, call, routing, {x, saved.hidden, saved.gate, dy}, dx,
+                   layer.grads.data());
 
   const auto rows = [&](View v) { return v.slice_rows(10, tokens - 10); };
   reference::FeedForwardSaved<double> s;
@@ -218,9 +224,9 @@ TEST_CASE("slots without a token have no part in any result") {
   Machine m(2, false, row_invariant, type);
   const std::int64_t num_experts = 4, tokens = 130, d_model = 24, d_ff = 40;
   const std::int64_t slots = tokens + num_experts * (slot_rounding(*m.ctx) - 1);
-  Routing routing = make_routing(m, m.normal(tokens, num_experts));
+  Routing routing = make_routing(m, tokens, num_experts);
   routing.token_of_slot = m.int_output(slots, 1);
-  route(*m.ctx, capacity, m.ragged({70, 60}), routing);
+  route(*m.ctx, m.normal(tokens, num_experts), capacity, m.ragged({70, 60}), routing);
   REQUIRE(m.whole_numbers(routing.dropped)[0] > 0);
 
   Layer layer(m, num_experts, d_model, d_ff, false);
@@ -256,8 +262,9 @@ TEST_CASE("experts in a row-invariant context") {
   const View x = m.normal(tokens, d_model), logits = m.normal(tokens, 2);
   // Experts' outputs, back in token order.
   const auto run = [&](std::int64_t first, std::int64_t count) {
-    Routing routing = make_routing(m, logits.slice_rows(first, count));
-    route(*m.ctx, {}, m.ragged({static_cast<std::int32_t>(count)}), routing);
+    Routing routing = make_routing(m, count, 2);
+    route(*m.ctx, logits.slice_rows(first, count), {}, m.ragged({static_cast<std::int32_t>(count)}),
+          routing);
     const View in = m.output(count, d_model), out = m.output(count, d_model);
     const View y = m.output(count, d_model);
     FfnSaved saved{m.output(count, d_ff), m.output(count, d_ff)};

@@ -79,13 +79,13 @@ class Machine {
     return r;
   }
 
-  Reals reals(View v) const {
+  Reals reals(ConstView v) const {
     if (!v) return {};
     std::vector<float> host(static_cast<std::size_t>(v.size()));
     download(*ctx, v, host.data(), v.size());
     return {v.rows, v.cols, std::vector<double>(host.begin(), host.end())};
   }
-  IntMatrix whole_numbers(View v) const {
+  IntMatrix whole_numbers(ConstView v) const {
     IntMatrix m(v.rows, v.cols);
     download(*ctx, v, m.values.data(), v.size());
     return m;
@@ -94,7 +94,7 @@ class Machine {
     return {whole_numbers(r.offsets).values, whole_numbers(r.tags)};
   }
   // Empty if the view holds these values and the gaps of all views of this machine are in order.
-  std::string differs(View v, const Reals& expected, double rtol = kRtol) const {
+  std::string differs(ConstView v, const Reals& expected, double rtol = kRtol) const {
     const std::string gaps = broken_gaps();
     return gaps.empty() ? close(reals(v).values, expected.values, rtol, 1e-7) : gaps;
   }

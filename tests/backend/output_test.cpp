@@ -29,7 +29,7 @@ TEST_CASE("linear and cross-entropy in one call") {
   Reals grad = reference::cross_entropy_backward(logits, host_labels, smoothing);
   for (double& value : grad.values) value *= 0.25;
 
-  linear_cross_entropy(*m.ctx, h, head, labels, smoothing, sums, 0.25f, dh, dhead);
+  linear_cross_entropy(*m.ctx, {h, &head, labels, smoothing, 0.25f}, sums, {dh, dhead});
   CHECK(m.differs(sums, expected_sums) == "");
   // f32 rounding of terms near 1, where the gradient of a vocabulary of one is 0.
   const double rtol = vocab == 1 ? 1 : kRtol;
@@ -67,7 +67,7 @@ TEST_CASE("the best hypotheses of each group of beams") {
   const std::int64_t groups = 3, k = 2 * beams - 1;
   const View logits = m.normal(groups * beams, vocab), score = m.normal(groups * beams, 1);
   const View values = m.output(groups, k), index = m.int_output(groups, k);
-  top_k_rows(*m.ctx, logits, score, beams, k, suppressed, values, index);
+  top_k_rows(*m.ctx, logits, score, {beams, k, suppressed}, values, index);
   Reals expected(groups, k);
   IntMatrix expected_index(groups, k);
   for (std::int64_t g = 0; g < groups; ++g) {
@@ -151,7 +151,7 @@ TEST_CASE("a repeated operation takes no new memory") {
   const View h = m.normal(700, 16), labels = m.indices(700, 50), sums = m.filled(1, 2, 0);
   const View dh = m.output(700, 16), dhead = m.normal(50, 16);
   const auto run = [&] {
-    linear_cross_entropy(*m.ctx, h, head, labels, 0, sums, 1, dh, dhead);
+    linear_cross_entropy(*m.ctx, {h, &head, labels}, sums, {dh, dhead});
     return std::pair(m.ctx->scratch.grown_bytes(), primitives_created(*m.ctx));
   };
   const auto first = run();

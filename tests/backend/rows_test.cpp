@@ -57,7 +57,7 @@ TEST_CASE("dropout and jitter") {
   Machine m = any_machine();
   const Dropout drop{GENERATE(0.0f, 0.3f), 99};
   const std::int64_t cols = GENERATE(1, 37, 256);
-  const View tags = some_tokens(m).tags;
+  const ConstView tags = some_tokens(m).tags;
   const View x = m.normal(kTokens, cols), y = m.output(kTokens, cols);
   const Reals dropped = reference::dropout(drop, m.whole_numbers(tags), m.reals(x));
   dropout(*m.ctx, drop, tags, x, y);
@@ -93,7 +93,7 @@ TEST_CASE("RMS norm and its backward") {
   Reals grad_x = m.reals(dx), grad_weight = m.reals(dweight);
   reference::rms_norm_backward(m.reals(x), m.reals(weight), m.reals(inv_rms), m.reals(dy), grad_x,
                                grad_weight);
-  rms_norm_backward(*m.ctx, x, weight, inv_rms, dy, dx, dweight);
+  rms_norm_backward(*m.ctx, {x, weight, inv_rms}, dy, dx, dweight);
   CHECK(m.differs(dx, grad_x) == "");
   CHECK(m.differs(dweight, grad_weight) == "");
 }
@@ -105,12 +105,13 @@ TEST_CASE("activations and their backward") {
   const bool gated = GENERATE(false, true);
   const Dropout drop{GENERATE(0.0f, 0.4f), 3};
   const std::int64_t cols = 45;
-  const View tags = some_tokens(m).tags;
+  const ConstView tags = some_tokens(m).tags;
   const View hidden = m.normal(kTokens, cols);
   const View gate = gated ? m.normal(kTokens, cols) : View{};
   const View y = m.output(kTokens, cols), dy = m.normal(kTokens, cols);
   const IntMatrix host_tags = m.whole_numbers(tags);
-  activation(*m.ctx, act, hidden, gate, drop, tags, y);
+  const ActivationCall call{act, hidden, gate, drop, tags};
+  activation(*m.ctx, call, y);
   CHECK(m.differs(y, reference::activation(act, m.reals(hidden), m.reals(gate), drop, host_tags)) ==
         "");
 
@@ -119,10 +120,10 @@ TEST_CASE("activations and their backward") {
                                  by_hidden, by_gate);
   const View grad_hidden = m.output(kTokens, cols);
   const View grad_gate = gated ? m.output(kTokens, cols) : View{};
-  activation_backward(*m.ctx, act, hidden, gate, drop, tags, dy, grad_hidden, grad_gate);
+  activation_backward(*m.ctx, call, dy, grad_hidden, grad_gate);
   CHECK(m.differs(grad_hidden, by_hidden) == "");
   if (gated) CHECK(m.differs(grad_gate, by_gate) == "");
-  activation_backward(*m.ctx, act, hidden, gate, drop, tags, dy, dy, grad_gate);  // in place
+  activation_backward(*m.ctx, call, dy, dy, grad_gate);  // in place
   CHECK(m.differs(dy, by_hidden) == "");
 }
 

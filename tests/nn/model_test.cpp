@@ -12,7 +12,7 @@
 namespace switchyard {
 namespace {
 
-std::vector<std::int32_t> read_ints(Context& ctx, View view) {
+std::vector<std::int32_t> read_ints(Context& ctx, ConstView view) {
   std::vector<std::int32_t> host(static_cast<std::size_t>(view.size()));
   download(ctx, view, host.data(), view.size());
   return host;

@@ -26,7 +26,7 @@ namespace {
 
 constexpr std::int64_t kNewTokens = 24;
 
-std::vector<float> to_host(Context& ctx, View v) {
+std::vector<float> to_host(Context& ctx, ConstView v) {
   std::vector<float> host(static_cast<std::size_t>(v.size()));
   download(ctx, v, host.data(), v.size());
   return host;
@@ -119,7 +119,7 @@ class Case {
     return real;
   }
 
-  void compare_states(const std::string& name, const std::vector<View>& states, bool target) {
+  void compare_states(const std::string& name, const std::vector<ConstView>& states, bool target) {
     for (std::size_t i = 0; i < states.size(); ++i) {
       const std::string full = name + "." + std::to_string(i);
       if (!has(full)) continue;
@@ -129,7 +129,7 @@ class Case {
     if (has(next)) verdict_.require(false, name, next, "expected, but not computed");
   }
 
-  void compare_attentions(const std::string& name, const std::vector<View>& probs,
+  void compare_attentions(const std::string& name, const std::vector<ConstView>& probs,
                           const Ragged& queries, const Ragged& keys, bool target_queries,
                           bool target_keys) {
     for (std::size_t i = 0; i < probs.size(); ++i) {

@@ -53,29 +53,29 @@ void upload(Context&, const float* host, std::int64_t count, View to) {
 void upload(Context&, const std::int32_t* host, std::int64_t count, View to) {
   store(IntMatrix(to.rows, to.cols, std::vector<std::int32_t>(host, host + count)), to);
 }
-void download(Context&, View from, float* host, std::int64_t count) {
+void download(Context&, ConstView from, float* host, std::int64_t count) {
   const Reals values = load(from);
   for (std::int64_t i = 0; i < count; ++i) host[i] = static_cast<float>(values[i]);
 }
-void download(Context&, View from, std::int32_t* host, std::int64_t count) {
+void download(Context&, ConstView from, std::int32_t* host, std::int64_t count) {
   const IntMatrix values = load_ints(from);
   for (std::int64_t i = 0; i < count; ++i) host[i] = values[i];
 }
 
 void fill(Context&, float value, View y) { store(Reals(y.rows, y.cols, value), y); }
-void copy(Context&, View x, View y) {
+void copy(Context&, ConstView x, View y) {
   if (x.dtype == DType::i32)
     store(load_ints(x), y);
   else
     store(load(x), y);
 }
-void add(Context&, View x, View y) { reference::add_to(load(x), y); }
-void scale(Context&, float factor, View x, View y) {
+void add(Context&, ConstView x, View y) { reference::add_to(load(x), y); }
+void scale(Context&, float factor, ConstView x, View y) {
   Reals values = load(x);
   for (double& value : values.values) value *= factor;
   store(values, y);
 }
-void lerp(Context&, float t, View x, View y) {
+void lerp(Context&, float t, ConstView x, View y) {
   const Reals from = load(x);
   Reals to = load(y);
   for (std::size_t i = 0; i < to.values.size(); ++i)
@@ -83,7 +83,7 @@ void lerp(Context&, float t, View x, View y) {
   store(to, y);
 }
 
-void argmax_rows(Context&, View logits, std::int32_t suppressed, View token, View log_prob) {
+void argmax_rows(Context&, ConstView logits, std::int32_t suppressed, View token, View log_prob) {
   const Reals l = load(logits);
   IntMatrix best(l.rows, 1);
   Reals value(l.rows, 1);
@@ -101,13 +101,14 @@ void argmax_rows(Context&, View logits, std::int32_t suppressed, View token, Vie
   store(value, log_prob);
 }
 
-void top_k_rows(Context&, View logits, View score, std::int64_t beams, std::int64_t k,
-                std::int32_t suppressed, View values, View index) {
+void top_k_rows(Context&, ConstView logits, ConstView score, const TopK& options, View values,
+                View index) {
+  const std::int64_t beams = options.beams, k = options.k;
   const Reals l = load(logits), s = load(score);
   Reals best_values(l.rows / beams, k);
   IntMatrix best_index(l.rows / beams, k);
   for (std::int64_t g = 0; g < l.rows / beams; ++g) {
-    const auto best = reference::top_k(l, s, g * beams, beams, k, suppressed);
+    const auto best = reference::top_k(l, s, g * beams, beams, k, options.suppressed);
     for (std::int64_t i = 0; i < k; ++i) {
       best_values(g, i) = best[static_cast<std::size_t>(i)].value;
       best_index(g, i) = static_cast<std::int32_t>(best[static_cast<std::size_t>(i)].index);
@@ -117,7 +118,7 @@ void top_k_rows(Context&, View logits, View score, std::int64_t beams, std::int6
   store(best_index, index);
 }
 
-void sum_of_squares(Context&, View x, View out) {
+void sum_of_squares(Context&, ConstView x, View out) {
   store(Reals(1, 1, reference::sum_of_squares(load(x))), out);
 }
 

@@ -21,27 +21,29 @@ reference::AttentionSpec<double> load(const AttentionCall& call) {
 
 }  // namespace
 
-void expand_bias(Context&, View table, View bucket, View bias) {
+void expand_bias(Context&, ConstView table, ConstView bucket, View bias) {
   store(reference::expand_bias(load(table), load_ints(bucket)), bias);
 }
-void expand_bias_backward(Context&, View grad_bias, View bucket, View grad_table) {
+void expand_bias_backward(Context&, ConstView grad_bias, ConstView bucket, View grad_table) {
   Reals sum = load(grad_table);
   reference::expand_bias_backward(load(grad_bias), load_ints(bucket), sum);
   store(sum, grad_table);
 }
 
-void attention(Context&, const AttentionCall& call, const AttentionSaved& s) {
+void attention(Context&, const AttentionCall& call, const AttentionInput& in, View out,
+               View logsumexp) {
   Reals sums;
-  store(reference::attention(load(call), load(call.queries), load(call.keys), load(s.q), load(s.k),
-                             load(s.v), sums),
-        s.out);
-  store(sums, s.logsumexp);
+  store(reference::attention(load(call), load(call.queries), load(call.keys), load(in.q),
+                             load(in.k), load(in.v), sums),
+        out);
+  store(sums, logsumexp);
 }
 
-void attention_backward(Context&, const AttentionCall& call, const AttentionSaved& s, View grad_out,
-                        const AttentionGrads& grads) {
-  const auto found = reference::attention_backward(load(call), load(call.queries), load(call.keys),
-                                                   load(s.q), load(s.k), load(s.v), load(grad_out));
+void attention_backward(Context&, const AttentionCall& call, const AttentionSaved& s,
+                        ConstView grad_out, const AttentionGrads& grads) {
+  const auto found =
+      reference::attention_backward(load(call), load(call.queries), load(call.keys), load(s.in.q),
+                                    load(s.in.k), load(s.in.v), load(grad_out));
   store(found.dq, grads.dq);
   store(found.dk, grads.dk);
   store(found.dv, grads.dv);
@@ -49,24 +51,25 @@ void attention_backward(Context&, const AttentionCall& call, const AttentionSave
 }
 
 void attention_probs(Context&, const AttentionCall& call, const AttentionSaved& s, View probs) {
-  store(reference::attention_probs(load(call), load(call.queries), load(call.keys), load(s.q),
-                                   load(s.k)),
+  store(reference::attention_probs(load(call), load(call.queries), load(call.keys), load(s.in.q),
+                                   load(s.in.k)),
         probs);
 }
 
-void attention_step(Context&, const AttentionCall& call, View q, const CachedKeys& keys, View out) {
+void attention_step(Context&, const AttentionCall& call, ConstView q, const CachedKeys& keys,
+                    View out) {
   store(reference::attention_step(load(call), load(q), load(keys.k), load(keys.v),
                                   load_ints(keys.first_key), load_ints(keys.key_count)),
         out);
 }
 
-void scatter_rows(Context&, View x, View index, View y) {
+void scatter_rows(Context&, ConstView x, ConstView index, View y) {
   const IntMatrix to = load_ints(index);
   for (std::int64_t r = 0; r < x.rows; ++r) store(load(x.slice_rows(r, 1)), y.slice_rows(to[r], 1));
 }
 
-void copy_blocks(Context&, View x, View parent, std::int64_t block_rows, std::int64_t used_rows,
-                 View y) {
+void copy_blocks(Context&, ConstView x, ConstView parent, std::int64_t block_rows,
+                 std::int64_t used_rows, View y) {
   const IntMatrix from = load_ints(parent);
   for (std::int64_t i = 0; i < from.rows; ++i)
     store(load(x.slice_rows(from[i] * block_rows, used_rows)),

@@ -16,7 +16,7 @@ using reference::store;
 namespace {
 
 reference::Routes<double> load(const Routing& r) {
-  return {load(r.logits),
+  return {Reals(),  // nothing after route() reads the logits
           load(r.probs),
           load(r.logsumexp),
           load_ints(r.expert_index),
@@ -44,19 +44,22 @@ struct ExpertRows {
     for (std::int64_t s = 0; s < count; ++s) tokens[s] = routes.token_of_slot[begin + s];
     tags = reference::gather_rows(load_ints(call.tags), tokens);
   }
-  View of(View v) const { return v ? v.slice_rows(begin, count) : View{}; }
+  template <class V>
+  V of(V v) const {
+    return v ? v.slice_rows(begin, count) : V{};
+  }
 };
 
 }  // namespace
 
-void jitter(Context&, float eps, std::uint64_t stream, View tags, View x, View y) {
+void jitter(Context&, float eps, std::uint64_t stream, ConstView tags, ConstView x, View y) {
   store(reference::jitter(eps, stream, load_ints(tags), load(x)), y);
 }
 
 std::int64_t slot_rounding(const Context&) { return 1; }
 
-void route(Context&, Capacity capacity, const Ragged& tokens, Routing& routing) {
-  const auto r = reference::route(load(routing.logits), capacity, load(tokens));
+void route(Context&, ConstView logits, Capacity capacity, const Ragged& tokens, Routing& routing) {
+  const auto r = reference::route(load(logits), capacity, load(tokens));
   store(r.probs, routing.probs);
   store(r.logsumexp, routing.logsumexp);
   store(r.expert_index, routing.expert_index);
@@ -74,25 +77,25 @@ void router_losses(Context&, const Routing& routing, View losses) {
   const auto [balance, z] = reference::router_losses(load(routing));
   store(Reals(1, 2, {balance, z}), losses);
 }
-void router_backward(Context&, const Routing& routing, View grad_combine_weight, float aux_coef,
-                     float z_coef, View grad_logits) {
-  store(reference::router_backward(load(routing), load(grad_combine_weight), aux_coef, z_coef),
+void router_backward(Context&, const Routing& routing, ConstView grad_combine_weight,
+                     RouterLossCoefs coefs, View grad_logits) {
+  store(reference::router_backward(load(routing), load(grad_combine_weight), coefs.aux, coefs.z),
         grad_logits);
 }
 
-void gather_rows(Context&, View x, View index, View y) {
+void gather_rows(Context&, ConstView x, ConstView index, View y) {
   store(reference::gather_rows(load(x), load_ints(index)), y);
 }
-void gather_rows_add(Context&, View x, View index, View y) {
+void gather_rows_add(Context&, ConstView x, ConstView index, View y) {
   Reals sum = load(y);
   reference::gather_rows_add(load(x), load_ints(index), sum);
   store(sum, y);
 }
 
-void combine_rows(Context&, View expert_out, const Routing& routing, View y) {
+void combine_rows(Context&, ConstView expert_out, const Routing& routing, View y) {
   store(reference::combine_rows(load(expert_out), load(routing)), y);
 }
-void combine_rows_backward(Context&, View dy, View expert_out, const Routing& routing,
+void combine_rows_backward(Context&, ConstView dy, ConstView expert_out, const Routing& routing,
                            View grad_out, View grad_combine_weight) {
   Reals out, weight;
   reference::combine_rows_backward(load(dy), load(expert_out), load(routing), out, weight);
@@ -100,7 +103,7 @@ void combine_rows_backward(Context&, View dy, View expert_out, const Routing& ro
   store(weight, grad_combine_weight);
 }
 
-void experts(Context&, const ExpertCall& call, const Routing& routing, View x, FfnSaved& saved,
+void experts(Context&, const ExpertCall& call, const Routing& routing, ConstView x, FfnSaved& saved,
              View y) {
   const auto routes = load(routing);
   for (std::int64_t i = 0; i < call.count; ++i) {
@@ -115,17 +118,16 @@ void experts(Context&, const ExpertCall& call, const Routing& routing, View x, F
   }
 }
 
-void experts_backward(Context&, const ExpertCall& call, const Routing& routing, View x,
-                      const FfnSaved& saved, View dy, View dx, const FfnGrads* grads) {
+void experts_backward(Context&, const ExpertCall& call, const Routing& routing,
+                      const ExpertsBackwardInput& in, View dx, const FfnGrads* grads) {
   const auto routes = load(routing);
   for (std::int64_t i = 0; i < call.count; ++i) {
     const ExpertRows rows(call, routes, i);
     if (rows.count == 0) continue;
-    const reference::FeedForwardSaved<double> s{load(rows.of(saved.hidden)),
-                                                load(rows.of(saved.gate))};
+    const reference::FeedForwardSaved<double> s{load(rows.of(in.hidden)), load(rows.of(in.gate))};
     reference::FeedForward<double> dw{load(grads[i].wi), load(grads[i].wi_1), load(grads[i].wo)};
     store(reference::feed_forward_backward(load(call.weights[i]), call.act, call.drop, rows.tags,
-                                           load(rows.of(x)), s, load(rows.of(dy)), dw),
+                                           load(rows.of(in.x)), s, load(rows.of(in.dy)), dw),
           rows.of(dx));
     store(dw.wi, grads[i].wi);
     store(dw.wi_1, grads[i].wi_1);

@@ -11,10 +11,14 @@ template <class V>
 V* row_of(View view, std::int64_t r) {
   return static_cast<V*>(view.data) + r * view.row_stride;
 }
+template <class V>
+const V* row_of(ConstView view, std::int64_t r) {
+  return static_cast<const V*>(view.data) + r * view.row_stride;
+}
 
 }  // namespace
 
-Matrix<double> load(View view) {
+Matrix<double> load(ConstView view) {
   if (!view) return {};
   Matrix<double> m(view.rows, view.cols);
   for (std::int64_t r = 0; r < view.rows; ++r)
@@ -24,7 +28,7 @@ Matrix<double> load(View view) {
   return m;
 }
 
-IntMatrix load_ints(View view) {
+IntMatrix load_ints(ConstView view) {
   if (!view) return {};
   assert(view.dtype == DType::i32);
   IntMatrix m(view.rows, view.cols);

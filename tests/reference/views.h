@@ -7,8 +7,8 @@
 
 namespace switchyard::reference {
 
-Matrix<double> load(View view);  // f32 or bf16; an empty view gives a matrix of no rows
-IntMatrix load_ints(View view);  // i32; likewise
+Matrix<double> load(ConstView view);  // f32 or bf16; an empty view gives a matrix of no rows
+IntMatrix load_ints(ConstView view);  // i32; likewise
 Sequences load(const Ragged& ragged);
 
 // Nothing where the view is empty. `values` may have more rows than the view: those are left out.

@@ -57,7 +57,7 @@ struct TinyModel {
     if (options.compute_type == DType::bf16) model.prepare(*ctx);
   }
 
-  std::vector<float> read(View view) {
+  std::vector<float> read(ConstView view) {
     std::vector<float> host(static_cast<std::size_t>(view.size()));
     download(*ctx, view, host.data(), view.size());
     return host;

@@ -38,8 +38,14 @@ struct Head {
     kernel.head = static_cast<std::uint32_t>(h);
   }
   // The head's part of a matrix by queries, or by keys.
-  simd::AnyOut of_queries(const View& v) const { return columns_from(from(any(v), query), col); }
-  simd::AnyOut of_keys(const View& v) const { return columns_from(from(any(v), key), col); }
+  template <class V>
+  auto of_queries(const V& v) const {
+    return columns_from(from(any(v), query), col);
+  }
+  template <class V>
+  auto of_keys(const V& v) const {
+    return columns_from(from(any(v), key), col);
+  }
 
   simd::AttentionHead kernel;
   std::int64_t query, key, col;
@@ -49,13 +55,13 @@ struct Head {
 class HeadCopies {
  public:
   // Floats of scratch that `count` copies of matrices like this one need.
-  static std::int64_t floats(const View& like, std::int64_t count, const AttentionCall& call) {
+  static std::int64_t floats(const ConstView& like, std::int64_t count, const AttentionCall& call) {
     const std::int64_t most_rows = std::max(call.queries.max_len, call.keys.max_len);
     return like.dtype == DType::f32 ? 0 : count * most_rows * call.d_kv;
   }
   HeadCopies(float* scratch, std::int64_t d_kv) : next_(scratch), d_kv_(d_kv) {}
 
-  simd::Out in(simd::AnyOut x, std::int64_t rows) {
+  simd::In in(simd::AnyIn x, std::int64_t rows) {
     if (x.dtype == DType::f32) return simd::rows_of<float>(x);
     const simd::Out copy = take(rows);
     simd::convert(rows, d_kv_, x, copy);
@@ -78,37 +84,38 @@ class HeadCopies {
 
 }  // namespace
 
-void expand_bias(Context&, View table, View bucket, View bias) {
+void expand_bias(Context&, ConstView table, ConstView bucket, View bias) {
   for (std::int64_t h = 0; h < bias.rows; ++h)
     for (std::int64_t i = 0; i < bias.cols; ++i)
       f32(bias)[h][i] = f32(table)[i32(bucket).data[i]][h];
 }
 
-void expand_bias_backward(Context&, View grad_bias, View bucket, View grad_table) {
+void expand_bias_backward(Context&, ConstView grad_bias, ConstView bucket, View grad_table) {
   for (std::int64_t h = 0; h < grad_bias.rows; ++h)
     for (std::int64_t i = 0; i < grad_bias.cols; ++i)
       f32(grad_table)[i32(bucket).data[i]][h] += f32(grad_bias)[h][i];
 }
 
-void attention(Context& ctx, const AttentionCall& call, const AttentionSaved& s) {
+void attention(Context& ctx, const AttentionCall& call, const AttentionInput& in, View out,
+               View logsumexp) {
   ArenaScope scope(ctx.scratch);
   const std::int64_t kernel_floats = simd::attention_scratch(call.keys.max_len, call.d_kv);
-  const cpu::ThreadScratch scratch(ctx, kernel_floats + HeadCopies::floats(s.q, 4, call));
+  const cpu::ThreadScratch scratch(ctx, kernel_floats + HeadCopies::floats(in.q, 4, call));
   parallel_tasks(ctx.threads, call.queries.batch * call.num_heads, [&](std::int64_t task) {
     const std::int64_t b = task / call.num_heads, h = task % call.num_heads;
     const Head head(call, b, h);
     const std::int64_t query_len = head.kernel.query_len, key_len = head.kernel.key_len;
     HeadCopies copies(scratch.mine() + kernel_floats, call.d_kv);
-    const simd::Out head_out = copies.out(head.of_queries(s.out), query_len);
-    simd::attention(head.kernel, copies.in(head.of_queries(s.q), query_len),
-                    copies.in(head.of_keys(s.k), key_len), copies.in(head.of_keys(s.v), key_len),
-                    head_out, columns_from(from(f32(s.logsumexp), head.query), h), scratch.mine());
-    copies.write(head_out, head.of_queries(s.out), query_len);
+    const simd::Out head_out = copies.out(head.of_queries(out), query_len);
+    simd::attention(head.kernel, copies.in(head.of_queries(in.q), query_len),
+                    copies.in(head.of_keys(in.k), key_len), copies.in(head.of_keys(in.v), key_len),
+                    head_out, columns_from(from(f32(logsumexp), head.query), h), scratch.mine());
+    copies.write(head_out, head.of_queries(out), query_len);
   });
 }
 
 void attention_backward(Context& ctx, const AttentionCall& call, const AttentionSaved& s,
-                        View grad_out, const AttentionGrads& grads) {
+                        ConstView grad_out, const AttentionGrads& grads) {
   // grad_bias is a sum over sequences: each chunk of sequences has its own part, and the parts are
   // added in order. The number of chunks does not depend on the threads.
   constexpr std::int64_t kMostChunks = 16;
@@ -123,7 +130,7 @@ void attention_backward(Context& ctx, const AttentionCall& call, const Attention
     simd::fill(chunks, parts.cols, 0, f32(parts));
   }
   const std::int64_t kernel_floats = simd::attention_scratch(call.keys.max_len, call.d_kv);
-  const cpu::ThreadScratch scratch(ctx, kernel_floats + HeadCopies::floats(s.q, 8, call));
+  const cpu::ThreadScratch scratch(ctx, kernel_floats + HeadCopies::floats(s.in.q, 8, call));
   parallel_tasks(ctx.threads, chunks * heads, [&](std::int64_t task) {
     const std::int64_t chunk = task / heads, h = task % heads;
     float* part = grad_bias ? f32(parts)[chunk] + h * width + call.center : nullptr;
@@ -131,12 +138,14 @@ void attention_backward(Context& ctx, const AttentionCall& call, const Attention
       const Head head(call, b, h);
       const std::int64_t query_len = head.kernel.query_len, key_len = head.kernel.key_len;
       HeadCopies copies(scratch.mine() + kernel_floats, call.d_kv);
-      const auto by_query = [&](const View& x) { return copies.in(head.of_queries(x), query_len); };
-      const auto by_key = [&](const View& x) { return copies.in(head.of_keys(x), key_len); };
+      const auto by_query = [&](const ConstView& x) {
+        return copies.in(head.of_queries(x), query_len);
+      };
+      const auto by_key = [&](const ConstView& x) { return copies.in(head.of_keys(x), key_len); };
       const simd::Out head_dq = copies.out(head.of_queries(grads.dq), query_len);
       const simd::Out head_dk = copies.out(head.of_keys(grads.dk), key_len);
       const simd::Out head_dv = copies.out(head.of_keys(grads.dv), key_len);
-      simd::attention_backward(head.kernel, by_query(s.q), by_key(s.k), by_key(s.v),
+      simd::attention_backward(head.kernel, by_query(s.in.q), by_key(s.in.k), by_key(s.in.v),
                                by_query(s.out), columns_from(from(f32(s.logsumexp), head.query), h),
                                by_query(grad_out), head_dq, head_dk, head_dv, part, scratch.mine());
       copies.write(head_dq, head.of_queries(grads.dq), query_len);
@@ -149,19 +158,19 @@ void attention_backward(Context& ctx, const AttentionCall& call, const Attention
 }
 
 void attention_probs(Context& ctx, const AttentionCall& call, const AttentionSaved& s, View probs) {
-  assert(s.q.dtype == DType::f32 && s.k.dtype == DType::f32);
+  assert(s.in.q.dtype == DType::f32 && s.in.k.dtype == DType::f32);
   parallel_tasks(ctx.threads, call.queries.batch * call.num_heads, [&](std::int64_t task) {
     const std::int64_t b = task / call.num_heads, h = task % call.num_heads;
     const Head head(call, b, h);
     const simd::Out mine = from(f32(probs), task * call.queries.max_len);
     simd::fill(call.queries.max_len, call.keys.max_len, 0, mine);
-    simd::attention_probs(head.kernel, simd::rows_of<float>(head.of_queries(s.q)),
-                          simd::rows_of<float>(head.of_keys(s.k)),
+    simd::attention_probs(head.kernel, simd::rows_of<float>(head.of_queries(s.in.q)),
+                          simd::rows_of<float>(head.of_keys(s.in.k)),
                           columns_from(from(f32(s.logsumexp), head.query), h), mine);
   });
 }
 
-void attention_step(Context& ctx, const AttentionCall& call, View q, const CachedKeys& keys,
+void attention_step(Context& ctx, const AttentionCall& call, ConstView q, const CachedKeys& keys,
                     View out) {
   std::int64_t most_keys = 0;
   for (std::int64_t r = 0; r < q.rows; ++r)

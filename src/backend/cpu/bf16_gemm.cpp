@@ -201,8 +201,8 @@ bool TokenProducts::run_stripe(int thread, std::int64_t stripe, std::int64_t tok
   return product.run(thread, tokens, scratch, packed, f32(dw)[row]);
 }
 
-bool TokenProducts::run(int thread, int threads, std::int64_t tokens, const View& dy, const View& x,
-                        const View& dw, Bf16* scratch) const {
+bool TokenProducts::run(int thread, int threads, std::int64_t tokens, const ConstView& dy,
+                        const ConstView& x, const View& dw, Bf16* scratch) const {
   std::atomic<bool> ok = true;
   for (std::int64_t first = 0; first < tokens; first += kMostTokens) {
     const std::int64_t size = std::min(kMostTokens, tokens - first);

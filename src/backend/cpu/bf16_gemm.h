@@ -92,8 +92,8 @@ class TokenProducts {
 
   // All of it by `threads` threads under OneThreadEach; 1: by the caller, which is number `thread`.
   // Uses scratch_elements() of `scratch`. False where oneDNN failed.
-  [[nodiscard]] bool run(int thread, int threads, std::int64_t tokens, const View& dy,
-                         const View& x, const View& dw, Bf16* scratch) const;
+  [[nodiscard]] bool run(int thread, int threads, std::int64_t tokens, const ConstView& dy,
+                         const ConstView& x, const View& dw, Bf16* scratch) const;
   std::int64_t scratch_elements(std::int64_t tokens, int threads) const;
 
   // Its steps, for a piece of at most kMostTokens tokens. dy [tokens, n] and x without gaps;

@@ -11,7 +11,7 @@
 
 namespace switchyard::cpu {
 
-void bf16_head_logits(Context& ctx, const View& h, const Weight& head, float* logits) {
+void bf16_head_logits(Context& ctx, const ConstView& h, const Weight& head, float* logits) {
   const simd::LogitBlocks shape = bf16_head_blocks(h, head);
   const std::int64_t last = shape.count() - 1, d_model = h.cols;
   const auto product = [&](std::int64_t block) -> const Bf16Product& {
@@ -37,8 +37,8 @@ void bf16_head_logits(Context& ctx, const View& h, const Weight& head, float* lo
   check_gemm(ok);
 }
 
-void bf16_head_backward(Context& ctx, const View& h, const Weight& head, Bf16* grad, const View& dh,
-                        const View& grad_head) {
+void bf16_head_backward(Context& ctx, const ConstView& h, const Weight& head, Bf16* grad,
+                        const View& dh, const View& grad_head) {
   const simd::LogitBlocks shape = bf16_head_blocks(h, head);
   assert(head.is_head && shape.rows <= kHeadTokens && h.contiguous());
   assert(!dh || (dh.dtype == DType::f32 && dh.contiguous() && dh.row_capacity >= shape.rows));
@@ -66,7 +66,7 @@ void bf16_head_backward(Context& ctx, const View& h, const Weight& head, Bf16* g
   std::atomic<bool> ok = true;
   if (grad_head) {
     // The rows past the last token are summed over, too.
-    simd::fill(shape.rows - h.rows, d_model, 0, from(any(h), h.rows));
+    simd::fill(shape.rows - h.rows, d_model, 0, any(padding_of(h, shape.rows - h.rows)));
     first_products.pack(ctx.threads, shape.rows, bf16(h), packed_h);
   }
   for (std::int64_t block = 0; block <= last; ++block) {

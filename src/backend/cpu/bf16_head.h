@@ -15,14 +15,14 @@ namespace switchyard::cpu {
 constexpr std::int64_t kHeadTokens = kMostTokens;
 
 // Of h [T, d_model] bf16, T at most kHeadTokens.
-inline simd::LogitBlocks bf16_head_blocks(const View& h, const Weight& head) {
+inline simd::LogitBlocks bf16_head_blocks(const ConstView& h, const Weight& head) {
   return {bf16_rounded(h.rows), head.value.rows, kHeadBlock};
 }
 // logits, in those blocks, = h . head^T
-void bf16_head_logits(Context& ctx, const View& h, const Weight& head, float* logits);
+void bf16_head_logits(Context& ctx, const ConstView& h, const Weight& head, float* logits);
 // dh [T, d_model] f32 = grad . head and grad_head += grad^T . h, each of which may be empty. grad:
 // of the logits, in those blocks; its rows past T are overwritten.
-void bf16_head_backward(Context& ctx, const View& h, const Weight& head, Bf16* grad, const View& dh,
-                        const View& grad_head);
+void bf16_head_backward(Context& ctx, const ConstView& h, const Weight& head, Bf16* grad,
+                        const View& dh, const View& grad_head);
 
 }  // namespace switchyard::cpu

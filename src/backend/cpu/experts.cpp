@@ -76,7 +76,7 @@ class Products {
   }
 
   // y = x . w^T
-  void forward(const View& x, const Weight& w, const View& y) {
+  void forward(const ConstView& x, const Weight& w, const View& y) {
     if (ctx_.compute_type == DType::bf16)
       run_rows(x, w.packed->bf16_transposed, y, false);
     else if (ctx_.row_invariant)
@@ -85,14 +85,15 @@ class Products {
       note(cpu::gemm_nt(x, w.value, 0, y));
   }
   // dx (=|+=) dy . w
-  void backward(const View& dy, const Weight& w, const View& dx, bool add) {
+  void backward(const ConstView& dy, const Weight& w, const View& dx, bool add) {
     if (ctx_.compute_type == DType::bf16)
       run_rows(dy, w.packed->bf16, dx, add);
     else
       note(cpu::gemm_nn(dy, w.value, add ? 1 : 0, dx));
   }
   // dw += dy^T . x; with whole_machine not from a loop, but by all threads.
-  void weight_gradient(const View& dy, const View& x, const View& dw, bool whole_machine = false) {
+  void weight_gradient(const ConstView& dy, const ConstView& x, const View& dw,
+                       bool whole_machine = false) {
     if (ctx_.compute_type != DType::bf16) return note(cpu::gemm_tn(dy, x, 1, dw));
     note(tokens_product(dw.rows, dw.cols)
              .run(whole_machine ? 0 : omp_get_thread_num(), whole_machine ? ctx_.threads : 1,
@@ -124,7 +125,7 @@ class Products {
     return ctx_.device->bf16_products.get(ctx_, {cpu::Bf16Product::kRows, n, k, DType::bf16, add});
   }
   cpu::TokenProducts tokens_product(std::int64_t n, std::int64_t k) { return {ctx_, n, k}; }
-  void run_rows(const View& x, const Tensor& b, const View& y, bool add) {
+  void run_rows(const ConstView& x, const Tensor& b, const View& y, bool add) {
     note(rows_product(y.cols, x.cols, add)
              .run(omp_get_thread_num(), x.rows, cpu::bf16(x), cpu::bf16(b.view()), y.data));
   }
@@ -139,7 +140,8 @@ class Products {
 
 // A weight's gradient: dw += dy^T . x over the expert's rows.
 struct WeightTask {
-  View dy, x, dw;
+  ConstView dy, x;
+  View dw;
   std::int64_t cost() const { return dw.size() * x.rows; }
 };
 
@@ -149,8 +151,8 @@ std::int64_t slot_rounding(const Context& ctx) {
   return ctx.compute_type == DType::bf16 ? cpu::kBf16Rounding : 1;
 }
 
-void experts(Context& ctx, const ExpertCall& call, const Routing& routing, View x, FfnSaved& saved,
-             View y) {
+void experts(Context& ctx, const ExpertCall& call, const Routing& routing, ConstView x,
+             FfnSaved& saved, View y) {
   ArenaScope scope(ctx.scratch);
   if (ctx.row_invariant) {
     for (std::int64_t e = 0; e < call.count; ++e)
@@ -166,7 +168,7 @@ void experts(Context& ctx, const ExpertCall& call, const Routing& routing, View 
     parallel_tasks(ctx.threads, tasks.count, [&](std::int64_t i) {
       const Task& task = tasks.data[i];
       const FfnWeights& w = call.weights[task.expert];
-      const auto rows = [&](const View& v) { return v ? v.slice_rows(task.first, task.count) : v; };
+      const auto rows = [&](const auto& v) { return v ? v.slice_rows(task.first, task.count) : v; };
       const View hidden = rows(saved.hidden), gate = rows(saved.gate);
       const View activated = blocks.slice_rows(omp_get_thread_num() * block, task.count);
       products.forward(rows(x), *w.wi, hidden);
@@ -179,21 +181,22 @@ void experts(Context& ctx, const ExpertCall& call, const Routing& routing, View 
   products.check();
 }
 
-void experts_backward(Context& ctx, const ExpertCall& call, const Routing& routing, View x,
-                      const FfnSaved& saved, View dy, View dx, const FfnGrads* grads) {
+void experts_backward(Context& ctx, const ExpertCall& call, const Routing& routing,
+                      const ExpertsBackwardInput& in, View dx, const FfnGrads* grads) {
+  const ConstView x = in.x, dy = in.dy;
   ArenaScope scope(ctx.scratch);
   Products products(ctx, call, x.rows);
   const Tasks tasks = row_tasks(ctx, call, routing, products.row_block);
-  const View grad_hidden = ctx.scratch.make(x.rows, saved.hidden.cols, x.dtype);
-  const View grad_gate = saved.gate ? ctx.scratch.make(x.rows, saved.gate.cols, x.dtype) : View{};
-  const View activated = ctx.scratch.make(x.rows, saved.hidden.cols, x.dtype);
+  const View grad_hidden = ctx.scratch.make(x.rows, in.hidden.cols, x.dtype);
+  const View grad_gate = in.gate ? ctx.scratch.make(x.rows, in.gate.cols, x.dtype) : View{};
+  const View activated = ctx.scratch.make(x.rows, in.hidden.cols, x.dtype);
   const bool in_bf16 = ctx.compute_type == DType::bf16;
 
   // By weight. One that sums over many tokens is cut into blocks of its outputs or, where products
   // are bfloat16 and x is packed once for all of them, shared by all threads at the end. This
   // follows from the routing alone, so that the bits do not depend on the threads.
   constexpr std::int64_t kManyRows = 1024, kOutBlock = 128;
-  const std::int64_t d_ff = saved.hidden.cols, d_model = x.cols;
+  const std::int64_t d_ff = in.hidden.cols, d_model = x.cols;
   const std::int64_t most_cuts = (std::max(d_ff, d_model) + kOutBlock - 1) / kOutBlock;
   const std::int64_t slots = first_slot(routing, call, call.count) - first_slot(routing, call, 0);
   const std::int64_t most_tasks =
@@ -205,8 +208,9 @@ void experts_backward(Context& ctx, const ExpertCall& call, const Routing& routi
     const std::int64_t first = first_slot(routing, call, e);
     const std::int64_t rows = first_slot(routing, call, e + 1) - first;
     if (rows == 0) continue;
-    const auto add = [&](const View& grad_out, const View& in, const View& dw) {
-      const View dy_rows = grad_out.slice_rows(first, rows), x_rows = in.slice_rows(first, rows);
+    const auto add = [&](const ConstView& grad_out, const ConstView& inputs, const View& dw) {
+      const ConstView dy_rows = grad_out.slice_rows(first, rows);
+      const ConstView x_rows = inputs.slice_rows(first, rows);
       if (in_bf16 && rows >= kManyRows) {
         whole_tasks[whole_count++] = {dy_rows, x_rows, dw};
         return;
@@ -230,8 +234,8 @@ void experts_backward(Context& ctx, const ExpertCall& call, const Routing& routi
     parallel_tasks(ctx.threads, tasks.count, [&](std::int64_t i) {
       const Task& task = tasks.data[i];
       const FfnWeights& w = call.weights[task.expert];
-      const auto rows = [&](const View& v) { return v ? v.slice_rows(task.first, task.count) : v; };
-      const View hidden = rows(saved.hidden), gate = rows(saved.gate);
+      const auto rows = [&](const auto& v) { return v ? v.slice_rows(task.first, task.count) : v; };
+      const ConstView hidden = rows(in.hidden), gate = rows(in.gate);
       const View dh = rows(grad_hidden), dg = rows(grad_gate);
       simd::activation(call.act, task.count, hidden.cols, any(hidden), any(gate),
                        dropout_of_slots(call, routing, task.first), any(rows(activated)));

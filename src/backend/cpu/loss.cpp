@@ -13,9 +13,11 @@ using cpu::f32;
 using cpu::from;
 using cpu::i32;
 
-void linear_cross_entropy(Context& ctx, View h, const Weight& head, View labels,
-                          float label_smoothing, View sums, float grad_scale, View dh,
-                          View grad_head) {
+void linear_cross_entropy(Context& ctx, const CrossEntropyCall& call, View sums,
+                          const CrossEntropyGrads& grads) {
+  const ConstView h = call.h;
+  const Weight& head = *call.head;
+  const View dh = grads.dh, grad_head = grads.grad_head;
   const std::int64_t vocab = head.value.rows;
   const bool in_bf16 = cpu::computes_in_bf16(ctx, head);
   ArenaScope scope(ctx.scratch);
@@ -29,7 +31,7 @@ void linear_cross_entropy(Context& ctx, View h, const Weight& head, View labels,
   simd::TokenLoss sum;
   for (std::int64_t begin = 0; begin < h.rows; begin += cpu::kHeadTokens) {
     const std::int64_t rows = std::min(cpu::kHeadTokens, h.rows - begin);
-    const View h_block = h.slice_rows(begin, rows);
+    const ConstView h_block = h.slice_rows(begin, rows);
     const View logits = block_logits.slice_rows(0, rows);
     const View grad_logits = block_grad.slice_rows(0, rows);
     const View dh_block = dh ? dh.slice_rows(begin, rows) : dh;
@@ -41,13 +43,15 @@ void linear_cross_entropy(Context& ctx, View h, const Weight& head, View labels,
       cpu::bf16_head_logits(ctx, h_block, head, f32(logits).data);
     else
       linear(ctx, h_block, head, logits);
-    const simd::IndexIn label = from(i32(labels), begin);
+    const simd::IndexIn label = from(i32(call.labels), begin);
     cpu::for_rows(ctx, rows, vocab, [&](std::int64_t first, std::int64_t count) {
       if (with_gradient) {
-        simd::cross_entropy_gradient(shape, first, count, f32(logits).data, label, label_smoothing,
-                                     grad_scale, losses, any(grad_logits));
+        simd::cross_entropy_gradient(shape, first, count, f32(logits).data, label,
+                                     call.label_smoothing, call.grad_scale, losses,
+                                     any(grad_logits));
       } else {
-        simd::cross_entropy(shape, first, count, f32(logits).data, label, label_smoothing, losses);
+        simd::cross_entropy(shape, first, count, f32(logits).data, label, call.label_smoothing,
+                            losses);
       }
     });
     for (std::int64_t r = 0; r < rows; ++r) {
@@ -55,10 +59,12 @@ void linear_cross_entropy(Context& ctx, View h, const Weight& head, View labels,
       sum.nll += losses[r].nll;
     }
     if (!with_gradient) continue;
-    if (in_bf16)
+    if (in_bf16) {
       cpu::bf16_head_backward(ctx, h_block, head, cpu::bf16(grad_logits), dh_block, grad_head);
-    else
-      linear_backward(ctx, h_block, head, grad_logits, dh_block, false, grad_head);
+    } else {
+      if (dh) linear_backward_input(ctx, grad_logits, head, dh_block);
+      if (grad_head) linear_backward_weight(ctx, h_block, head, grad_logits, grad_head);
+    }
   }
   f32(sums).data[0] += static_cast<float>(sum.loss);
   f32(sums).data[1] += static_cast<float>(sum.nll);

@@ -98,7 +98,7 @@ void copy_in(const T* host, [[maybe_unused]] std::int64_t count, const View& to)
 }
 
 template <class T>
-void copy_out(const View& x, [[maybe_unused]] std::int64_t count, T* host) {
+void copy_out(const ConstView& x, [[maybe_unused]] std::int64_t count, T* host) {
   assert(count == x.size() && size_bytes(x.dtype) == sizeof(T));
   const auto* data = static_cast<const T*>(x.data);
   for (std::int64_t r = 0; r < x.rows; ++r)
@@ -109,7 +109,7 @@ void copy_out(const View& x, [[maybe_unused]] std::int64_t count, T* host) {
 // Elementwise on x and y. A matrix without gaps is cut as one long row: a flat buffer [1, n] has
 // work for all threads too.
 template <class F>
-void elementwise(Context& ctx, const View& x, const View& y, F&& f) {
+void elementwise(Context& ctx, const ConstView& x, const View& y, F&& f) {
   assert(x.rows == y.rows && x.cols == y.cols);
   if (x.contiguous() && y.contiguous()) {
     parallel_for(ctx.threads, 0, y.size(), std::int64_t{1} << 15,
@@ -158,8 +158,8 @@ void upload(Context&, const float* host, std::int64_t count, View to) { copy_in(
 void upload(Context&, const std::int32_t* host, std::int64_t count, View to) {
   copy_in(host, count, to);
 }
-void download(Context&, View x, float* host, std::int64_t count) { copy_out(x, count, host); }
-void download(Context&, View x, std::int32_t* host, std::int64_t count) {
+void download(Context&, ConstView x, float* host, std::int64_t count) { copy_out(x, count, host); }
+void download(Context&, ConstView x, std::int32_t* host, std::int64_t count) {
   copy_out(x, count, host);
 }
 
@@ -169,26 +169,26 @@ void fill(Context& ctx, float value, View y) {
   });
 }
 
-void copy(Context& ctx, View x, View y) {
+void copy(Context& ctx, ConstView x, View y) {
   if (x.dtype != DType::i32) return elementwise(ctx, x, y, simd::convert);
   assert(x.rows == y.rows && x.cols == y.cols && y.dtype == DType::i32);
   for (std::int64_t r = 0; r < x.rows; ++r) std::copy_n(i32(x)[r], x.cols, i32(y)[r]);
 }
 
-void add(Context& ctx, View x, View y) {
+void add(Context& ctx, ConstView x, View y) {
   assert(x.dtype == DType::f32 && y.dtype == DType::f32);
   elementwise(ctx, x, y, [](std::int64_t rows, std::int64_t cols, simd::AnyIn a, simd::AnyOut b) {
     simd::add(rows, cols, simd::rows_of<float>(a), simd::rows_of<float>(b));
   });
 }
 
-void scale(Context& ctx, float factor, View x, View y) {
+void scale(Context& ctx, float factor, ConstView x, View y) {
   elementwise(ctx, x, y, [&](std::int64_t rows, std::int64_t cols, simd::AnyIn a, simd::AnyOut b) {
     simd::scale(rows, cols, factor, a, b);
   });
 }
 
-void lerp(Context& ctx, float t, View x, View y) {
+void lerp(Context& ctx, float t, ConstView x, View y) {
   assert(x.dtype == DType::f32 && y.dtype == DType::f32);
   elementwise(ctx, x, y, [&](std::int64_t rows, std::int64_t cols, simd::AnyIn a, simd::AnyOut b) {
     simd::lerp(rows, cols, t, simd::rows_of<float>(a), simd::rows_of<float>(b));

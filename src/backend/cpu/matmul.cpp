@@ -47,7 +47,7 @@ const char* isa_name(dnnl_cpu_isa_t isa) {
 }
 
 bool sgemm(char trans_a, char trans_b, std::int64_t m, std::int64_t n, std::int64_t k,
-           const View& a, const View& b, float beta, const View& c) {
+           const ConstView& a, const ConstView& b, float beta, const View& c) {
   if (m == 0 || n == 0 || (k == 0 && beta == 1)) return true;
   return dnnl_sgemm(trans_a, trans_b, m, n, k, 1.0f, f32(a).data, a.row_stride, f32(b).data,
                     b.row_stride, beta, f32(c).data, c.row_stride) == dnnl_success;
@@ -57,7 +57,7 @@ bool sgemm(char trans_a, char trans_b, std::int64_t m, std::int64_t n, std::int6
 constexpr std::int64_t kRowBlock = 96;
 constexpr std::int64_t kOutBlock = 256;  // a multiple of every target's panel
 
-void packed_linear(Context& ctx, const View& x, const float* packed, const View& y) {
+void packed_linear(Context& ctx, const ConstView& x, const float* packed, const View& y) {
   const std::int64_t out = y.cols, in = x.cols;
   const std::int64_t row_blocks = (x.rows + kRowBlock - 1) / kRowBlock;
   const std::int64_t out_blocks = (out + kOutBlock - 1) / kOutBlock;
@@ -75,7 +75,7 @@ const float* panels_of(const Weight& w) {
 }
 
 // y (=|+=) x [rows, k] . b, b [k, n] packed; tiles of rows for the threads.
-void bf16_rows_product(Context& ctx, const View& x, const Tensor& b, const View& y, bool add) {
+void bf16_rows_product(Context& ctx, const ConstView& x, const Tensor& b, const View& y, bool add) {
   if (x.rows == 0) return;
   assert(y.contiguous() && x.row_capacity >= bf16_rounded(x.rows) &&
          y.row_capacity >= bf16_rounded(x.rows));
@@ -94,10 +94,11 @@ void bf16_rows_product(Context& ctx, const View& x, const Tensor& b, const View&
 }
 
 // dw += dy^T . x, by all threads together.
-void bf16_tokens_product(Context& ctx, const View& dy, const View& x, const View& dw) {
+void bf16_tokens_product(Context& ctx, const ConstView& dy, const ConstView& x, const View& dw) {
   const std::int64_t tokens = bf16_rounded(dy.rows);
   // The rows past the last token are summed over, too.
-  for (const View& v : {dy, x}) simd::fill(tokens - v.rows, v.cols, 0, from(any(v), v.rows));
+  for (const ConstView& v : {dy, x})
+    simd::fill(tokens - v.rows, v.cols, 0, any(padding_of(v, tokens - v.rows)));
   const TokenProducts products(ctx, dy.cols, x.cols);
   ArenaScope scope(ctx.scratch);
   auto* scratch = scratch_array<Bf16>(ctx, products.scratch_elements(tokens, ctx.threads));
@@ -113,7 +114,7 @@ void use_threads(const Context& ctx) {
 }
 
 // A matrix as f32: itself, or a copy in scratch.
-View as_f32(Context& ctx, const View& x) {
+ConstView as_f32(Context& ctx, const ConstView& x) {
   if (!x || x.dtype == DType::f32) return x;
   const View y = ctx.scratch.make(x.rows, x.cols);
   copy(ctx, x, y);
@@ -146,17 +147,17 @@ std::string onednn_description() {
 OneThreadEach::OneThreadEach() : before_(omp_get_max_threads()) { omp_set_num_threads(1); }
 OneThreadEach::~OneThreadEach() { omp_set_num_threads(before_); }
 
-bool gemm_nt(const View& x, const View& w, float beta, const View& y) {
+bool gemm_nt(const ConstView& x, const ConstView& w, float beta, const View& y) {
   assert(x.cols == w.cols && y.cols == w.rows && y.rows == x.rows);
   return sgemm('N', 'T', x.rows, w.rows, w.cols, x, w, beta, y);
 }
 
-bool gemm_nn(const View& dy, const View& w, float beta, const View& dx) {
+bool gemm_nn(const ConstView& dy, const ConstView& w, float beta, const View& dx) {
   assert(dy.cols == w.rows && dx.cols == w.cols && dx.rows == dy.rows);
   return sgemm('N', 'N', dy.rows, w.cols, w.rows, dy, w, beta, dx);
 }
 
-bool gemm_tn(const View& dy, const View& x, float beta, const View& dw) {
+bool gemm_tn(const ConstView& dy, const ConstView& x, float beta, const View& dw) {
   assert(dy.rows == x.rows && dw.rows == dy.cols && dw.cols == x.cols);
   return sgemm('T', 'N', dy.cols, x.cols, dy.rows, dy, x, beta, dw);
 }
@@ -201,7 +202,7 @@ std::int64_t packing_floats(const Weight& w) {
   return panels_of(w) ? 0 : simd::packed_gemm_floats(w.value.rows, w.value.cols);
 }
 
-void row_invariant_linear(const View& x, const Weight& w, const View& y, float* scratch) {
+void row_invariant_linear(const ConstView& x, const Weight& w, const View& y, float* scratch) {
   const View& value = w.value;
   const float* packed = panels_of(w);
   if (!packed) {
@@ -229,7 +230,7 @@ void prepare_weight(Context& ctx, Weight& weight) {
   simd::pack_weight(w.rows, w.cols, f32(w), f32(panels.view()).data);
 }
 
-void linear(Context& ctx, View x, const Weight& w, View y) {
+void linear(Context& ctx, ConstView x, const Weight& w, View y) {
   ArenaScope scope(ctx.scratch);
   if (cpu::computes_in_bf16(ctx, w)) {
     cpu::bf16_rows_product(ctx, x, w.packed->bf16_transposed, y, false);
@@ -238,7 +239,7 @@ void linear(Context& ctx, View x, const Weight& w, View y) {
     linear(ctx, x, w, sums);
     copy(ctx, sums, y);
   } else if (!ctx.row_invariant) {
-    const View x_f32 = cpu::as_f32(ctx, x);
+    const ConstView x_f32 = cpu::as_f32(ctx, x);
     cpu::use_threads(ctx);
     cpu::check_gemm(cpu::gemm_nt(x_f32, w.value, 0, y));
   } else if (const float* panels = cpu::panels_of(w)) {
@@ -251,31 +252,50 @@ void linear(Context& ctx, View x, const Weight& w, View y) {
   }
 }
 
+namespace {
+
 // Backward is training's alone: in f32 it goes through dnnl_sgemm in every context.
-void linear_backward(Context& ctx, View x, const Weight& w, View dy, View dx, bool add_to_dx,
-                     View dw) {
+void backward_input(Context& ctx, const ConstView& dy, const Weight& w, const View& dx, bool add) {
   if (cpu::computes_in_bf16(ctx, w)) {
     assert(!w.is_head);
-    if (dx) cpu::bf16_rows_product(ctx, dy, w.packed->bf16, dx, add_to_dx);
-    if (dw) cpu::bf16_tokens_product(ctx, dy, x, dw);
-    return;
+    return cpu::bf16_rows_product(ctx, dy, w.packed->bf16, dx, add);
   }
   ArenaScope scope(ctx.scratch);
-  const View dy_f32 = cpu::as_f32(ctx, dy), x_f32 = dw ? cpu::as_f32(ctx, x) : View{};
-  const View dx_f32 = dx && dx.dtype == DType::bf16 ? ctx.scratch.make(dx.rows, dx.cols) : dx;
+  const ConstView dy_f32 = cpu::as_f32(ctx, dy);
+  const View dx_f32 = dx.dtype == DType::bf16 ? ctx.scratch.make(dx.rows, dx.cols) : dx;
   cpu::use_threads(ctx);
-  if (dx) cpu::check_gemm(cpu::gemm_nn(dy_f32, w.value, add_to_dx ? 1 : 0, dx_f32));
-  if (dw) cpu::check_gemm(cpu::gemm_tn(dy_f32, x_f32, 1, dw));
-  if (dx && dx.dtype == DType::bf16) copy(ctx, dx_f32, dx);
+  cpu::check_gemm(cpu::gemm_nn(dy_f32, w.value, add ? 1 : 0, dx_f32));
+  if (dx.dtype == DType::bf16) copy(ctx, dx_f32, dx);
 }
 
-void add_bias(Context& ctx, View bias, View y) {
+}  // namespace
+
+void linear_backward_input(Context& ctx, ConstView dy, const Weight& w, View dx) {
+  backward_input(ctx, dy, w, dx, false);
+}
+
+void linear_backward_input_add(Context& ctx, ConstView dy, const Weight& w, View dx) {
+  backward_input(ctx, dy, w, dx, true);
+}
+
+void linear_backward_weight(Context& ctx, ConstView x, const Weight& w, ConstView dy, View dw) {
+  if (cpu::computes_in_bf16(ctx, w)) {
+    assert(!w.is_head);
+    return cpu::bf16_tokens_product(ctx, dy, x, dw);
+  }
+  ArenaScope scope(ctx.scratch);
+  const ConstView dy_f32 = cpu::as_f32(ctx, dy), x_f32 = cpu::as_f32(ctx, x);
+  cpu::use_threads(ctx);
+  cpu::check_gemm(cpu::gemm_tn(dy_f32, x_f32, 1, dw));
+}
+
+void add_bias(Context& ctx, ConstView bias, View y) {
   cpu::for_rows(ctx, y.rows, y.cols, [&](std::int64_t first, std::int64_t count) {
     simd::add_bias(count, y.cols, f32(bias).data, from(f32(y), first));
   });
 }
 
-void bias_backward(Context& ctx, View dy, View grad_bias) {
+void bias_backward(Context& ctx, ConstView dy, View grad_bias) {
   cpu::sum_row_blocks(ctx, dy.rows, dy.cols, f32(grad_bias).data,
                       [&](std::int64_t first, std::int64_t count, float* partial) {
                         simd::add_column_sums(count, dy.cols, from(f32(dy), first), partial);

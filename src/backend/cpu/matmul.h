@@ -45,11 +45,11 @@ class OneThreadEach {
 
 // Of f32 views; beta 0: overwritten, 1: added to. They return false where oneDNN had no memory: a
 // parallel loop cannot throw. y [T, out] = x [T, in] . w [out, in]^T
-[[nodiscard]] bool gemm_nt(const View& x, const View& w, float beta, const View& y);
+[[nodiscard]] bool gemm_nt(const ConstView& x, const ConstView& w, float beta, const View& y);
 // dx [T, in] = dy [T, out] . w [out, in]
-[[nodiscard]] bool gemm_nn(const View& dy, const View& w, float beta, const View& dx);
+[[nodiscard]] bool gemm_nn(const ConstView& dy, const ConstView& w, float beta, const View& dx);
 // dw [out, in] = dy [T, out]^T . x [T, in]
-[[nodiscard]] bool gemm_tn(const View& dy, const View& x, float beta, const View& dw);
+[[nodiscard]] bool gemm_tn(const ConstView& dy, const ConstView& x, float beta, const View& dw);
 void check_gemm(bool ok);
 
 // Words of the vocabulary in a block of the head: see bf16_head.h.
@@ -65,7 +65,7 @@ void pack_bf16_rows(const Weight& w, std::int64_t panel);
 void check_layout(const Weight& w);
 // y = x . w^T by one thread, the row-invariant way. `scratch` of packing_floats(w) is used where
 // the weight is not packed.
-void row_invariant_linear(const View& x, const Weight& w, const View& y, float* scratch);
+void row_invariant_linear(const ConstView& x, const Weight& w, const View& y, float* scratch);
 std::int64_t packing_floats(const Weight& w);
 
 }  // namespace cpu

@@ -19,7 +19,7 @@ namespace {
 // Slots by a stable counting sort of the kept tokens. A few integer operations a token: not worth
 // threads.
 void assign_slots(Context& ctx, const Capacity& capacity, const Ragged& tokens, Routing& routing) {
-  const std::int64_t num_experts = routing.logits.cols;
+  const std::int64_t num_tokens = routing.probs.rows, num_experts = routing.probs.cols;
   ArenaScope scope(ctx.scratch);
   auto* kept = cpu::scratch_array<std::int32_t>(ctx, num_experts);    // of all tokens so far
   auto* before = cpu::scratch_array<std::int32_t>(ctx, num_experts);  // kept when the group began
@@ -29,13 +29,12 @@ void assign_slots(Context& ctx, const Capacity& capacity, const Ragged& tokens, 
   std::fill(before, before + num_experts, 0);
   std::fill(count, count + num_experts, 0);
 
-  const std::int64_t limit =
-      capacity.rule == Capacity::kUnlimited ? routing.logits.rows : capacity.tokens;
+  const std::int64_t limit = capacity.rule == Capacity::kUnlimited ? num_tokens : capacity.tokens;
   const bool by_sequence = capacity.rule == Capacity::kPerSequence;
   const std::int64_t groups = by_sequence ? tokens.batch : 1;
   for (std::int64_t g = 0; g < groups; ++g) {
     const std::int64_t begin = by_sequence ? i32(tokens.offsets).data[g] : 0;
-    const std::int64_t end = by_sequence ? i32(tokens.offsets).data[g + 1] : routing.logits.rows;
+    const std::int64_t end = by_sequence ? i32(tokens.offsets).data[g + 1] : num_tokens;
     std::copy(kept, kept + num_experts, before);
     for (std::int64_t t = begin; t < end; ++t) {
       const std::int32_t e = *i32(routing.expert_index)[t];
@@ -52,7 +51,7 @@ void assign_slots(Context& ctx, const Capacity& capacity, const Ragged& tokens, 
 
   for (std::int64_t s = 0; s < routing.token_of_slot.rows; ++s) *i32(routing.token_of_slot)[s] = -1;
   std::int32_t dropped = 0;
-  for (std::int64_t t = 0; t < routing.logits.rows; ++t) {
+  for (std::int64_t t = 0; t < num_tokens; ++t) {
     std::int32_t& slot = *i32(routing.slot_of_token)[t];
     if (slot < 0) {
       ++dropped;
@@ -66,8 +65,8 @@ void assign_slots(Context& ctx, const Capacity& capacity, const Ragged& tokens, 
 
 }  // namespace
 
-void route(Context& ctx, Capacity capacity, const Ragged& tokens, Routing& routing) {
-  const View& logits = routing.logits;
+void route(Context& ctx, ConstView logits, Capacity capacity, const Ragged& tokens,
+           Routing& routing) {
   for_rows(ctx, logits.rows, logits.cols, [&](std::int64_t first, std::int64_t count) {
     simd::top1_route(count, logits.cols, from(f32(logits), first), from(f32(routing.probs), first),
                      from(f32(routing.logsumexp), first), from(i32(routing.expert_index), first),
@@ -102,8 +101,8 @@ void router_losses(Context& ctx, const Routing& routing, View losses) {
   out[1] = static_cast<float>(z / n);
 }
 
-void router_backward(Context& ctx, const Routing& routing, View grad_combine_weight, float aux_coef,
-                     float z_coef, View grad_logits) {
+void router_backward(Context& ctx, const Routing& routing, ConstView grad_combine_weight,
+                     RouterLossCoefs coefs, View grad_logits) {
   const std::int64_t tokens = routing.probs.rows, num_experts = routing.probs.cols;
   if (tokens == 0) return;
   ArenaScope scope(ctx.scratch);
@@ -111,24 +110,24 @@ void router_backward(Context& ctx, const Routing& routing, View grad_combine_wei
   const float n = static_cast<float>(tokens);
   for (std::int64_t e = 0; e < num_experts; ++e) {
     const float fraction = static_cast<float>(i32(routing.expert_count).data[e]) / n;
-    grad_probs[e] = aux_coef * static_cast<float>(num_experts) * fraction / n;
+    grad_probs[e] = coefs.aux * static_cast<float>(num_experts) * fraction / n;
   }
   for_rows(ctx, tokens, num_experts, [&](std::int64_t first, std::int64_t count) {
     simd::router_backward(
         count, num_experts, from(f32(routing.probs), first), from(f32(routing.logsumexp), first),
         from(i32(routing.expert_index), first), from(f32(grad_combine_weight), first), grad_probs,
-        2 * z_coef / n, from(f32(grad_logits), first));
+        2 * coefs.z / n, from(f32(grad_logits), first));
   });
 }
 
-void combine_rows(Context& ctx, View expert_out, const Routing& routing, View y) {
+void combine_rows(Context& ctx, ConstView expert_out, const Routing& routing, View y) {
   for_rows(ctx, y.rows, y.cols, [&](std::int64_t first, std::int64_t count) {
     simd::combine_rows(count, y.cols, any(expert_out), from(i32(routing.slot_of_token), first),
                        from(f32(routing.combine_weight), first), from(any(y), first));
   });
 }
 
-void combine_rows_backward(Context& ctx, View dy, View expert_out, const Routing& routing,
+void combine_rows_backward(Context& ctx, ConstView dy, ConstView expert_out, const Routing& routing,
                            View grad_out, View grad_combine_weight) {
   for_rows(ctx, grad_out.rows, dy.cols, [&](std::int64_t first, std::int64_t count) {
     simd::combine_rows_grad_out(count, dy.cols, any(dy), from(i32(routing.token_of_slot), first),

@@ -15,10 +15,12 @@ using cpu::for_rows;
 using cpu::from;
 using cpu::i32;
 
-void embed(Context& ctx, View table, View ids, View y) { gather_rows(ctx, table, ids, y); }
+void embed(Context& ctx, ConstView table, ConstView ids, View y) {
+  gather_rows(ctx, table, ids, y);
+}
 
 // Threads share out the columns, so that each element of grad_table is added to in token order.
-void embed_backward(Context& ctx, View ids, View dy, View grad_table) {
+void embed_backward(Context& ctx, ConstView ids, ConstView dy, View grad_table) {
   constexpr std::int64_t kColumns = 64;
   parallel_for(ctx.threads, 0, dy.cols, kColumns, [&](std::int64_t first, std::int64_t last) {
     simd::scatter_rows_add(dy.rows, last - first, cpu::columns_from(f32(dy), first), i32(ids),
@@ -26,86 +28,84 @@ void embed_backward(Context& ctx, View ids, View dy, View grad_table) {
   });
 }
 
-void dropout(Context& ctx, Dropout drop, View tags, View x, View y) {
+void dropout(Context& ctx, Dropout drop, ConstView tags, ConstView x, View y) {
   for_rows(ctx, y.rows, y.cols, [&](std::int64_t first, std::int64_t count) {
     simd::dropout(count, y.cols, dropout_of(drop, tags, first), from(any(x), first),
                   from(any(y), first));
   });
 }
 
-void add_dropout(Context& ctx, Dropout drop, View tags, View x, View residual, View y) {
+void add_dropout(Context& ctx, Dropout drop, ConstView tags, ConstView x, ConstView residual,
+                 View y) {
   for_rows(ctx, y.rows, y.cols, [&](std::int64_t first, std::int64_t count) {
     simd::add_dropout(count, y.cols, dropout_of(drop, tags, first), from(any(x), first),
                       from(f32(residual), first), from(f32(y), first));
   });
 }
 
-void jitter(Context& ctx, float eps, std::uint64_t stream, View tags, View x, View y) {
+void jitter(Context& ctx, float eps, std::uint64_t stream, ConstView tags, ConstView x, View y) {
   for_rows(ctx, y.rows, y.cols, [&](std::int64_t first, std::int64_t count) {
     simd::jitter(count, y.cols, eps, stream, from(i32(tags), first), from(any(x), first),
                  from(f32(y), first));
   });
 }
 
-void rms_norm(Context& ctx, View x, View weight, float eps, View y, View inv_rms) {
+void rms_norm(Context& ctx, ConstView x, ConstView weight, float eps, View y, View inv_rms) {
   for_rows(ctx, y.rows, y.cols, [&](std::int64_t first, std::int64_t count) {
     simd::rms_norm(count, y.cols, from(f32(x), first), f32(weight).data, eps, from(any(y), first),
                    from(f32(inv_rms), first));
   });
 }
 
-void rms_norm_backward(Context& ctx, View x, View weight, View inv_rms, View dy, View dx,
+void rms_norm_backward(Context& ctx, const RmsNormSaved& s, ConstView dy, View dx,
                        View grad_weight) {
+  const std::int64_t cols = s.x.cols;
   const auto rows = [&](std::int64_t first, std::int64_t count, float* dweight_part) {
-    simd::rms_norm_backward(count, x.cols, from(f32(x), first), f32(weight).data,
-                            from(f32(inv_rms), first), from(f32(dy), first), from(f32(dx), first),
+    simd::rms_norm_backward(count, cols, from(f32(s.x), first), f32(s.weight).data,
+                            from(f32(s.inv_rms), first), from(f32(dy), first), from(f32(dx), first),
                             dweight_part);
   };
-  if (grad_weight) {
-    cpu::sum_row_blocks(ctx, x.rows, x.cols, f32(grad_weight).data, rows);
-  } else {
-    for_rows(ctx, x.rows, x.cols,
-             [&](std::int64_t first, std::int64_t count) { rows(first, count, nullptr); });
-  }
+  cpu::sum_row_blocks(ctx, s.x.rows, cols, f32(grad_weight).data, rows);
 }
 
-void activation(Context& ctx, Activation act, View hidden, View gate, Dropout drop, View tags,
-                View y) {
+void activation(Context& ctx, const ActivationCall& call, View y) {
   for_rows(ctx, y.rows, y.cols, [&](std::int64_t first, std::int64_t count) {
-    simd::activation(act, count, y.cols, from(any(hidden), first), from(any(gate), first),
-                     dropout_of(drop, tags, first), from(any(y), first));
+    simd::activation(call.act, count, y.cols, from(any(call.hidden), first),
+                     from(any(call.gate), first), dropout_of(call.drop, call.tags, first),
+                     from(any(y), first));
   });
 }
 
-void activation_backward(Context& ctx, Activation act, View hidden, View gate, Dropout drop,
-                         View tags, View dy, View grad_hidden, View grad_gate) {
+void activation_backward(Context& ctx, const ActivationCall& call, ConstView dy, View grad_hidden,
+                         View grad_gate) {
   for_rows(ctx, dy.rows, dy.cols, [&](std::int64_t first, std::int64_t count) {
-    simd::activation_backward(act, count, dy.cols, from(any(hidden), first), from(any(gate), first),
-                              dropout_of(drop, tags, first), from(any(dy), first),
-                              from(any(grad_hidden), first), from(any(grad_gate), first));
+    simd::activation_backward(call.act, count, dy.cols, from(any(call.hidden), first),
+                              from(any(call.gate), first), dropout_of(call.drop, call.tags, first),
+                              from(any(dy), first), from(any(grad_hidden), first),
+                              from(any(grad_gate), first));
   });
 }
 
-void gather_rows(Context& ctx, View x, View index, View y) {
+void gather_rows(Context& ctx, ConstView x, ConstView index, View y) {
   for_rows(ctx, y.rows, y.cols, [&](std::int64_t first, std::int64_t count) {
     simd::gather_rows(count, y.cols, any(x), from(i32(index), first), from(any(y), first));
   });
 }
 
-void gather_rows_add(Context& ctx, View x, View index, View y) {
+void gather_rows_add(Context& ctx, ConstView x, ConstView index, View y) {
   for_rows(ctx, y.rows, y.cols, [&](std::int64_t first, std::int64_t count) {
     simd::gather_rows_add(count, y.cols, any(x), from(i32(index), first), from(f32(y), first));
   });
 }
 
-void scatter_rows(Context& ctx, View x, View index, View y) {
+void scatter_rows(Context& ctx, ConstView x, ConstView index, View y) {
   for_rows(ctx, x.rows, x.cols, [&](std::int64_t first, std::int64_t count) {
     simd::scatter_rows(count, x.cols, from(f32(x), first), from(i32(index), first), f32(y));
   });
 }
 
-void copy_blocks(Context& ctx, View x, View parent, std::int64_t block_rows, std::int64_t used_rows,
-                 View y) {
+void copy_blocks(Context& ctx, ConstView x, ConstView parent, std::int64_t block_rows,
+                 std::int64_t used_rows, View y) {
   for_rows(ctx, parent.rows, used_rows * x.cols, [&](std::int64_t first, std::int64_t count) {
     for (std::int64_t i = first; i < first + count; ++i)
       simd::copy(used_rows, x.cols, from(f32(x), *i32(parent)[i] * block_rows),

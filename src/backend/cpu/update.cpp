@@ -27,7 +27,7 @@ std::int64_t piece_size(const Weight& weight) {
 
 }  // namespace
 
-void sum_of_squares(Context& ctx, View x, View out) {
+void sum_of_squares(Context& ctx, ConstView x, View out) {
   assert(x.contiguous());
   ArenaScope scope(ctx.scratch);
   const std::int64_t blocks = (x.size() + kBlock - 1) / kBlock;

@@ -21,18 +21,51 @@ inline simd::Out f32(const View& v) {
   assert(!v || v.dtype == DType::f32);
   return {static_cast<float*>(v.data), v.row_stride};
 }
+inline simd::In f32(const ConstView& v) {
+  assert(!v || v.dtype == DType::f32);
+  return {static_cast<const float*>(v.data), v.row_stride};
+}
 // f32 or bf16.
 inline simd::AnyOut any(const View& v) {
   assert(!v || v.dtype == DType::f32 || v.dtype == DType::bf16);
   return {v.data, v.row_stride, v.dtype};
 }
+inline simd::AnyIn any_in(const void* data, std::int64_t stride, DType dtype) {
+  simd::AnyIn x;
+  x.data = data;
+  x.stride = stride;
+  x.dtype = dtype;
+  return x;
+}
+inline simd::AnyIn any(const ConstView& v) {
+  assert(!v || v.dtype == DType::f32 || v.dtype == DType::bf16);
+  return any_in(v.data, v.row_stride, v.dtype);
+}
 inline Bf16* bf16(const View& v) {
   assert(!v || (v.dtype == DType::bf16 && v.contiguous()));
   return static_cast<Bf16*>(v.data);
 }
+inline const Bf16* bf16(const ConstView& v) {
+  assert(!v || (v.dtype == DType::bf16 && v.contiguous()));
+  return static_cast<const Bf16*>(v.data);
+}
 inline simd::IndexOut i32(const View& v) {
   assert(!v || v.dtype == DType::i32);
   return {static_cast<std::int32_t*>(v.data), v.row_stride};
+}
+inline simd::IndexIn i32(const ConstView& v) {
+  assert(!v || v.dtype == DType::i32);
+  return {static_cast<const std::int32_t*>(v.data), v.row_stride};
+}
+
+// The rows of an input past its last token, which any operation may write.
+inline View padding_of(const ConstView& v, std::int64_t count) {
+  return {const_cast<void*>(v.slice_rows(v.rows, count).data),
+          count,
+          v.cols,
+          v.row_stride,
+          count,
+          v.dtype};
 }
 
 // The matrix from row `first` on; an empty one stays empty.
@@ -44,16 +77,25 @@ inline simd::AnyOut from(simd::AnyOut x, std::int64_t first) {
   const std::int64_t bytes = first * x.stride * static_cast<std::int64_t>(size_bytes(x.dtype));
   return x ? simd::AnyOut{static_cast<std::byte*>(x.data) + bytes, x.stride, x.dtype} : x;
 }
-inline simd::Out columns_from(simd::Out x, std::int64_t first) {
-  return x ? simd::Out{x.data + first, x.stride} : x;
+inline simd::AnyIn from(simd::AnyIn x, std::int64_t first) {
+  const std::int64_t bytes = first * x.stride * static_cast<std::int64_t>(size_bytes(x.dtype));
+  return x ? any_in(static_cast<const std::byte*>(x.data) + bytes, x.stride, x.dtype) : x;
+}
+template <class T>
+simd::Rows<T> columns_from(simd::Rows<T> x, std::int64_t first) {
+  return x ? simd::Rows<T>{x.data + first, x.stride} : x;
 }
 inline simd::AnyOut columns_from(simd::AnyOut x, std::int64_t first) {
   const std::int64_t bytes = first * static_cast<std::int64_t>(size_bytes(x.dtype));
   return x ? simd::AnyOut{static_cast<std::byte*>(x.data) + bytes, x.stride, x.dtype} : x;
 }
+inline simd::AnyIn columns_from(simd::AnyIn x, std::int64_t first) {
+  const std::int64_t bytes = first * static_cast<std::int64_t>(size_bytes(x.dtype));
+  return x ? any_in(static_cast<const std::byte*>(x.data) + bytes, x.stride, x.dtype) : x;
+}
 
 // Of the rows from token `first` on.
-inline simd::Dropout dropout_of(const Dropout& drop, const View& tags, std::int64_t first) {
+inline simd::Dropout dropout_of(const Dropout& drop, const ConstView& tags, std::int64_t first) {
   return {drop.rate, drop.stream, from(i32(tags), first), {}};
 }
 
