@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "src/io/average.h"
 
-#include <memory>
+#include <deque>
 #include <span>
 #include <string>
 
@@ -10,6 +10,7 @@
 #include "src/core/error.h"
 #include "src/io/checkpoint.h"
 #include "src/io/safetensors.h"
+#include "src/io/safetensors_writer.h"
 
 namespace switchyard {
 
@@ -20,14 +21,14 @@ constexpr const char* kWeights = "model.safetensors";
 // The values of one tensor at a time.
 class Mean {
  public:
-  explicit Mean(const std::vector<SafetensorsFile>& files) : files_(files) {}
+  explicit Mean(const std::deque<SafetensorsFile>& files) : files_(files) {}
 
   std::span<const float> of(const std::string& name) {
     const auto size = static_cast<std::size_t>(files_.back().at(name).size());
     values_.resize(size);
     sums_.assign(size, 0);
     for (const SafetensorsFile& file : files_) {
-      read_f32(name, file.at(name), values_);
+      file.read_f32(name, values_);
       for (std::size_t i = 0; i < size; ++i) sums_[i] += static_cast<double>(values_[i]);
     }
     const auto count = static_cast<double>(files_.size());
@@ -36,7 +37,7 @@ class Mean {
   }
 
  private:
-  const std::vector<SafetensorsFile>& files_;
+  const std::deque<SafetensorsFile>& files_;
   std::vector<float> values_;
   std::vector<double> sums_;
 };
@@ -58,7 +59,7 @@ void check_same_tensors(const SafetensorsFile& file, const SafetensorsFile& expe
 
 void average_checkpoints(const std::vector<fs::path>& checkpoints, const fs::path& folder) {
   check(!checkpoints.empty(), ErrorKind::kData, "no checkpoint to average, expected at least one");
-  std::vector<SafetensorsFile> files;
+  std::deque<SafetensorsFile> files;
   for (const fs::path& checkpoint : checkpoints) {
     std::string problem;
     check(checkpoint_is_whole(checkpoint, problem), ErrorKind::kData, problem);

@@ -95,7 +95,7 @@ void fill(Context& ctx, const SafetensorsFile& file, const std::string& name,
     fail(ErrorKind::kData, escaped(file.path().native()), ": tensor ", escaped(name), ": shape ",
          shape_text(tensor.shape), ", expected ", shape_text(shape), " by this run's model");
   host.resize(static_cast<std::size_t>(values.size()));
-  read_f32(name, tensor, host);
+  file.read_f32(name, host);
   upload(ctx, host.data(), values.size(), values);
 }
 

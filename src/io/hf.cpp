@@ -16,6 +16,7 @@
 #include "src/core/error.h"
 #include "src/core/log.h"
 #include "src/io/foreign_model.h"
+#include "src/io/weight_files.h"
 
 namespace switchyard {
 
@@ -30,10 +31,10 @@ class Tensors {
     bool used = false;
   };
 
-  explicit Tensors(const WeightFiles& files) {
+  explicit Tensors(const TensorSource& source) : source_(source) {
     // Files of the bare model have this before every name.
     constexpr std::string_view kPrefix = "switch_transformers.";
-    for (const auto& [name, tensor] : files.tensors()) {
+    for (const auto& [name, tensor] : source.tensors()) {
       const bool prefixed = name.compare(0, kPrefix.size(), kPrefix) == 0;
       const std::string canonical = prefixed ? name.substr(kPrefix.size()) : name;
       if (!found_.emplace(canonical, Found{name, &tensor}).second)
@@ -41,11 +42,7 @@ class Tensors {
     }
   }
 
-  const Found* find(const std::string& name) const {
-    const auto it = found_.find(name);
-    return it == found_.end() ? nullptr : &it->second;
-  }
-  // As find(), and no longer one that nobody needs.
+  // The tensor of this name, if any; it is no longer one that nobody needs.
   const Found* use(const std::string& name) {
     const auto it = found_.find(name);
     if (it == found_.end()) return nullptr;
@@ -53,8 +50,10 @@ class Tensors {
     return &it->second;
   }
   const std::map<std::string, Found>& all() const { return found_; }
+  const TensorSource& source() const { return source_; }
 
  private:
+  const TensorSource& source_;
   std::map<std::string, Found> found_;
 };
 
@@ -187,7 +186,7 @@ bool decide_separate_embeddings(Tensors& tensors, const FileConfig& file, const 
                           file.separate_embeddings.value_or(true);
   if (may_differ) return encoder || decoder;
   for (const Found* copy : {encoder, decoder})
-    if (copy && !same_values(*copy->tensor, *shared.tensor))
+    if (copy && !tensors.source().same_values(copy->name, shared.name))
       fail(ErrorKind::kData, "tensor ", escaped(copy->name), " differs from ", escaped(shared.name),
            ", expected a copy of it");
   return false;
@@ -217,8 +216,8 @@ ModelConfig decide_config(const FileConfig& file, Tensors& tensors) {
   c.separate_embeddings = decide_separate_embeddings(tensors, file, *shared);
   const Found* head = find_head(tensors);
   if (!head && !file.model.tie_word_embeddings) check_absent_head(c);
-  const bool head_is_copy =
-      head && file.model.tie_word_embeddings && same_values(*head->tensor, *shared->tensor);
+  const bool head_is_copy = head && file.model.tie_word_embeddings &&
+                            tensors.source().same_values(head->name, shared->name);
   c.tie_word_embeddings = !head || head_is_copy;
   validate(c);
   check_expert_count(c, tensors);
@@ -273,7 +272,7 @@ struct ModelFolder {
 
   ModelConfig config;
   GenerationConfig generation;
-  std::unique_ptr<WeightFiles> files;
+  std::unique_ptr<TensorSource> weights;
   std::unique_ptr<Model> model;
   std::vector<Found> places;
 };
@@ -296,9 +295,9 @@ ModelFolder::ModelFolder(const fs::path& folder) {
         escaped((folder / "config.json").native()) +
         ": generation settings are read from generation_config.json only; without effect: " +
         file.generation_settings);
-  files = std::make_unique<WeightFiles>(folder);
-  with_context(escaped(files->path().native()), [&] {
-    Tensors tensors(*files);
+  weights = open_weights(folder);
+  with_context(escaped(weights->path().native()), [&] {
+    Tensors tensors(*weights);
     config = decide_config(file, tensors);
     model = std::make_unique<Model>(config);
     places = locate(*model, tensors);
@@ -321,10 +320,10 @@ LoadedModel load_model(Context& ctx, const fs::path& folder, bool allow_nonfinit
   source.model->each_param([&](const Param& param) {
     const Found& place = source.places[static_cast<std::size_t>(param.index)];
     host.resize(static_cast<std::size_t>(param.size()));
-    read_f32(place.name, *place.tensor, host);
+    source.weights->read_f32(place.name, host);
     const auto bad = first_nonfinite(host);
     if (bad != host.end() && !allow_nonfinite)
-      fail(ErrorKind::kData, escaped(place.tensor->file->path().native()), ": tensor ",
+      fail(ErrorKind::kData, escaped(source.weights->file_of(place.name).native()), ": tensor ",
            escaped(place.name), ": ", *bad, " at element ", bad - host.begin(),
            ", expected finite numbers");
     upload(ctx, host.data(), param.size(), (*loaded.values)[param]);
@@ -333,8 +332,6 @@ LoadedModel load_model(Context& ctx, const fs::path& folder, bool allow_nonfinit
   loaded.model->bind(*loaded.values);
   return loaded;
 }
-
-ModelConfig load_model_config(const fs::path& folder) { return ModelFolder(folder).config; }
 
 TensorToWrite tensor_to_write(Context& ctx, std::string name, std::vector<std::int64_t> shape,
                               View values, std::vector<float>& host) {

@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "src/io/hf_config.h"
-#include "src/io/safetensors.h"
+#include "src/io/safetensors_writer.h"
 #include "src/nn/model.h"
 
 namespace switchyard {
@@ -27,9 +27,6 @@ struct LoadedModel {
 // what was expected. Values that are not finite are an error unless `allow_nonfinite`.
 LoadedModel load_model(Context& ctx, const std::filesystem::path& folder,
                        bool allow_nonfinite = false);
-
-// Only what config.json and the tensors' names and shapes say: no values are read.
-ModelConfig load_model_config(const std::filesystem::path& folder);
 
 // The shape a parameter has in a file: a vector is one-dimensional there.
 std::vector<std::int64_t> stored_shape(const Param& param);

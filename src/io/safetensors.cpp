@@ -2,22 +2,17 @@
 #include "src/io/safetensors.h"
 
 #include <algorithm>
-#include <bit>
+#include <cassert>
 #include <cstring>
 
-#include "src/core/dtype.h"
 #include "src/core/error.h"
 #include "src/core/file_content.h"
 #include "src/io/safetensors_header.h"
 
 namespace switchyard {
 
-static_assert(std::endian::native == std::endian::little, "the format is little-endian");
-
 namespace {
 
-// Values of another type, and bytes to compare, are read this many at a time.
-constexpr std::size_t kBlock = std::size_t{1} << 16;
 // Enough of a file to see what it is instead of what it should be.
 constexpr std::size_t kStartBytes = 64;
 
@@ -48,71 +43,12 @@ void check_coverage(const TensorMap& tensors, std::size_t data_bytes) {
         " from the tensors of the header");
 }
 
-void check_dtype(std::string_view name, const StoredTensor& tensor, bool ok,
-                 std::string_view expected) {
-  if (!ok)
-    fail(ErrorKind::kData, escaped(tensor.file->path().native()), ": tensor ", escaped(name),
-         ": dtype ", tensor.dtype, ", expected ", expected);
-}
-
 }  // namespace
 
-std::int64_t StoredTensor::size() const {
-  std::int64_t n = 1;  // the header's check has shown that this does not overflow
-  for (const std::int64_t extent : shape) n *= extent;
-  return n;
-}
-
-std::string shape_text(std::span<const std::int64_t> shape) {
-  std::string text = "[";
-  for (std::size_t i = 0; i < shape.size(); ++i)
-    text += (i == 0 ? "" : ", ") + std::to_string(shape[i]);
-  return text + "]";
-}
-
-void read_f32(std::string_view name, const StoredTensor& tensor, std::span<float> to) {
-  if (tensor.dtype == "F32") return tensor.file->read(tensor.begin, std::as_writable_bytes(to));
-  const bool bf16 = tensor.dtype == "BF16";
-  check_dtype(name, tensor, bf16 || tensor.dtype == "F16", "F32, BF16 or F16");
-  std::vector<std::uint16_t> block(std::min(kBlock, to.size()));
-  for (std::size_t first = 0; first < to.size(); first += kBlock) {
-    block.resize(std::min(kBlock, to.size() - first));
-    tensor.file->read(tensor.begin + 2 * first, bytes_of(block));
-    for (std::size_t i = 0; i < block.size(); ++i)
-      to[first + i] = bf16 ? bf16_to_f32(block[i]) : f16_to_f32(block[i]);
-  }
-}
-
-std::vector<float> read_f32(std::string_view name, const StoredTensor& tensor) {
-  std::vector<float> values(static_cast<std::size_t>(tensor.size()));
-  read_f32(name, tensor, values);
-  return values;
-}
-
-std::vector<std::int64_t> read_i64(std::string_view name, const StoredTensor& tensor) {
-  check_dtype(name, tensor, tensor.dtype == "I64", "I64");
-  std::vector<std::int64_t> values(static_cast<std::size_t>(tensor.size()));
-  tensor.file->read(tensor.begin, bytes_of(values));
-  return values;
-}
-
-bool same_values(const StoredTensor& a, const StoredTensor& b) {
-  if (a.dtype != b.dtype || a.shape != b.shape) return false;
-  std::vector<std::byte> of_a, of_b;
-  for (std::size_t first = 0; first < a.bytes; first += kBlock) {
-    of_a.resize(std::min(kBlock, a.bytes - first));
-    of_b.resize(of_a.size());
-    a.file->read(a.begin + first, of_a);
-    b.file->read(b.begin + first, of_b);
-    if (of_a != of_b) return false;
-  }
-  return true;
-}
-
-SafetensorsFile::SafetensorsFile(const fs::path& path) : file_(std::make_unique<InputFile>(path)) {
-  const std::size_t size = file_->size_bytes();
+SafetensorsFile::SafetensorsFile(const fs::path& path) : file_(path) {
+  const std::size_t size = file_.size_bytes();
   std::string start(std::min(size, kStartBytes), '\0');
-  file_->read(0, bytes_of(start));
+  file_.read(0, bytes_of(start));
   std::uint64_t header_bytes = 0;
   with_context(escaped(path.native()), [&] {
     const std::string_view content = recognised_content(start);
@@ -126,23 +62,20 @@ SafetensorsFile::SafetensorsFile(const fs::path& path) : file_(std::make_unique<
           " bytes in a file of ", size, ": the file is cut");
   });
   std::string header(header_bytes, '\0');
-  file_->read(8, bytes_of(header));
+  file_.read(8, bytes_of(header));
   with_context(escaped(path.native()), [&] {
     const std::size_t data_bytes = size - 8 - header_bytes;
-    parse_safetensors_header(header, data_bytes, tensors_, metadata_);
+    tensors_ = parse_safetensors_header(header, data_bytes);
     check_coverage(tensors_, data_bytes);
   });
-  for (auto& [name, tensor] : tensors_) {
-    tensor.begin += 8 + header_bytes;
-    tensor.file = file_.get();
-  }
+  for (auto& [name, tensor] : tensors_) tensor.begin += 8 + header_bytes;
 }
 
-const StoredTensor& SafetensorsFile::at(std::string_view name) const {
-  const auto found = tensors_.find(name);
-  check(found != tensors_.end(), ErrorKind::kData, escaped(path().native()), ": no tensor ",
-        escaped(name));
-  return found->second;
+void SafetensorsFile::read_bytes(std::string_view name, std::size_t begin,
+                                 std::span<std::byte> to) const {
+  const StoredTensor& tensor = at(name);
+  assert(begin <= tensor.bytes && to.size() <= tensor.bytes - begin);
+  file_.read(tensor.begin + begin, to);
 }
 
 }  // namespace switchyard

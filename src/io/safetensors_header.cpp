@@ -6,6 +6,7 @@
 #include <limits>
 #include <nlohmann/json.hpp>
 #include <ostream>
+#include <set>
 #include <utility>
 #include <vector>
 
@@ -49,9 +50,8 @@ struct Where {
 //  "__metadata__": {string: string...}}. Any event out of place is an error.
 class HeaderHandler : public nlohmann::json_sax<nlohmann::json> {
  public:
-  HeaderHandler(std::size_t data_bytes, TensorMap& tensors,
-                std::map<std::string, std::string>& metadata)
-      : data_bytes_(data_bytes), tensors_(tensors), metadata_(metadata) {}
+  HeaderHandler(std::size_t data_bytes, TensorMap& tensors)
+      : data_bytes_(data_bytes), tensors_(tensors) {}
 
   bool null() override { unexpected("null"); }
   bool boolean(bool) override { unexpected("true or false"); }
@@ -77,7 +77,7 @@ class HeaderHandler : public nlohmann::json_sax<nlohmann::json> {
 
   bool string(string_t& value) override {
     if (place_ == Place::kMetadata) {
-      check(metadata_.emplace(member_, value).second, ErrorKind::kData,
+      check(metadata_keys_.insert(member_).second, ErrorKind::kData,
             "__metadata__: ", escaped(member_), " twice");
     } else if (place_ == Place::kTensor && member_ == "dtype") {
       dtype_ = nullptr;
@@ -186,16 +186,16 @@ class HeaderHandler : public nlohmann::json_sax<nlohmann::json> {
       fail(ErrorKind::kData, where(), end - begin, " bytes, expected ", bytes, " from shape ",
            shape_text(shape_), " of ", dtype_->name);
     const bool added =
-        tensors_.emplace(name_, StoredTensor{dtype_->name, shape_, begin, bytes, nullptr}).second;
+        tensors_.emplace(name_, StoredTensor{dtype_->name, shape_, bytes, begin}).second;
     check(added, ErrorKind::kData, where(), "twice in the header");
   }
 
   std::size_t data_bytes_;
   TensorMap& tensors_;
-  std::map<std::string, std::string>& metadata_;
 
   Place place_ = Place::kOutside;
   bool metadata_seen_ = false;
+  std::set<std::string> metadata_keys_;
   std::string name_;    // of the member of the header, a tensor or "__metadata__"
   std::string member_;  // of the member of that
   const DtypeName* dtype_ = nullptr;
@@ -208,15 +208,16 @@ class HeaderHandler : public nlohmann::json_sax<nlohmann::json> {
 
 }  // namespace
 
-void parse_safetensors_header(std::string_view header, std::size_t data_bytes, TensorMap& tensors,
-                              std::map<std::string, std::string>& metadata) {
+TensorMap parse_safetensors_header(std::string_view header, std::size_t data_bytes) {
   // The library would skip a byte order mark, and takes a NUL for the end of the input.
   check(!header.empty() && header.front() == '{', ErrorKind::kData,
         "the header does not start with '{'");
   check(header.find('\0') == std::string_view::npos, ErrorKind::kData,
         "a NUL byte in the header, expected JSON text");
-  HeaderHandler handler(data_bytes, tensors, metadata);
+  TensorMap tensors;
+  HeaderHandler handler(data_bytes, tensors);
   nlohmann::json::sax_parse(header.begin(), header.end(), &handler);
+  return tensors;
 }
 
 }  // namespace switchyard

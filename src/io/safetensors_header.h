@@ -4,20 +4,16 @@
 #pragma once
 
 #include <cstddef>
-#include <map>
-#include <string>
 #include <string_view>
 
-#include "src/io/safetensors.h"
+#include "src/io/tensor_source.h"
 
 namespace switchyard {
 
 constexpr std::size_t kMaxHeaderBytes = 100'000'000;  // the format's own limit
 
-// Fills `tensors`, each with its place within the `data_bytes` that follow, and `metadata`.
-// Error(kData) naming the tensor where the header is no JSON, is not of the format, or describes
-// what lies outside the data.
-void parse_safetensors_header(std::string_view header, std::size_t data_bytes, TensorMap& tensors,
-                              std::map<std::string, std::string>& metadata);
+// The tensors, each with its place within the `data_bytes` that follow. Error(kData) naming the
+// tensor if the header is no JSON, is not of the format, or describes what lies outside the data.
+TensorMap parse_safetensors_header(std::string_view header, std::size_t data_bytes);
 
 }  // namespace switchyard

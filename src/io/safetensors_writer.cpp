@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "src/io/safetensors_writer.h"
+
 #include <algorithm>
 #include <cassert>
 #include <nlohmann/json.hpp>
 
 #include "src/core/durable_file.h"
-#include "src/io/safetensors.h"
+#include "src/io/tensor_source.h"
 
 namespace switchyard {
 

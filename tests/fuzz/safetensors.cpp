@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "tests/fuzz/target.h"
+#include "tests/support/read_tensor.h"
 
 using namespace switchyard;
 
@@ -15,9 +16,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     std::vector<std::byte> values;
     for (const auto& [name, tensor] : tensors.tensors()) {
       values.resize(tensor.bytes);
-      tensor.file->read(tensor.begin, values);
+      tensors.read_bytes(name, 0, values);
       if (tensor.dtype == "F32" || tensor.dtype == "BF16" || tensor.dtype == "F16")
-        read_f32(name, tensor);
+        read_f32(tensors, name);
     }
   });
   return 0;

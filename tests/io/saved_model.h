@@ -12,7 +12,9 @@
 #include "src/io/hf.h"
 #include "src/io/json.h"
 #include "src/io/safetensors.h"
+#include "src/io/safetensors_writer.h"
 #include "tests/support/catch.h"
+#include "tests/support/read_tensor.h"
 #include "tests/support/temp_folder.h"
 #include "tests/support/tiny_model.h"
 
@@ -71,7 +73,7 @@ struct SavedModel {
     {
       const SafetensorsFile file(folder / "model.safetensors");
       for (const auto& [name, tensor] : file.tensors())
-        tensors[name] = {tensor.shape, read_f32(name, tensor)};
+        tensors[name] = {tensor.shape, read_f32(file, name)};
     }
     change(tensors);
     std::vector<TensorToWrite> list;

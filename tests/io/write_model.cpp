@@ -8,7 +8,7 @@
 #include "src/core/durable_file.h"
 #include "src/core/error.h"
 #include "src/io/hf.h"
-#include "src/io/safetensors.h"
+#include "src/io/safetensors_writer.h"
 #include "tests/support/tiny_model.h"
 #include "tests/text/small_tokenizer.h"
 

@@ -20,6 +20,7 @@
 #include "src/nn/model.h"
 #include "tests/parity/hf_losses.h"
 #include "tests/parity/tolerance.h"
+#include "tests/support/read_tensor.h"
 
 namespace switchyard {
 namespace {
@@ -76,14 +77,10 @@ class Case {
  private:
   static std::size_t index(std::int64_t i) { return static_cast<std::size_t>(i); }
   const ModelConfig& config() const { return loaded_.model->config(); }
-  bool has(const std::string& name) const { return file_.contains(name); }
+  bool has(const std::string& name) const { return file_.tensors().contains(name); }
   std::vector<std::int64_t> shape(const std::string& name) const { return file_.at(name).shape; }
-  std::vector<float> floats(const std::string& name) const {
-    return read_f32(name, file_.at(name));
-  }
-  std::vector<std::int64_t> ints(const std::string& name) const {
-    return read_i64(name, file_.at(name));
-  }
+  std::vector<float> floats(const std::string& name) const { return read_f32(file_, name); }
+  std::vector<std::int64_t> ints(const std::string& name) const { return read_i64(file_, name); }
   float scalar(const std::string& name) const { return floats(name).at(0); }
 
   // The real rows of a padded [batch, len, width] tensor.

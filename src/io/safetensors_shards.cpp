@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "src/io/safetensors_shards.h"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <set>
+
+#include "src/core/error.h"
+#include "src/io/json.h"
+
+namespace switchyard {
+
+namespace {
+
+constexpr std::size_t kMaxShards = 4096;
+constexpr std::size_t kMaxNameBytes = 255;
+
+// A shard is a file of the folder itself, whatever the index says.
+bool is_shard_name(const std::string& name) {
+  return name.size() <= kMaxNameBytes && name.find('/') == std::string::npos &&
+         name.find('\0') == std::string::npos && !name.empty() && name.front() != '.' &&
+         fs::path(name).extension() == ".safetensors";
+}
+
+// Tensor name -> shard. Some converters wrote '/' for the '.' of names.
+std::map<std::string, std::string> read_weight_map(const fs::path& path) {
+  const nlohmann::json index = read_json_object(path);
+  const auto found = index.find("weight_map");
+  check(found != index.end() && found->is_object(), ErrorKind::kData, escaped(path.native()),
+        ": no weight_map object");
+  std::map<std::string, std::string> shard_of;
+  std::set<std::string> shards;
+  const std::string where = escaped(path.native()) + ": weight_map: ";
+  for (const auto& [key, value] : found->items()) {
+    const std::string shard = value.is_string() ? value.get<std::string>() : std::string();
+    if (!is_shard_name(shard))
+      fail(ErrorKind::kData, where, "tensor ", escaped(key), ": shard ",
+           escaped(value.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace)),
+           ", expected the name of a .safetensors file in the same folder");
+    shards.insert(shard);
+    check(shards.size() <= kMaxShards, ErrorKind::kData, where, "more than ", kMaxShards,
+          " shards");
+    std::string name = key;
+    std::replace(name.begin(), name.end(), '/', '.');
+    if (!shard_of.emplace(name, shard).second)
+      fail(ErrorKind::kData, where, "tensor ", escaped(name), " twice");
+  }
+  return shard_of;
+}
+
+}  // namespace
+
+SafetensorsShards::SafetensorsShards(const fs::path& index) : path_(index) {
+  const std::map<std::string, std::string> file_name_of = read_weight_map(index);
+  std::set<std::string> file_names;
+  for (const auto& [name, file_name] : file_name_of) file_names.insert(file_name);
+  for (const std::string& file_name : file_names) {
+    const SafetensorsFile& shard = shards_.emplace_back(index.parent_path() / file_name);
+    const std::string where = escaped(shard.path().native()) + ": tensor ";
+    for (const auto& [name, tensor] : shard.tensors()) {
+      const auto mapped = file_name_of.find(name);
+      if (mapped == file_name_of.end())
+        fail(ErrorKind::kData, where, escaped(name), " is not in the index");
+      if (mapped->second != file_name)
+        fail(ErrorKind::kData, where, escaped(name), " is in this shard, but the index says ",
+             mapped->second);
+      tensors_.emplace(name, tensor);
+      shard_of_.emplace(name, &shard);
+    }
+  }
+  for (const auto& [name, file_name] : file_name_of)
+    if (tensors_.find(name) == tensors_.end())
+      fail(ErrorKind::kData, escaped((index.parent_path() / file_name).native()), ": no tensor ",
+           escaped(name), ", which the index puts there");
+}
+
+}  // namespace switchyard

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+// Tensors in several safetensors files, and the index that says which file has which:
+// {"weight_map": {TENSOR: FILE...}}.
+#pragma once
+
+#include <cstddef>
+#include <deque>
+#include <functional>
+#include <map>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "src/io/safetensors.h"
+
+namespace switchyard {
+
+class SafetensorsShards : public TensorSource {
+ public:
+  // Opens every shard that the index names; they are files in the index's own directory. A '/' in a
+  // tensor's name, which some converters wrote, is read as '.'. Error as SafetensorsFile;
+  // Error(kData) if the index names other files, or if it and the shards disagree on a tensor.
+  explicit SafetensorsShards(const fs::path& index);
+
+  const fs::path& path() const override { return path_; }
+  const TensorMap& tensors() const override { return tensors_; }
+  const fs::path& file_of(std::string_view name) const override { return shard_of(name).path(); }
+  void read_bytes(std::string_view name, std::size_t begin,
+                  std::span<std::byte> to) const override {
+    shard_of(name).read_bytes(name, begin, to);
+  }
+
+ private:
+  const SafetensorsFile& shard_of(std::string_view name) const {
+    return *shard_of_.find(name)->second;
+  }
+
+  fs::path path_;
+  std::deque<SafetensorsFile> shards_;
+  TensorMap tensors_;  // of all shards
+  std::map<std::string, const SafetensorsFile*, std::less<>> shard_of_;
+};
+
+}  // namespace switchyard

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+// The tensors of a model's files, whatever the format: name, shape, dtype, and a way to read them.
+// A format implements TensorSource; what fills a model from tensors knows nothing else.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "src/core/file.h"
+
+namespace switchyard {
+
+struct StoredTensor {
+  std::string_view dtype;  // as safetensors names it: "F32", "BF16", "F16", "I64", ...
+  std::vector<std::int64_t> shape;
+  std::size_t bytes = 0;
+  std::size_t begin = 0;  // where its bytes begin in its file
+
+  std::int64_t size() const;  // elements
+};
+
+// By name, in the order of names.
+using TensorMap = std::map<std::string, StoredTensor, std::less<>>;
+
+// "[768, 64]"
+std::string shape_text(std::span<const std::int64_t> shape);
+
+// Every tensor's dtype, shape and place are checked against its file when the source is opened, so
+// that bytes are a dtype's size times the product of the shape, without overflow. The functions
+// that take a name expect one of tensors(); Error(kRuntime) if the file cannot be read.
+class TensorSource {
+ public:
+  virtual ~TensorSource() = default;
+
+  virtual const fs::path& path() const = 0;  // the file, or the index of several
+  virtual const TensorMap& tensors() const = 0;
+  // The file that holds a tensor, for messages.
+  virtual const fs::path& file_of(std::string_view name) const = 0;
+  // Fills `to` with the tensor's bytes from byte `begin` on: elements in row-major order,
+  // little-endian.
+  virtual void read_bytes(std::string_view name, std::size_t begin,
+                          std::span<std::byte> to) const = 0;
+
+  // Error(kData) naming path() if there is no such tensor.
+  const StoredTensor& at(std::string_view name) const;
+  // Fills `to` [size()] with the values of an F32, BF16 or F16 tensor. Error(kData) naming the file
+  // and the tensor if it has another dtype.
+  void read_f32(std::string_view name, std::span<float> to) const;
+  // Returns true if two tensors have the same dtype, shape and bytes.
+  bool same_values(std::string_view a, std::string_view b) const;
+};
+
+}  // namespace switchyard
