@@ -28,9 +28,6 @@ struct LoadedModel {
 LoadedModel load_model(Context& ctx, const std::filesystem::path& folder,
                        bool allow_nonfinite = false);
 
-// The shape a parameter has in a file: a vector is one-dimensional there.
-std::vector<std::int64_t> stored_shape(const Param& param);
-
 // Values that are downloaded to `host` when they are written. Where one is not finite that is
 // Error(kDiverged) naming the tensor: nothing such is ever saved.
 TensorToWrite tensor_to_write(Context& ctx, std::string name, std::vector<std::int64_t> shape,

@@ -48,8 +48,6 @@ GenerationConfig read_generation_config(const std::filesystem::path& path, Model
 std::string config_text(const ModelConfig& config);
 std::string generation_config_text(const ModelConfig& config, const GenerationConfig& generation);
 
-// The name of a parameter in a file of this model_type: T5's feed-forwards are DenseReluDense.
-std::string file_name_of(const std::string& param_name, const std::string& model_type);
 // The model_type that a model is written as.
 std::string written_model_type(const ModelConfig& config);
 

@@ -64,15 +64,6 @@ std::string written_model_type(const ModelConfig& config) {
   return config.sparse_count() == 0 ? "t5" : "switch_transformers";
 }
 
-std::string file_name_of(const std::string& param_name, const std::string& model_type) {
-  constexpr std::string_view kMlp = ".mlp.";
-  std::string name = param_name;
-  const std::size_t at = name.find(kMlp);
-  if (model_type == "t5" && at != std::string::npos)
-    name.replace(at, kMlp.size(), ".DenseReluDense.");
-  return name;
-}
-
 std::string config_text(const ModelConfig& c) {
   const bool t5 = written_model_type(c) == "t5";
   json out = {

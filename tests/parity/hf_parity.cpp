@@ -15,6 +15,7 @@
 #include "src/decode/beam_search.h"
 #include "src/decode/greedy.h"
 #include "src/io/hf.h"
+#include "src/io/hf_tensors.h"
 #include "src/io/safetensors.h"
 #include "src/nn/loss.h"
 #include "src/nn/model.h"
