@@ -145,19 +145,10 @@ HWY_AFTER_NAMESPACE();
 namespace switchyard::simd {
 
 HWY_EXPORT(activation);
+decltype(activation) activation = dispatch<HWY_DISPATCH_TABLE(activation)>;
 HWY_EXPORT(activation_backward);
-
-void activation(Activation act, std::int64_t rows, std::int64_t cols, AnyIn hidden, AnyIn gate,
-                const Dropout& drop, AnyOut y) {
-  HWY_DYNAMIC_DISPATCH(activation)(act, rows, cols, hidden, gate, drop, y);
-}
-
-void activation_backward(Activation act, std::int64_t rows, std::int64_t cols, AnyIn hidden,
-                         AnyIn gate, const Dropout& drop, AnyIn dy, AnyOut grad_hidden,
-                         AnyOut grad_gate) {
-  HWY_DYNAMIC_DISPATCH(activation_backward)
-  (act, rows, cols, hidden, gate, drop, dy, grad_hidden, grad_gate);
-}
+decltype(activation_backward) activation_backward =
+    dispatch<HWY_DISPATCH_TABLE(activation_backward)>;
 
 }  // namespace switchyard::simd
 #endif

@@ -77,33 +77,16 @@ HWY_AFTER_NAMESPACE();
 namespace switchyard::simd {
 
 HWY_EXPORT(adafactor_squares);
+decltype(adafactor_squares) adafactor_squares = dispatch<HWY_DISPATCH_TABLE(adafactor_squares)>;
 HWY_EXPORT(moving_average);
+decltype(moving_average) moving_average = dispatch<HWY_DISPATCH_TABLE(moving_average)>;
 HWY_EXPORT(inverse_roots);
+decltype(inverse_roots) inverse_roots = dispatch<HWY_DISPATCH_TABLE(inverse_roots)>;
 HWY_EXPORT(adafactor_sum_of_squares);
+decltype(adafactor_sum_of_squares) adafactor_sum_of_squares =
+    dispatch<HWY_DISPATCH_TABLE(adafactor_sum_of_squares)>;
 HWY_EXPORT(adafactor_step);
-
-void adafactor_squares(std::int64_t rows, std::int64_t cols, float scale, float eps, In grad,
-                       float* row_sums, float* col_sums) {
-  HWY_DYNAMIC_DISPATCH(adafactor_squares)(rows, cols, scale, eps, grad, row_sums, col_sums);
-}
-
-void moving_average(std::int64_t n, float keep, float take, const float* sums, float* state) {
-  HWY_DYNAMIC_DISPATCH(moving_average)(n, keep, take, sums, state);
-}
-
-void inverse_roots(std::int64_t n, float numerator, float factor, const float* x, float* y) {
-  HWY_DYNAMIC_DISPATCH(inverse_roots)(n, numerator, factor, x, y);
-}
-
-double adafactor_sum_of_squares(std::int64_t rows, std::int64_t cols, In grad,
-                                const float* row_factor, const float* col_factor) {
-  return HWY_DYNAMIC_DISPATCH(adafactor_sum_of_squares)(rows, cols, grad, row_factor, col_factor);
-}
-
-void adafactor_step(std::int64_t rows, std::int64_t cols, float rate, Out grad,
-                    const float* row_factor, const float* col_factor, Out param) {
-  HWY_DYNAMIC_DISPATCH(adafactor_step)(rows, cols, rate, grad, row_factor, col_factor, param);
-}
+decltype(adafactor_step) adafactor_step = dispatch<HWY_DISPATCH_TABLE(adafactor_step)>;
 
 }  // namespace switchyard::simd
 #endif

@@ -275,34 +275,17 @@ HWY_AFTER_NAMESPACE();
 namespace switchyard::simd {
 
 HWY_EXPORT(attention);
+decltype(attention) attention = dispatch<HWY_DISPATCH_TABLE(attention)>;
 HWY_EXPORT(attention_backward);
+decltype(attention_backward) attention_backward = dispatch<HWY_DISPATCH_TABLE(attention_backward)>;
 HWY_EXPORT(attention_probs);
+decltype(attention_probs) attention_probs = dispatch<HWY_DISPATCH_TABLE(attention_probs)>;
 HWY_EXPORT(attention_step);
+decltype(attention_step) attention_step = dispatch<HWY_DISPATCH_TABLE(attention_step)>;
 
 std::int64_t attention_scratch(std::int64_t key_len, std::int64_t d_kv) {
   const std::int64_t stride = padded(key_len);
   return 2 * (stride * (d_kv + kQueryBlock) + window_capacity(stride));
-}
-
-void attention(const AttentionHead& head, In q, In k, In v, Out out, Out logsumexp,
-               float* scratch) {
-  HWY_DYNAMIC_DISPATCH(attention)(head, q, k, v, out, logsumexp, scratch);
-}
-
-void attention_backward(const AttentionHead& head, In q, In k, In v, In out, In logsumexp,
-                        In grad_out, Out dq, Out dk, Out dv, float* grad_bias, float* scratch) {
-  HWY_DYNAMIC_DISPATCH(attention_backward)
-  (head, q, k, v, out, logsumexp, grad_out, dq, dk, dv, grad_bias, scratch);
-}
-
-void attention_probs(const AttentionHead& head, In q, In k, In logsumexp, Out probs) {
-  HWY_DYNAMIC_DISPATCH(attention_probs)(head, q, k, logsumexp, probs);
-}
-
-void attention_step(std::int64_t num_heads, std::int64_t d_kv, std::int64_t key_count,
-                    const float* q, In k, In v, In bias, float* out, float* scratch) {
-  HWY_DYNAMIC_DISPATCH(attention_step)
-  (num_heads, d_kv, key_count, q, k, v, bias, out, scratch);
 }
 
 std::int64_t attention_step_scratch(std::int64_t key_count) { return padded(key_count); }

@@ -27,21 +27,25 @@ struct AttentionHead {
 std::int64_t attention_scratch(std::int64_t key_len, std::int64_t d_kv);
 
 // out [query_len, d_kv]; logsumexp [query_len, 1] of the scores, for backward (empty: not wanted).
-void attention(const AttentionHead& head, In q, In k, In v, Out out, Out logsumexp, float* scratch);
+extern void (*const attention)(const AttentionHead& head, In q, In k, In v, Out out, Out logsumexp,
+                               float* scratch);
 
 // Computes the probabilities again. dq, dk, dv overwritten; grad_bias[key_pos - query_pos], as
 // head.bias, added to (null: not wanted). Rows without any key or query become 0.
-void attention_backward(const AttentionHead& head, In q, In k, In v, In out, In logsumexp,
-                        In grad_out, Out dq, Out dk, Out dv, float* grad_bias, float* scratch);
+extern void (*const attention_backward)(const AttentionHead& head, In q, In k, In v, In out,
+                                        In logsumexp, In grad_out, Out dq, Out dk, Out dv,
+                                        float* grad_bias, float* scratch);
 
 // probs [query_len, key_len] before dropout, 0 where causal forbids.
-void attention_probs(const AttentionHead& head, In q, In k, In logsumexp, Out probs);
+extern void (*const attention_probs)(const AttentionHead& head, In q, In k, In logsumexp,
+                                     Out probs);
 
 // One decoding step of one row, all heads: q, out [num_heads * d_kv]; k, v [key_count, ...]; bias
 // [num_heads, ...], bias[h][key_pos - (key_count - 1)], so that bias.data points at relative
 // position 0 of head 0 (empty: none).
-void attention_step(std::int64_t num_heads, std::int64_t d_kv, std::int64_t key_count,
-                    const float* q, In k, In v, In bias, float* out, float* scratch);
+extern void (*const attention_step)(std::int64_t num_heads, std::int64_t d_kv,
+                                    std::int64_t key_count, const float* q, In k, In v, In bias,
+                                    float* out, float* scratch);
 std::int64_t attention_step_scratch(std::int64_t key_count);
 
 }  // namespace switchyard::simd

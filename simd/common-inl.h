@@ -12,7 +12,7 @@
 #include <cstdint>
 
 #include "hwy/highway.h"
-#include "simd/targets.h"
+#include "simd/dispatch.h"
 #include "src/core/dtype.h"
 
 HWY_BEFORE_NAMESPACE();

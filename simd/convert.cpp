@@ -32,10 +32,7 @@ HWY_AFTER_NAMESPACE();
 namespace switchyard::simd {
 
 HWY_EXPORT(convert);
-
-void convert(std::int64_t rows, std::int64_t cols, AnyIn x, AnyOut y) {
-  HWY_DYNAMIC_DISPATCH(convert)(rows, cols, x, y);
-}
+decltype(convert) convert = dispatch<HWY_DISPATCH_TABLE(convert)>;
 
 }  // namespace switchyard::simd
 #endif

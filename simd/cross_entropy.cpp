@@ -106,19 +106,10 @@ HWY_AFTER_NAMESPACE();
 namespace switchyard::simd {
 
 HWY_EXPORT(cross_entropy);
+decltype(cross_entropy) cross_entropy = dispatch<HWY_DISPATCH_TABLE(cross_entropy)>;
 HWY_EXPORT(cross_entropy_gradient);
-
-void cross_entropy(const LogitBlocks& shape, std::int64_t first, std::int64_t count,
-                   const float* logits, IndexIn labels, float smoothing, TokenLoss* losses) {
-  HWY_DYNAMIC_DISPATCH(cross_entropy)(shape, first, count, logits, labels, smoothing, losses);
-}
-
-void cross_entropy_gradient(const LogitBlocks& shape, std::int64_t first, std::int64_t count,
-                            float* logits, IndexIn labels, float smoothing, float grad_scale,
-                            TokenLoss* losses, AnyOut grad) {
-  HWY_DYNAMIC_DISPATCH(cross_entropy_gradient)
-  (shape, first, count, logits, labels, smoothing, grad_scale, losses, grad);
-}
+decltype(cross_entropy_gradient) cross_entropy_gradient =
+    dispatch<HWY_DISPATCH_TABLE(cross_entropy_gradient)>;
 
 }  // namespace switchyard::simd
 #endif

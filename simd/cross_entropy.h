@@ -30,14 +30,16 @@ struct TokenLoss {
 
 // losses [shape.rows] of the rows [first, first + count). labels [shape.rows, 1], each in
 // [0, vocab).
-void cross_entropy(const LogitBlocks& shape, std::int64_t first, std::int64_t count,
-                   const float* logits, IndexIn labels, float smoothing, TokenLoss* losses);
+extern void (*const cross_entropy)(const LogitBlocks& shape, std::int64_t first, std::int64_t count,
+                                   const float* logits, IndexIn labels, float smoothing,
+                                   TokenLoss* losses);
 
 // The same, and grad = grad_scale * d loss / d logits
 //   = grad_scale * (softmax - (1 - smoothing) * onehot(label) - smoothing / vocab).
 // logits are used up; grad lies as they do, whatever its stride, and may be logits.
-void cross_entropy_gradient(const LogitBlocks& shape, std::int64_t first, std::int64_t count,
-                            float* logits, IndexIn labels, float smoothing, float grad_scale,
-                            TokenLoss* losses, AnyOut grad);
+extern void (*const cross_entropy_gradient)(const LogitBlocks& shape, std::int64_t first,
+                                            std::int64_t count, float* logits, IndexIn labels,
+                                            float smoothing, float grad_scale, TokenLoss* losses,
+                                            AnyOut grad);
 
 }  // namespace switchyard::simd

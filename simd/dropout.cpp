@@ -72,22 +72,11 @@ HWY_AFTER_NAMESPACE();
 namespace switchyard::simd {
 
 HWY_EXPORT(dropout);
+decltype(dropout) dropout = dispatch<HWY_DISPATCH_TABLE(dropout)>;
 HWY_EXPORT(add_dropout);
+decltype(add_dropout) add_dropout = dispatch<HWY_DISPATCH_TABLE(add_dropout)>;
 HWY_EXPORT(jitter);
-
-void dropout(std::int64_t rows, std::int64_t cols, const Dropout& drop, AnyIn x, AnyOut y) {
-  HWY_DYNAMIC_DISPATCH(dropout)(rows, cols, drop, x, y);
-}
-
-void add_dropout(std::int64_t rows, std::int64_t cols, const Dropout& drop, AnyIn x, In residual,
-                 Out y) {
-  HWY_DYNAMIC_DISPATCH(add_dropout)(rows, cols, drop, x, residual, y);
-}
-
-void jitter(std::int64_t rows, std::int64_t cols, float eps, std::uint64_t stream, IndexIn tags,
-            AnyIn x, Out y) {
-  HWY_DYNAMIC_DISPATCH(jitter)(rows, cols, eps, stream, tags, x, y);
-}
+decltype(jitter) jitter = dispatch<HWY_DISPATCH_TABLE(jitter)>;
 
 }  // namespace switchyard::simd
 #endif

@@ -17,15 +17,16 @@ struct Dropout {
 };
 
 // y = dropped x [rows, cols]; x may be y.
-void dropout(std::int64_t rows, std::int64_t cols, const Dropout& drop, AnyIn x, AnyOut y);
+extern void (*const dropout)(std::int64_t rows, std::int64_t cols, const Dropout& drop, AnyIn x,
+                             AnyOut y);
 
 // y = residual + dropped x; y may be residual or x.
-void add_dropout(std::int64_t rows, std::int64_t cols, const Dropout& drop, AnyIn x, In residual,
-                 Out y);
+extern void (*const add_dropout)(std::int64_t rows, std::int64_t cols, const Dropout& drop, AnyIn x,
+                                 In residual, Out y);
 
 // y = x * (1 + eps * (2 u - 1)), u = uniform_f32 of the element: a factor from [1 - eps, 1 + eps)
 // (Switch Transformer, App. C). x may be y.
-void jitter(std::int64_t rows, std::int64_t cols, float eps, std::uint64_t stream, IndexIn tags,
-            AnyIn x, Out y);
+extern void (*const jitter)(std::int64_t rows, std::int64_t cols, float eps, std::uint64_t stream,
+                            IndexIn tags, AnyIn x, Out y);
 
 }  // namespace switchyard::simd

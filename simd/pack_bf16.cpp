@@ -144,20 +144,12 @@ HWY_AFTER_NAMESPACE();
 namespace switchyard::simd {
 
 HWY_EXPORT(pack_bf16);
+decltype(pack_bf16) pack_bf16 = dispatch<HWY_DISPATCH_TABLE(pack_bf16)>;
 HWY_EXPORT(pack_bf16_transposed);
+decltype(pack_bf16_transposed) pack_bf16_transposed =
+    dispatch<HWY_DISPATCH_TABLE(pack_bf16_transposed)>;
 HWY_EXPORT(transpose_bf16);
-
-void pack_bf16(std::int64_t k, std::int64_t n, AnyIn b, std::int64_t panel, Bf16* packed) {
-  HWY_DYNAMIC_DISPATCH(pack_bf16)(k, n, b, panel, packed);
-}
-
-void pack_bf16_transposed(std::int64_t k, std::int64_t n, In w, std::int64_t panel, Bf16* packed) {
-  HWY_DYNAMIC_DISPATCH(pack_bf16_transposed)(k, n, w, panel, packed);
-}
-
-void transpose_bf16(std::int64_t rows, std::int64_t cols, Rows<const Bf16> x, Rows<Bf16> y) {
-  HWY_DYNAMIC_DISPATCH(transpose_bf16)(rows, cols, x, y);
-}
+decltype(transpose_bf16) transpose_bf16 = dispatch<HWY_DISPATCH_TABLE(transpose_bf16)>;
 
 }  // namespace switchyard::simd
 #endif

@@ -25,11 +25,14 @@ constexpr std::int64_t packed_bf16_index(std::int64_t k, std::int64_t n) {
 }
 
 // Panel `panel` of b [k, n], f32 or bf16.
-void pack_bf16(std::int64_t k, std::int64_t n, AnyIn b, std::int64_t panel, Bf16* packed);
+extern void (*const pack_bf16)(std::int64_t k, std::int64_t n, AnyIn b, std::int64_t panel,
+                               Bf16* packed);
 // Panel `panel` of b = w^T, w [n, k].
-void pack_bf16_transposed(std::int64_t k, std::int64_t n, In w, std::int64_t panel, Bf16* packed);
+extern void (*const pack_bf16_transposed)(std::int64_t k, std::int64_t n, In w, std::int64_t panel,
+                                          Bf16* packed);
 
 // y [cols, rows] = x [rows, cols]^T: the left-hand side of a sum over rows.
-void transpose_bf16(std::int64_t rows, std::int64_t cols, Rows<const Bf16> x, Rows<Bf16> y);
+extern void (*const transpose_bf16)(std::int64_t rows, std::int64_t cols, Rows<const Bf16> x,
+                                    Rows<Bf16> y);
 
 }  // namespace switchyard::simd

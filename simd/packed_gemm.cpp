@@ -166,23 +166,15 @@ HWY_AFTER_NAMESPACE();
 namespace switchyard::simd {
 
 HWY_EXPORT(packed_gemm_panel);
+decltype(packed_gemm_panel) packed_gemm_panel = dispatch<HWY_DISPATCH_TABLE(packed_gemm_panel)>;
 HWY_EXPORT(pack_weight);
+decltype(pack_weight) pack_weight = dispatch<HWY_DISPATCH_TABLE(pack_weight)>;
 HWY_EXPORT(packed_gemm);
-
-std::int64_t packed_gemm_panel() { return HWY_DYNAMIC_DISPATCH(packed_gemm_panel)(); }
+decltype(packed_gemm) packed_gemm = dispatch<HWY_DISPATCH_TABLE(packed_gemm)>;
 
 std::int64_t packed_gemm_floats(std::int64_t out, std::int64_t in) {
   const std::int64_t panel = packed_gemm_panel();
   return (out + panel - 1) / panel * panel * in;
-}
-
-void pack_weight(std::int64_t out, std::int64_t in, In w, float* packed) {
-  HWY_DYNAMIC_DISPATCH(pack_weight)(out, in, w, packed);
-}
-
-void packed_gemm(std::int64_t rows, std::int64_t first_col, std::int64_t last_col, std::int64_t in,
-                 In x, const float* packed, Out y) {
-  HWY_DYNAMIC_DISPATCH(packed_gemm)(rows, first_col, last_col, in, x, packed, y);
 }
 
 }  // namespace switchyard::simd

@@ -10,13 +10,14 @@ namespace switchyard::simd {
 
 // The layout: panels of outputs, as many as two vectors of the target hold, padded with zeros;
 // within a panel all outputs' values at k = 0, then at k = 1, ...
-std::int64_t packed_gemm_panel();  // outputs in a panel: 8, 16 or 32
+extern std::int64_t (*const packed_gemm_panel)();  // outputs in a panel: 8, 16 or 32
 std::int64_t packed_gemm_floats(std::int64_t out, std::int64_t in);
-void pack_weight(std::int64_t out, std::int64_t in, In w, float* packed);  // w [out, in]
+// w [out, in]
+extern void (*const pack_weight)(std::int64_t out, std::int64_t in, In w, float* packed);
 
 // The columns [first_col, last_col) of y [rows, out] = x [rows, in] . w^T. first_col is a multiple
 // of packed_gemm_panel(), last_col too or the weight's last output. `packed` is 64-byte aligned.
-void packed_gemm(std::int64_t rows, std::int64_t first_col, std::int64_t last_col, std::int64_t in,
-                 In x, const float* packed, Out y);
+extern void (*const packed_gemm)(std::int64_t rows, std::int64_t first_col, std::int64_t last_col,
+                                 std::int64_t in, In x, const float* packed, Out y);
 
 }  // namespace switchyard::simd

@@ -58,18 +58,11 @@ HWY_AFTER_NAMESPACE();
 namespace switchyard::simd {
 
 HWY_EXPORT(sum_of_squares);
+decltype(sum_of_squares) sum_of_squares = dispatch<HWY_DISPATCH_TABLE(sum_of_squares)>;
 HWY_EXPORT(sum);
+decltype(sum) sum = dispatch<HWY_DISPATCH_TABLE(sum)>;
 HWY_EXPORT(add_column_sums);
-
-double sum_of_squares(std::int64_t n, const float* x) {
-  return HWY_DYNAMIC_DISPATCH(sum_of_squares)(n, x);
-}
-
-double sum(std::int64_t n, const float* x) { return HWY_DYNAMIC_DISPATCH(sum)(n, x); }
-
-void add_column_sums(std::int64_t rows, std::int64_t cols, In x, float* total) {
-  HWY_DYNAMIC_DISPATCH(add_column_sums)(rows, cols, x, total);
-}
+decltype(add_column_sums) add_column_sums = dispatch<HWY_DISPATCH_TABLE(add_column_sums)>;
 
 }  // namespace switchyard::simd
 #endif

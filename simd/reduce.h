@@ -7,10 +7,10 @@
 namespace switchyard::simd {
 
 // In double, in an order that depends only on n and the target. Not finite where an element is not.
-double sum_of_squares(std::int64_t n, const float* x);
-double sum(std::int64_t n, const float* x);
+extern double (*const sum_of_squares)(std::int64_t n, const float* x);
+extern double (*const sum)(std::int64_t n, const float* x);
 
 // total [cols] += sum over rows of x, in row order.
-void add_column_sums(std::int64_t rows, std::int64_t cols, In x, float* total);
+extern void (*const add_column_sums)(std::int64_t rows, std::int64_t cols, In x, float* total);
 
 }  // namespace switchyard::simd

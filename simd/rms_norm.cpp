@@ -66,17 +66,9 @@ HWY_AFTER_NAMESPACE();
 namespace switchyard::simd {
 
 HWY_EXPORT(rms_norm);
+decltype(rms_norm) rms_norm = dispatch<HWY_DISPATCH_TABLE(rms_norm)>;
 HWY_EXPORT(rms_norm_backward);
-
-void rms_norm(std::int64_t rows, std::int64_t cols, In x, const float* weight, float eps, AnyOut y,
-              Out inv_rms) {
-  HWY_DYNAMIC_DISPATCH(rms_norm)(rows, cols, x, weight, eps, y, inv_rms);
-}
-
-void rms_norm_backward(std::int64_t rows, std::int64_t cols, In x, const float* weight, In inv_rms,
-                       In dy, Out dx, float* grad_weight) {
-  HWY_DYNAMIC_DISPATCH(rms_norm_backward)(rows, cols, x, weight, inv_rms, dy, dx, grad_weight);
-}
+decltype(rms_norm_backward) rms_norm_backward = dispatch<HWY_DISPATCH_TABLE(rms_norm_backward)>;
 
 }  // namespace switchyard::simd
 #endif

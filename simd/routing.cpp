@@ -52,21 +52,9 @@ HWY_AFTER_NAMESPACE();
 namespace switchyard::simd {
 
 HWY_EXPORT(top1_route);
+decltype(top1_route) top1_route = dispatch<HWY_DISPATCH_TABLE(top1_route)>;
 HWY_EXPORT(router_backward);
-
-void top1_route(std::int64_t rows, std::int64_t num_experts, In logits, Out probs, Out logsumexp,
-                IndexOut expert_index, Out combine_weight) {
-  HWY_DYNAMIC_DISPATCH(top1_route)
-  (rows, num_experts, logits, probs, logsumexp, expert_index, combine_weight);
-}
-
-void router_backward(std::int64_t rows, std::int64_t num_experts, In probs, In logsumexp,
-                     IndexIn expert_index, In grad_combine_weight, const float* grad_probs,
-                     float z_scale, Out grad_logits) {
-  HWY_DYNAMIC_DISPATCH(router_backward)
-  (rows, num_experts, probs, logsumexp, expert_index, grad_combine_weight, grad_probs, z_scale,
-   grad_logits);
-}
+decltype(router_backward) router_backward = dispatch<HWY_DISPATCH_TABLE(router_backward)>;
 
 }  // namespace switchyard::simd
 #endif

@@ -123,14 +123,25 @@ HWY_AFTER_NAMESPACE();
 namespace switchyard::simd {
 
 HWY_EXPORT(add);
+decltype(add) add = dispatch<HWY_DISPATCH_TABLE(add)>;
 HWY_EXPORT(scale);
+decltype(scale) scale = dispatch<HWY_DISPATCH_TABLE(scale)>;
 HWY_EXPORT(lerp);
+decltype(lerp) lerp = dispatch<HWY_DISPATCH_TABLE(lerp)>;
 HWY_EXPORT(add_bias);
+decltype(add_bias) add_bias = dispatch<HWY_DISPATCH_TABLE(add_bias)>;
 HWY_EXPORT(gather_rows_add);
+decltype(gather_rows_add) gather_rows_add = dispatch<HWY_DISPATCH_TABLE(gather_rows_add)>;
 HWY_EXPORT(scatter_rows_add);
+decltype(scatter_rows_add) scatter_rows_add = dispatch<HWY_DISPATCH_TABLE(scatter_rows_add)>;
 HWY_EXPORT(combine_rows);
+decltype(combine_rows) combine_rows = dispatch<HWY_DISPATCH_TABLE(combine_rows)>;
 HWY_EXPORT(combine_rows_grad_out);
+decltype(combine_rows_grad_out) combine_rows_grad_out =
+    dispatch<HWY_DISPATCH_TABLE(combine_rows_grad_out)>;
 HWY_EXPORT(combine_rows_grad_weight);
+decltype(combine_rows_grad_weight) combine_rows_grad_weight =
+    dispatch<HWY_DISPATCH_TABLE(combine_rows_grad_weight)>;
 
 // Moving rows unchanged is the C library's work.
 
@@ -164,47 +175,6 @@ void gather_rows(std::int64_t rows, std::int64_t cols, AnyIn x, IndexIn index, A
 void scatter_rows(std::int64_t rows, std::int64_t cols, In x, IndexIn index, Out y) {
   for (std::int64_t r = 0; r < rows; ++r)
     if (const std::int32_t to = *index[r]; to >= 0) std::copy_n(x[r], cols, y[to]);
-}
-
-void add(std::int64_t rows, std::int64_t cols, In x, Out y) {
-  HWY_DYNAMIC_DISPATCH(add)(rows, cols, x, y);
-}
-
-void scale(std::int64_t rows, std::int64_t cols, float factor, AnyIn x, AnyOut y) {
-  HWY_DYNAMIC_DISPATCH(scale)(rows, cols, factor, x, y);
-}
-
-void lerp(std::int64_t rows, std::int64_t cols, float t, In x, Out y) {
-  HWY_DYNAMIC_DISPATCH(lerp)(rows, cols, t, x, y);
-}
-
-void add_bias(std::int64_t rows, std::int64_t cols, const float* bias, Out y) {
-  HWY_DYNAMIC_DISPATCH(add_bias)(rows, cols, bias, y);
-}
-
-void gather_rows_add(std::int64_t rows, std::int64_t cols, AnyIn x, IndexIn index, Out y) {
-  HWY_DYNAMIC_DISPATCH(gather_rows_add)(rows, cols, x, index, y);
-}
-
-void scatter_rows_add(std::int64_t rows, std::int64_t cols, In x, IndexIn index, Out y) {
-  HWY_DYNAMIC_DISPATCH(scatter_rows_add)(rows, cols, x, index, y);
-}
-
-void combine_rows(std::int64_t tokens, std::int64_t cols, AnyIn expert_out, IndexIn slot_of_token,
-                  In combine_weight, AnyOut y) {
-  HWY_DYNAMIC_DISPATCH(combine_rows)(tokens, cols, expert_out, slot_of_token, combine_weight, y);
-}
-
-void combine_rows_grad_out(std::int64_t slots, std::int64_t cols, AnyIn dy, IndexIn token_of_slot,
-                           In combine_weight, AnyOut grad_out) {
-  HWY_DYNAMIC_DISPATCH(combine_rows_grad_out)
-  (slots, cols, dy, token_of_slot, combine_weight, grad_out);
-}
-
-void combine_rows_grad_weight(std::int64_t tokens, std::int64_t cols, AnyIn dy, AnyIn expert_out,
-                              IndexIn slot_of_token, Out grad_weight) {
-  HWY_DYNAMIC_DISPATCH(combine_rows_grad_weight)
-  (tokens, cols, dy, expert_out, slot_of_token, grad_weight);
 }
 
 }  // namespace switchyard::simd

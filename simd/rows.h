@@ -10,31 +10,38 @@ namespace switchyard::simd {
 
 void fill(std::int64_t rows, std::int64_t cols, float value, AnyOut y);
 void copy(std::int64_t rows, std::int64_t cols, In x, Out y);
-void add(std::int64_t rows, std::int64_t cols, In x, Out y);  // y += x
-void scale(std::int64_t rows, std::int64_t cols, float factor, AnyIn x,
-           AnyOut y);                                                           // y = factor * x
-void lerp(std::int64_t rows, std::int64_t cols, float t, In x, Out y);          // y += t * (x - y)
-void add_bias(std::int64_t rows, std::int64_t cols, const float* bias, Out y);  // y += bias [cols]
+// y += x
+extern void (*const add)(std::int64_t rows, std::int64_t cols, In x, Out y);
+// y = factor * x
+extern void (*const scale)(std::int64_t rows, std::int64_t cols, float factor, AnyIn x, AnyOut y);
+// y += t * (x - y)
+extern void (*const lerp)(std::int64_t rows, std::int64_t cols, float t, In x, Out y);
+// y += bias [cols]
+extern void (*const add_bias)(std::int64_t rows, std::int64_t cols, const float* bias, Out y);
 
 // y[r] = x[index[r]]; 0 where the index is negative.
 void gather_rows(std::int64_t rows, std::int64_t cols, AnyIn x, IndexIn index, AnyOut y);
 // y[r] += x[index[r]]; nothing where the index is negative.
-void gather_rows_add(std::int64_t rows, std::int64_t cols, AnyIn x, IndexIn index, Out y);
+extern void (*const gather_rows_add)(std::int64_t rows, std::int64_t cols, AnyIn x, IndexIn index,
+                                     Out y);
 // y[index[r]] = x[r]; nothing where the index is negative.
 void scatter_rows(std::int64_t rows, std::int64_t cols, In x, IndexIn index, Out y);
 // y[index[r]] += x[r], in row order; nothing where the index is negative.
-void scatter_rows_add(std::int64_t rows, std::int64_t cols, In x, IndexIn index, Out y);
+extern void (*const scatter_rows_add)(std::int64_t rows, std::int64_t cols, In x, IndexIn index,
+                                      Out y);
 
 // y[t] = combine_weight[t] * expert_out[slot_of_token[t]]; 0 where the slot is negative.
-void combine_rows(std::int64_t tokens, std::int64_t cols, AnyIn expert_out, IndexIn slot_of_token,
-                  In combine_weight, AnyOut y);
+extern void (*const combine_rows)(std::int64_t tokens, std::int64_t cols, AnyIn expert_out,
+                                  IndexIn slot_of_token, In combine_weight, AnyOut y);
 // Its backward, by slot: grad_out[s] = combine_weight[t] * dy[t], t = token_of_slot[s]; 0 where t
 // is negative. combine_weight and dy are those of all tokens, not of the block's.
-void combine_rows_grad_out(std::int64_t slots, std::int64_t cols, AnyIn dy, IndexIn token_of_slot,
-                           In combine_weight, AnyOut grad_out);
+extern void (*const combine_rows_grad_out)(std::int64_t slots, std::int64_t cols, AnyIn dy,
+                                           IndexIn token_of_slot, In combine_weight,
+                                           AnyOut grad_out);
 // And by token: grad_weight[t] = dy[t] . expert_out[slot_of_token[t]]; 0 where the slot is
 // negative. dy and expert_out are of one type.
-void combine_rows_grad_weight(std::int64_t tokens, std::int64_t cols, AnyIn dy, AnyIn expert_out,
-                              IndexIn slot_of_token, Out grad_weight);
+extern void (*const combine_rows_grad_weight)(std::int64_t tokens, std::int64_t cols, AnyIn dy,
+                                              AnyIn expert_out, IndexIn slot_of_token,
+                                              Out grad_weight);
 
 }  // namespace switchyard::simd

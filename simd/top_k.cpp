@@ -109,17 +109,9 @@ HWY_AFTER_NAMESPACE();
 namespace switchyard::simd {
 
 HWY_EXPORT(argmax);
+decltype(argmax) argmax = dispatch<HWY_DISPATCH_TABLE(argmax)>;
 HWY_EXPORT(top_k);
-
-void argmax(std::int64_t rows, std::int64_t vocab, In logits, std::int32_t suppressed,
-            IndexOut token, Out log_prob) {
-  HWY_DYNAMIC_DISPATCH(argmax)(rows, vocab, logits, suppressed, token, log_prob);
-}
-
-void top_k(std::int64_t beams, std::int64_t vocab, In logits, In score, std::int64_t k,
-           std::int32_t suppressed, float* values, std::int32_t* index) {
-  HWY_DYNAMIC_DISPATCH(top_k)(beams, vocab, logits, score, k, suppressed, values, index);
-}
+decltype(top_k) top_k = dispatch<HWY_DISPATCH_TABLE(top_k)>;
 
 }  // namespace switchyard::simd
 #endif

@@ -45,10 +45,7 @@ HWY_AFTER_NAMESPACE();
 namespace switchyard::simd {
 
 HWY_EXPORT(adamw);
-
-void adamw(std::int64_t n, const AdamW& options, float* grad, float* m, float* v, float* param) {
-  HWY_DYNAMIC_DISPATCH(adamw)(n, options, grad, m, v, param);
-}
+decltype(adamw) adamw = dispatch<HWY_DISPATCH_TABLE(adamw)>;
 
 }  // namespace switchyard::simd
 #endif

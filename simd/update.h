@@ -14,6 +14,7 @@ struct AdamW {
   std::int64_t step = 1;  // from 1, for the bias correction
   float grad_scale = 1;   // clipping
 };
-void adamw(std::int64_t n, const AdamW& options, float* grad, float* m, float* v, float* param);
+extern void (*const adamw)(std::int64_t n, const AdamW& options, float* grad, float* m, float* v,
+                           float* param);
 
 }  // namespace switchyard::simd

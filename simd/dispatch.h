@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+// How a kernel is called. Its source is compiled once for each instruction set; its header declares
+// a constant pointer to the function that chooses among them, which two lines define:
+//   HWY_EXPORT(add);
+//   decltype(add) add = dispatch<HWY_DISPATCH_TABLE(add)>;
+// SetSupportedTargetsForTest() applies to every call: the pointer never changes, its target does.
+#pragma once
+
+#include <cstddef>
+#include <iterator>
+
+#include "hwy/targets.h"
+#include "simd/targets.h"
+
+namespace switchyard::simd {
+
+// Calls the function for this machine. `table` is what HWY_EXPORT defines: a function for each
+// instruction set, or a single one if only one is compiled.
+template <const auto& table, class R, class... Args>
+R dispatch(Args... args) {
+  const std::size_t index = std::size(table) == 1 ? 0 : hwy::GetChosenTarget().GetIndex();
+  return table[index](args...);
+}
+
+}  // namespace switchyard::simd
