@@ -22,9 +22,9 @@ constexpr std::size_t kBufferBytes = std::size_t{1} << 20;
 constexpr std::string_view kTemporaryMark = ".tmp-";
 constexpr std::string_view kAsideMark = ".aside";
 
-fs::path folder_of(const fs::path& path) {
-  const fs::path folder = path.parent_path();
-  return folder.empty() ? fs::path(".") : folder;
+fs::path directory_of(const fs::path& path) {
+  const fs::path directory = path.parent_path();
+  return directory.empty() ? fs::path(".") : directory;
 }
 
 // A name beside `path` that no other writer uses. Its form is what remove_leftovers() looks for.
@@ -70,21 +70,21 @@ void sync_path(const fs::path& path, int flags) {
   if (retry([&] { return ::fsync(file.get()); }) != 0) fail_errno(path, "fsync", errno);
 }
 
-// fsync of everything in a folder, the deepest first, and of the folder itself.
-void sync_tree(const fs::path& folder) {
-  for (const fs::directory_entry& entry : fs::directory_iterator(folder)) {
+// fsync of everything in a directory, the deepest first, and of the directory itself.
+void sync_tree(const fs::path& directory) {
+  for (const fs::directory_entry& entry : fs::directory_iterator(directory)) {
     if (entry.is_symlink()) continue;
     if (entry.is_directory()) sync_tree(entry.path());
     if (entry.is_regular_file()) sync_path(entry.path(), 0);
   }
-  sync_folder(folder);
+  sync_directory(directory);
 }
 
-// Puts the folder `temporary` where `path` is; what was there lies at `temporary` afterwards.
-void exchange_folders(const fs::path& temporary, const fs::path& path) {
+// Puts the directory `temporary` where `path` is; what was there lies at `temporary` afterwards.
+void exchange_directories(const fs::path& temporary, const fs::path& path) {
   if (::renameat2(AT_FDCWD, temporary.c_str(), AT_FDCWD, path.c_str(), RENAME_EXCHANGE) == 0)
     return;
-  // Some file systems cannot exchange; the old folder then steps aside first, under a name from
+  // Some file systems cannot exchange; the old directory then steps aside first, under a name from
   // which remove_leftovers() puts it back.
   if (errno != EINVAL && errno != ENOSYS) fail_errno(path, "cannot replace", errno);
   const fs::path old = temporary_beside(fs::path(path) += kAsideMark);
@@ -146,7 +146,7 @@ void DurableFile::commit() {
     fail_errno(path_, "close", error);
   }
   move_into_place(temporary_, path_);
-  sync_folder(folder_of(path_));
+  sync_directory(directory_of(path_));
 }
 
 void write_file_durably(const fs::path& path, std::string_view text) {
@@ -167,7 +167,8 @@ void copy_file_durably(const fs::path& from, const fs::path& to) {
   file.commit();
 }
 
-void write_folder_durably(const fs::path& path, const std::function<void(const fs::path&)>& fill) {
+void write_directory_durably(const fs::path& path,
+                             const std::function<void(const fs::path&)>& fill) {
   const fs::path temporary = temporary_beside(path);
   std::error_code ignored;
   try {
@@ -176,25 +177,25 @@ void write_folder_durably(const fs::path& path, const std::function<void(const f
     fill(temporary);
     sync_tree(temporary);
     if (fs::exists(fs::symlink_status(path))) {
-      exchange_folders(temporary, path);
-      sync_folder(folder_of(path));
+      exchange_directories(temporary, path);
+      sync_directory(directory_of(path));
       fs::remove_all(temporary, ignored);
     } else {
       rename_or_fail(temporary, path);
-      sync_folder(folder_of(path));
+      sync_directory(directory_of(path));
     }
   } catch (const fs::filesystem_error& e) {
     fs::remove_all(temporary, ignored);
-    fail_errno(path, "cannot write the folder", e.code().value());
+    fail_errno(path, "cannot write the directory", e.code().value());
   } catch (...) {
     fs::remove_all(temporary, ignored);
     throw;
   }
 }
 
-void sync_folder(const fs::path& path) { sync_path(path, O_DIRECTORY); }
+void sync_directory(const fs::path& path) { sync_path(path, O_DIRECTORY); }
 
-void remove_folder(const fs::path& path) {
+void remove_directory(const fs::path& path) {
   const fs::path doomed = temporary_beside(path);
   rename_or_fail(path, doomed);
   std::error_code error;
@@ -208,20 +209,20 @@ void replace_symlink(const fs::path& link, const fs::path& target) {
   if (::symlink(target.c_str(), temporary.c_str()) != 0)
     fail_errno(link, "cannot create the link", errno);
   move_into_place(temporary, link);
-  sync_folder(folder_of(link));
+  sync_directory(directory_of(link));
 }
 
-void remove_leftovers(const fs::path& folder) {
+void remove_leftovers(const fs::path& directory) {
   std::error_code error;
   std::vector<fs::path> leftovers;
-  for (const fs::directory_entry& entry : fs::directory_iterator(folder, error))
+  for (const fs::directory_entry& entry : fs::directory_iterator(directory, error))
     if (!name_of_temporary(entry.path().filename().native()).empty())
       leftovers.push_back(entry.path());
   for (const fs::path& path : leftovers) {
     const std::string name = path.filename().native();
     const std::string_view stem = name_of_temporary(name);
     if (stem.ends_with(kAsideMark)) {
-      const fs::path place = folder / stem.substr(0, stem.size() - kAsideMark.size());
+      const fs::path place = directory / stem.substr(0, stem.size() - kAsideMark.size());
       if (!fs::exists(fs::symlink_status(place, error))) {
         rename_or_fail(path, place);
         continue;

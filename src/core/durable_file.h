@@ -15,8 +15,8 @@ namespace switchyard {
 namespace fs = std::filesystem;
 
 // Writes a file so that after a crash at any moment `path` holds either what it held before or all
-// of what was written: a temporary beside it, fsync, rename, fsync of the folder. The temporary is
-// removed where writing fails.
+// of what was written: a temporary beside it, fsync, rename, fsync of the directory. The temporary
+// is removed where writing fails.
 class DurableFile {
  public:
   explicit DurableFile(fs::path path);
@@ -41,23 +41,24 @@ class DurableFile {
 void write_file_durably(const fs::path& path, std::string_view text);
 void copy_file_durably(const fs::path& from, const fs::path& to);
 
-// A folder written under a temporary name and renamed into place once its files are durable; one
-// that is there already is replaced. `fill` writes the files (with plain names) into the folder it
-// gets.
-void write_folder_durably(const fs::path& path, const std::function<void(const fs::path&)>& fill);
+// A directory written under a temporary name and renamed into place once its files are durable; one
+// that is there already is replaced. `fill` writes the files (with plain names) into the directory
+// it gets.
+void write_directory_durably(const fs::path& path,
+                             const std::function<void(const fs::path&)>& fill);
 
-// fsync of a folder: makes the renames in it durable.
-void sync_folder(const fs::path& path);
+// fsync of a directory: makes the renames in it durable.
+void sync_directory(const fs::path& path);
 
-// Removes a folder with all it holds. Under its name it is never seen half removed.
-void remove_folder(const fs::path& path);
+// Removes a directory with all it holds. Under its name it is never seen half removed.
+void remove_directory(const fs::path& path);
 
 // Points the symbolic link `link` at `target` (a relative name) in one step.
 void replace_symlink(const fs::path& link, const fs::path& target);
 
-// Removes from a folder what a writer that was killed has left: the temporaries of the functions
-// above; a folder that had stepped aside for one that did not come is put back. Only while no other
-// process writes there.
-void remove_leftovers(const fs::path& folder);
+// Removes from a directory what a writer that was killed has left: the temporaries of the functions
+// above; a directory that had stepped aside for one that did not come is put back. Only while no
+// other process writes there.
+void remove_leftovers(const fs::path& directory);
 
 }  // namespace switchyard

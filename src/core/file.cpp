@@ -28,7 +28,7 @@ int open_regular(const fs::path& path, std::size_t& size_bytes) {
   }
   if (!S_ISREG(status.st_mode)) {
     ::close(fd);
-    const char* what = S_ISDIR(status.st_mode)                              ? "a folder"
+    const char* what = S_ISDIR(status.st_mode)                              ? "a directory"
                        : S_ISFIFO(status.st_mode)                           ? "a named pipe"
                        : S_ISCHR(status.st_mode) || S_ISBLK(status.st_mode) ? "a device"
                                                                             : "a special file";

@@ -66,7 +66,7 @@ void average_checkpoints(const std::vector<fs::path>& checkpoints, const fs::pat
     files.emplace_back(checkpoint / kWeights);
   }
   for (const SafetensorsFile& file : files) check_same_tensors(file, files.back());
-  write_folder_durably(folder, [&](const fs::path& temporary) {
+  write_directory_durably(folder, [&](const fs::path& temporary) {
     export_model(checkpoints.back(), temporary);
     Mean mean(files);
     std::vector<TensorToWrite> tensors;

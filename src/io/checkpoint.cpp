@@ -104,7 +104,7 @@ void fill(Context& ctx, const SafetensorsFile& file, const std::string& name,
 
 void save_checkpoint(Context& ctx, const fs::path& folder, const CheckpointParts& parts,
                      const json& trainer_state) {
-  write_folder_durably(folder, [&](const fs::path& temporary) {
+  write_directory_durably(folder, [&](const fs::path& temporary) {
     save_model(ctx, temporary, parts.model, parts.values, parts.generation);
     std::vector<float> host;
     std::vector<TensorToWrite> tensors;

@@ -97,7 +97,7 @@ TEST_CASE("durable file: where writing fails the old file stays and nothing is l
   CHECK_THROWS_AS(write_file_durably(folder / "missing" / "a", "x"), Error);
 }
 
-TEST_CASE("durable file: a folder appears whole, replaces one, or leaves no trace") {
+TEST_CASE("durable file: a directory appears whole, replaces one, or leaves no trace") {
   const TempFolder folder;
   const auto fill = [](const std::string& text) {
     return [text](const fs::path& f) {
@@ -106,17 +106,17 @@ TEST_CASE("durable file: a folder appears whole, replaces one, or leaves no trac
       write_text(f / "sub" / "y", text);
     };
   };
-  write_folder_durably(folder / "c", fill("1"));
+  write_directory_durably(folder / "c", fill("1"));
   CHECK(read_text(folder / "c" / "sub" / "y") == "1");
   write_text(folder / "c" / "more", "");
-  write_folder_durably(folder / "c", fill("2"));
+  write_directory_durably(folder / "c", fill("2"));
   CHECK(names_in(folder / "c") == Names{"sub", "x"});
   CHECK(read_text(folder / "c" / "x") == "2");
-  CHECK_THROWS_AS(write_folder_durably(folder / "c",
-                                       [](const fs::path& f) {
-                                         write_text(f / "x", "3");
-                                         fail(ErrorKind::kRuntime, "no");
-                                       }),
+  CHECK_THROWS_AS(write_directory_durably(folder / "c",
+                                          [](const fs::path& f) {
+                                            write_text(f / "x", "3");
+                                            fail(ErrorKind::kRuntime, "no");
+                                          }),
                   Error);
   CHECK(read_text(folder / "c" / "x") == "2");
   CHECK(names_in(folder.path()) == Names{"c"});
@@ -135,7 +135,7 @@ TEST_CASE("durable file: what a killed writer leaves is removed, and nothing els
   const int status = status_of_child([&] {
     DurableFile file(folder / "a");
     file.write("half");
-    write_folder_durably(folder / "c", [](const fs::path& f) {
+    write_directory_durably(folder / "c", [](const fs::path& f) {
       write_text(f / "x", "half");
       ::_exit(9);
     });
@@ -149,7 +149,8 @@ TEST_CASE("durable file: what a killed writer leaves is removed, and nothing els
   CHECK(names_in(folder.path()) == Names{"b", "b.tmp-notes"});
 }
 
-TEST_CASE("durable file: a folder that stepped aside is put back where its successor never came") {
+TEST_CASE(
+    "durable file: a directory that stepped aside is put back where its successor never came") {
   const TempFolder folder;
   for (const char* name : {"c.aside.tmp-12-3", "d.aside.tmp-12-4", "d"}) {
     fs::create_directory(folder / name);
@@ -161,7 +162,7 @@ TEST_CASE("durable file: a folder that stepped aside is put back where its succe
   CHECK(read_text(folder / "d" / "x") == "d");
 }
 
-TEST_CASE("durable file: copies, and folders removed") {
+TEST_CASE("durable file: copies, and directories removed") {
   const TempFolder folder;
   const std::string large(3'000'001, 'x');
   write_text(folder / "a", large);
@@ -169,7 +170,7 @@ TEST_CASE("durable file: copies, and folders removed") {
   CHECK(read_text(folder / "b") == large);
   fs::create_directory(folder / "c");
   write_text(folder / "c" / "x", "");
-  remove_folder(folder / "c");
+  remove_directory(folder / "c");
   CHECK(names_in(folder.path()) == Names{"a", "b"});
-  CHECK_THROWS_AS(remove_folder(folder / "c"), Error);
+  CHECK_THROWS_AS(remove_directory(folder / "c"), Error);
 }

@@ -137,14 +137,14 @@ bool TrainingDirectory::has_checkpoint(std::int64_t update) const {
 }
 
 void TrainingDirectory::clear() {
-  for (const std::int64_t update : checkpoints()) remove_folder(checkpoint(update));
-  if (is_folder(file(kAverageFolder))) remove_folder(file(kAverageFolder));
+  for (const std::int64_t update : checkpoints()) remove_directory(checkpoint(update));
+  if (is_folder(file(kAverageFolder))) remove_directory(file(kAverageFolder));
   // config.json first: without it there is no model that a reader could find half of.
   for (const char* name :
        {"config.json", "model.safetensors", "generation_config.json", "tokenizer_config.json",
         "special_tokens_map.json", "best", "last", "metrics.jsonl", "train.log", kSettingsFile})
     fs::remove(file(name));
-  sync_folder(path_);
+  sync_directory(path_);
 }
 
 std::int64_t TrainingDirectory::linked(const std::string& name) const {
@@ -164,7 +164,7 @@ void TrainingDirectory::prune(std::int64_t update, std::int64_t best,
   const auto end = std::upper_bound(updates.begin(), updates.end(), update);
   const std::int64_t linked_best = linked("best");
   for (auto it = updates.begin(); end - it > keep_last; ++it)
-    if (*it != best && *it != linked_best) remove_folder(checkpoint(*it));
+    if (*it != best && *it != linked_best) remove_directory(checkpoint(*it));
 }
 
 std::vector<std::string> changed_settings(const std::string& was, const std::string& now,

@@ -37,9 +37,9 @@ int main(int, char** argv) {
     write_file_durably(folder / "file", "text");
     copy_file_durably(folder / "file", folder / "copy");
     replace_symlink(folder / "link", "file");
-    write_folder_durably(folder / "new", fill);
-    write_folder_durably(folder / "new", fill);  // replaces it
-    remove_folder(folder / "new");
+    write_directory_durably(folder / "new", fill);
+    write_directory_durably(folder / "new", fill);  // replaces it
+    remove_directory(folder / "new");
     return 0;
   } catch (const std::exception& e) {
     std::fprintf(stderr, "%s\n", e.what());

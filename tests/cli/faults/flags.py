@@ -168,7 +168,7 @@ def config_files(commands):
             if words:
                 judge.refused(f'{tool} -c: {case}', 2, words, command + ['-c', 'bad.yml'], inputs=['bad.yml'])
     judge.refused('-c: absent', 1, ['absent.yml', 'No such file'], commands.evaluate + ['-c', 'absent.yml'])
-    judge.refused('-c: folder', 1, ['good', 'a folder'], commands.evaluate + ['-c', 'good'])
+    judge.refused('-c: directory', 1, ['good', 'a directory'], commands.evaluate + ['-c', 'good'])
     os.mkfifo('pipe.yml')
     judge.refused('-c: pipe', 1, ['pipe.yml', 'named pipe'], commands.evaluate + ['-c', 'pipe.yml'])
 

@@ -43,7 +43,7 @@ def no_files(models):
         return spoil
     models.refused('missing', 3, ['spoiled', 'no ' + NAME], replaced(lambda path: None))
     for case, by, word in [('named pipe', os.mkfifo, 'named pipe'),
-                           ('folder', os.mkdir, 'a folder'),
+                           ('directory', os.mkdir, 'a directory'),
                            ('device', lambda path: os.symlink('/dev/zero', path), 'a device'),
                            ('dangling link', lambda path: os.symlink('nowhere', path), 'No such file'),
                            ('looping link', lambda path: os.symlink(NAME, path), 'symbolic links')]:
