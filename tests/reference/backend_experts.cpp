@@ -16,8 +16,7 @@ using reference::store;
 namespace {
 
 reference::Routes<double> load(const Routing& r) {
-  return {Reals(),  // nothing after route() reads the logits
-          load(r.probs),
+  return {load(r.probs),
           load(r.logsumexp),
           load_ints(r.expert_index),
           load(r.combine_weight),

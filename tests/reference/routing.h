@@ -19,14 +19,14 @@ Matrix<T> jitter(double eps, std::uint64_t stream, const IntMatrix& tags, Matrix
 // As Routing of backend.h.
 template <class T>
 struct Routes {
-  Matrix<T> logits, probs, logsumexp;
+  Matrix<T> probs, logsumexp;
   IntMatrix expert_index;
   Matrix<T> combine_weight;
   IntMatrix slot_of_token, token_of_slot, expert_offsets, expert_count;
 };
 
 template <class T>
-Routes<T> route(Matrix<T> logits, Capacity capacity, const Sequences& tokens) {
+Routes<T> route(const Matrix<T>& logits, Capacity capacity, const Sequences& tokens) {
   const std::int64_t num_tokens = logits.rows, num_experts = logits.cols;
   Routes<T> r;
   r.probs = Matrix<T>(num_tokens, num_experts);
@@ -67,7 +67,6 @@ Routes<T> route(Matrix<T> logits, Capacity capacity, const Sequences& tokens) {
       }
   }
   r.expert_offsets[num_experts] = slot;
-  r.logits = std::move(logits);
   return r;
 }
 
