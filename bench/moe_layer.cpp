@@ -86,24 +86,23 @@ class Layers {
     const ArenaScope scope(ctx_->saved);
     const auto tokens = static_cast<std::int64_t>(experts.size());
     const View x = token_matrix(tokens, &experts), dy = token_matrix(tokens, nullptr);
-    const View dx = ctx_->saved.make(tokens, options_.d_model);
     ConstView ids;
     const Ragged ragged =
         upload_sequences(*ctx_, ctx_->saved, {Ids(experts.size())}, nullptr, 1, ids);
     Pass pass;
     pass.keep = true;
     const double switch_s = median_seconds(options_.seconds, [&] {
-      const ArenaScope step(ctx_->saved);
+      const ArenaScope saved(ctx_->saved), scratch(ctx_->scratch);
       SwitchLayer::Saved s;
       sparse().forward(*ctx_, pass, x, ragged, s);
-      sparse().backward(*ctx_, dy, {}, s, {1e-2f, 1e-3f}, dx, grads_);
+      sparse().backward(*ctx_, x, dy, s, {.aux = 1e-2f, .z = 1e-3f}, grads_);
     });
     const Ffn& dense = *model_.decoder.blocks[0].dense;
     const double dense_s = median_seconds(options_.seconds, [&] {
-      const ArenaScope step(ctx_->saved);
+      const ArenaScope saved(ctx_->saved), scratch(ctx_->scratch);
       Ffn::Saved s;
-      dense.forward(*ctx_, pass, x, {}, s);
-      dense.backward(*ctx_, dy, {}, s, dx, grads_);
+      dense.forward(*ctx_, pass, x, ragged.tags, s);
+      dense.backward(*ctx_, x, dy, s, grads_);
     });
     return {switch_s, dense_s};
   }

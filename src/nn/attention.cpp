@@ -5,9 +5,8 @@
 
 namespace switchyard {
 
-Attention::Attention(const std::string& prefix, const ModelConfig& c, bool causal_,
-                     std::uint64_t site_)
-    : num_heads(c.num_heads), d_kv(c.d_kv), causal(causal_), site(site_) {
+Attention::Attention(const std::string& prefix, const ModelConfig& c, std::uint64_t site_)
+    : num_heads(c.num_heads), d_kv(c.d_kv), site(site_) {
   const auto hf_std = [&](std::int64_t n) {
     return c.initializer_factor / std::sqrt(static_cast<float>(n));
   };
@@ -19,8 +18,6 @@ Attention::Attention(const std::string& prefix, const ModelConfig& c, bool causa
 
 View Attention::forward(Context& ctx, const Pass& pass, const States& x, const States& memory,
                         const RelativeBias::Expanded* position, Saved& s) const {
-  s.x = x.x;
-  s.memory = memory.x;
   s.call = {.num_heads = num_heads,
             .d_kv = d_kv,
             .causal = causal,
@@ -31,30 +28,33 @@ View Attention::forward(Context& ctx, const Pass& pass, const States& x, const S
     s.call.bias = position->bias;
     s.call.center = position->center;
   }
-  const AttentionInput in{.q = q.forward(ctx, ctx.saved, s.x),
-                          .k = k.forward(ctx, ctx.saved, s.memory),
-                          .v = v.forward(ctx, ctx.saved, s.memory)};
-  const View out = ctx.saved.make(s.x.rows, num_heads * d_kv, ctx.compute_type);
-  const View logsumexp = ctx.saved.make(s.x.rows, num_heads);
+  const AttentionInput in{.q = q.forward(ctx, ctx.saved, x.x),
+                          .k = k.forward(ctx, ctx.saved, memory.x),
+                          .v = v.forward(ctx, ctx.saved, memory.x)};
+  const View out = ctx.saved.make(x.x.rows, num_heads * d_kv, ctx.compute_type);
+  const View logsumexp = ctx.saved.make(x.x.rows, num_heads);
   attention(ctx, s.call, in, out, logsumexp);
   s.heads = {in, out, logsumexp};
   return o.forward(ctx, ctx.scratch, out);
 }
 
-void Attention::backward(Context& ctx, ConstView dy, const Saved& s, View dx, View grad_memory,
-                         View grad_bias, const ParamBuffer& grads) const {
+View Attention::backward(Context& ctx, const Inputs& in, ConstView dy, const Saved& s,
+                         const Grads& to) const {
+  const View dx = ctx.scratch.make(in.x.rows, in.x.cols);
   const ArenaScope scope(ctx.scratch);
   const auto like = [&](const ConstView& v) { return ctx.scratch.make(v.rows, v.cols, v.dtype); };
   const View grad_out = like(s.heads.out);
-  o.backward(ctx, s.heads.out, dy, grad_out, grads);
+  o.backward(ctx, s.heads.out, dy, grad_out, to.params);
   const AttentionGrads by{.dq = like(s.heads.in.q),
                           .dk = like(s.heads.in.k),
                           .dv = like(s.heads.in.v),
-                          .grad_bias = grad_bias};
+                          .grad_bias = to.bias};
   attention_backward(ctx, s.call, s.heads, grad_out, by);
-  q.backward(ctx, s.x, by.dq, dx, grads);
-  k.backward_add(ctx, s.memory, by.dk, grad_memory, grads);
-  v.backward_add(ctx, s.memory, by.dv, grad_memory, grads);
+  const View grad_memory = to.memory ? to.memory : dx;
+  q.backward(ctx, in.x, by.dq, dx, to.params);
+  k.backward_add(ctx, in.memory, by.dk, grad_memory, to.params);
+  v.backward_add(ctx, in.memory, by.dv, grad_memory, to.params);
+  return dx;
 }
 
 View Attention::probs(Context& ctx, const Saved& s) const {

@@ -14,9 +14,9 @@
 
 namespace switchyard {
 
-// A matrix of tokens, [tokens, d_model], and where its sequences begin.
+// A matrix of tokens and the sequences they form.
 struct States {
-  View x;
+  ConstView x;  // [tokens, d_model]
   Ragged tokens;
 };
 
@@ -28,23 +28,34 @@ struct Attention {
   std::uint64_t site = 0;  // of its dropout
 
   struct Saved {
-    ConstView x, memory;  // what q was, and k and v were, projected from
     AttentionCall call;
     AttentionSaved heads;
   };
+  // What q, and what k and v are projected from; self-attention: the same view twice.
+  struct Inputs {
+    ConstView x;       // [query tokens, d_model]
+    ConstView memory;  // [key tokens, d_model]
+  };
+  // What backward adds to.
+  struct Grads {
+    const ParamBuffer& params;
+    View memory{};  // [key tokens, d_model] f32; cross-attention only
+    View bias{};    // [num_heads, 2 * center + 1]; self-attention only
+  };
 
   Attention() = default;
-  Attention(const std::string& prefix, const ModelConfig& config, bool causal, std::uint64_t site);
+  Attention(const std::string& prefix, const ModelConfig& config, std::uint64_t site);
 
-  // Queries of x, keys and values of memory (self-attention: x itself); `position` null for cross-
-  // attention. -> [query tokens, d_model] in ctx.scratch.
+  // Queries from x, keys and values from memory (self-attention: x itself), of compute type;
+  // `position` is null for cross-attention. -> [query tokens, d_model] in ctx.scratch.
   View forward(Context& ctx, const Pass& pass, const States& x, const States& memory,
                const RelativeBias::Expanded* position, Saved& s) const;
-  // dx = the gradient by x, then grad_memory += the gradient by memory (self-attention: the same
-  // view); grad_bias += that of the position bias, empty for cross-attention.
-  void backward(Context& ctx, ConstView dy, const Saved& s, View dx, View grad_memory,
-                View grad_bias, const ParamBuffer& grads) const;
-  // The probabilities of the last forward, for a Recorder.
+  // dy [query tokens, d_model] of compute type -> dx [query tokens, d_model] f32 in ctx.scratch;
+  // for self-attention it includes the gradient that flows through keys and values.
+  View backward(Context& ctx, const Inputs& in, ConstView dy, const Saved& s,
+                const Grads& to) const;
+  // The attention probabilities of the last forward, for a Recorder, in ctx.saved:
+  // [batch * num_heads * max query length, max key length].
   View probs(Context& ctx, const Saved& s) const;
 
   // One step, rows [rows, d_model]. Self: own key and value go into the cache first.

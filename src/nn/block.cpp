@@ -26,13 +26,13 @@ std::string layer_name(const std::string& block, int layer) {
 Block::Block(const std::string& prefix, const ModelConfig& c, bool decoder, bool is_sparse,
              std::uint64_t site_)
     : self_norm(layer_name(prefix, 0) + ".layer_norm.weight", c.d_model, c.layer_norm_epsilon),
-      self_attention(layer_name(prefix, 0) + ".SelfAttention", c, decoder, site_ + kSelfProbs),
+      self_attention(layer_name(prefix, 0) + ".SelfAttention", c, site_ + kSelfProbs),
       site(site_) {
   if (decoder) {
+    self_attention.causal = true;
     cross_norm.emplace(layer_name(prefix, 1) + ".layer_norm.weight", c.d_model,
                        c.layer_norm_epsilon);
-    cross_attention.emplace(layer_name(prefix, 1) + ".EncDecAttention", c, false,
-                            site + kCrossProbs);
+    cross_attention.emplace(layer_name(prefix, 1) + ".EncDecAttention", c, site + kCrossProbs);
   }
   const std::string ffn = layer_name(prefix, decoder ? 2 : 1);
   ffn_norm = RmsNorm(ffn + ".layer_norm.weight", c.d_model, c.layer_norm_epsilon);
@@ -44,23 +44,21 @@ Block::Block(const std::string& prefix, const ModelConfig& c, bool decoder, bool
   }
 }
 
-View Block::forward(Context& ctx, const Pass& pass, const States& in, const States* memory,
-                    const RelativeBias::Expanded& position, Saved& s) const {
-  View x = in.x;
+View Block::forward(Context& ctx, const Pass& pass, const StackInputs& in, View x, Saved& s) const {
   const ConstView tags = in.tokens.tags;
-  // What a sublayer adds is needed until it is added: nothing in backward reads it.
+  // A sublayer's output is dead once added to the residual: backward never reads it.
   {
     const SublayerScope saved(ctx, pass);
     const ArenaScope scratch(ctx.scratch);
     const States h{self_norm.forward(ctx, ctx.scratch, x, s.self_norm), in.tokens};
-    const View y = self_attention.forward(ctx, pass, h, h, &position, s.self_attention);
+    const View y = self_attention.forward(ctx, pass, h, h, &in.position, s.self_attention);
     x = add_residual(ctx, pass, x, y, tags, site + kSelfOutput);
   }
   if (cross_attention) {
     const SublayerScope saved(ctx, pass);
     const ArenaScope scratch(ctx.scratch);
     const States h{cross_norm->forward(ctx, ctx.scratch, x, s.cross_norm), in.tokens};
-    const View y = cross_attention->forward(ctx, pass, h, *memory, nullptr, s.cross_attention);
+    const View y = cross_attention->forward(ctx, pass, h, *in.memory, nullptr, s.cross_attention);
     x = add_residual(ctx, pass, x, y, tags, site + kCrossOutput);
   }
   const SublayerScope saved(ctx, pass);
@@ -71,36 +69,32 @@ View Block::forward(Context& ctx, const Pass& pass, const States& in, const Stat
   return add_residual(ctx, pass, x, y, tags, site + kFfnOutput);
 }
 
-void Block::backward(Context& ctx, const Pass& pass, View dx, Saved& s,
-                     const BlockGrads& to) const {
+void Block::backward(Context& ctx, const Pass& pass, const StackInputs& in, View dx, const Saved& s,
+                     const StackGrads& to) const {
   const ArenaScope scope(ctx.scratch);
-  const ConstView tags = s.self_attention.call.queries.tags;
+  const ConstView tags = in.tokens.tags;
   const View dy = ctx.scratch.make(dx.rows, dx.cols, ctx.compute_type);
-  const View dh = ctx.scratch.make(dx.rows, dx.cols);
-
-  dropout(ctx, pass.dropout(site + kFfnOutput), tags, dx, dy);
   {
-    const ArenaScope again(ctx.scratch);
-    (dense ? s.dense.x : s.sparse.x) = ffn_norm.forward_again(ctx, s.ffn_norm);
-    if (dense) {
-      dense->backward(ctx, dy, tags, s.dense, dh, to.params);
-    } else {
-      sparse->backward(ctx, dy, tags, s.sparse, to.coefs, dh, to.params);
-    }
+    const ArenaScope sublayer(ctx.scratch);
+    const View h = ffn_norm.recompute(ctx, s.ffn_norm);
+    dropout(ctx, pass.dropout(site + kFfnOutput), tags, dx, dy);
+    const View dh = dense ? dense->backward(ctx, h, dy, s.dense, to.params)
+                          : sparse->backward(ctx, h, dy, s.sparse, to.coefs, to.params);
+    ffn_norm.backward(ctx, dh, s.ffn_norm, dx, to.params);
   }
-  ffn_norm.backward(ctx, dh, s.ffn_norm, dx, to.params);
-
   if (cross_attention) {
-    const ArenaScope again(ctx.scratch);
-    s.cross_attention.x = cross_norm->forward_again(ctx, s.cross_norm);
+    const ArenaScope sublayer(ctx.scratch);
+    const View h = cross_norm->recompute(ctx, s.cross_norm);
     dropout(ctx, pass.dropout(site + kCrossOutput), tags, dx, dy);
-    cross_attention->backward(ctx, dy, s.cross_attention, dh, to.memory, {}, to.params);
+    const View dh =
+        cross_attention->backward(ctx, {.x = h, .memory = in.memory->x}, dy, s.cross_attention,
+                                  {.params = to.params, .memory = to.memory});
     cross_norm->backward(ctx, dh, s.cross_norm, dx, to.params);
   }
-
-  s.self_attention.x = s.self_attention.memory = self_norm.forward_again(ctx, s.self_norm);
+  const View h = self_norm.recompute(ctx, s.self_norm);
   dropout(ctx, pass.dropout(site + kSelfOutput), tags, dx, dy);
-  self_attention.backward(ctx, dy, s.self_attention, dh, dh, to.bias, to.params);
+  const View dh = self_attention.backward(ctx, {.x = h, .memory = h}, dy, s.self_attention,
+                                          {.params = to.params, .bias = to.bias});
   self_norm.backward(ctx, dh, s.self_norm, dx, to.params);
 }
 
@@ -123,7 +117,7 @@ void Block::step(Context& ctx, View x, const KvCache& cache, std::int64_t index,
   rows.max_len = 1;
   const View h = ffn_norm.forward(ctx, ctx.scratch, x, s.ffn_norm);
   add(ctx,
-      dense ? dense->forward(ctx, pass, h, {}, s.dense)
+      dense ? dense->forward(ctx, pass, h, rows.tags, s.dense)
             : sparse->forward(ctx, pass, h, rows, s.sparse),
       x);
 }

@@ -14,12 +14,19 @@
 
 namespace switchyard {
 
-// What a block's backward adds to, and the coefficients of its router losses.
-struct BlockGrads {
+// What all blocks of a stack read besides their states.
+struct StackInputs {
+  Ragged tokens;
+  RelativeBias::Expanded position;
+  std::optional<States> memory;  // the encoder's output; decoder only
+};
+
+// What backward adds to, and the coefficients of the router losses.
+struct StackGrads {
   const ParamBuffer& params;
-  View bias;    // of the position bias
-  View memory;  // of the encoder's states; decoder only
   RouterLossCoefs coefs;
+  View memory{};  // [source tokens, d_model] f32; decoder only
+  View bias{};    // [num_heads, 2 * center + 1]; Stack::backward provides it for its blocks
 };
 
 struct Block {
@@ -44,13 +51,13 @@ struct Block {
   Block(const std::string& prefix, const ModelConfig& config, bool decoder, bool is_sparse,
         std::uint64_t site);
 
-  // -> the block's output, of x's shape. Where the pass keeps values x stays as it is and the
-  // output is a new matrix in ctx.saved; else x is updated in place. `memory` for the decoder, else
-  // null.
-  View forward(Context& ctx, const Pass& pass, const States& x, const States* memory,
-               const RelativeBias::Expanded& position, Saved& s) const;
-  // dx: in, the gradient by the output; out, by the input. What norms gave is made again, in `s`.
-  void backward(Context& ctx, const Pass& pass, View dx, Saved& s, const BlockGrads& to) const;
+  // x [tokens, d_model] f32 -> the block's output, of the same shape. If the pass keeps values, x
+  // stays as it is and the output is a new matrix in ctx.saved; otherwise x is updated in place.
+  View forward(Context& ctx, const Pass& pass, const StackInputs& in, View x, Saved& s) const;
+  // dx [tokens, d_model] f32: on entry the gradient w.r.t. the output, on return w.r.t. the input.
+  // Norm outputs are recomputed.
+  void backward(Context& ctx, const Pass& pass, const StackInputs& in, View dx, const Saved& s,
+                const StackGrads& to) const;
   // One decoding step, x [rows, d_model] updated in place.
   void step(Context& ctx, View x, const KvCache& cache, std::int64_t index,
             const RelativeBias::Expanded& position, const CachedKeys& cross) const;
@@ -69,6 +76,7 @@ struct Block {
   }
 
  private:
+  // x + dropped y, both [tokens, d_model]: in place of x or a new matrix, see forward().
   View add_residual(Context& ctx, const Pass& pass, View x, ConstView y, ConstView tags,
                     std::uint64_t at) const;
 };

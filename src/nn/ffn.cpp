@@ -15,37 +15,39 @@ Ffn::Ffn(const std::string& prefix, const ModelConfig& c, float wo_hf_std, std::
 }
 
 View Ffn::forward(Context& ctx, const Pass& pass, ConstView x, ConstView tags, Saved& s) const {
-  s.x = x;
   s.drop = pass.dropout(site);
+  s.tags = tags;
   s.ffn.hidden = wi.forward(ctx, ctx.saved, x);
   if (wi_1) s.ffn.gate = wi_1->forward(ctx, ctx.saved, x);
-  return wo.forward(ctx, ctx.scratch, activate(ctx, tags, s));
+  return wo.forward(ctx, ctx.scratch, activate(ctx, s));
 }
 
-void Ffn::backward(Context& ctx, ConstView dy, ConstView tags, const Saved& s, View dx,
+View Ffn::backward(Context& ctx, ConstView x, ConstView dy, const Saved& s,
                    const ParamBuffer& grads) const {
+  const View dx = ctx.scratch.make(x.rows, x.cols);
   const ArenaScope scope(ctx.scratch);
   const View grad_hidden = ctx.scratch.make(dy.rows, wi.weight.rows, dy.dtype);
   const View grad_gate = wi_1 ? ctx.scratch.make(dy.rows, wi.weight.rows, dy.dtype) : View{};
-  wo.backward(ctx, activate(ctx, tags, s), dy, grad_hidden, grads);
-  activation_backward(ctx, activation_call(tags, s), grad_hidden, grad_hidden, grad_gate);
+  wo.backward(ctx, activate(ctx, s), dy, grad_hidden, grads);
+  activation_backward(ctx, activation_call(s), grad_hidden, grad_hidden, grad_gate);
   if (wi_1) {
-    wi_1->backward(ctx, s.x, grad_gate, dx, grads);
-    wi.backward_add(ctx, s.x, grad_hidden, dx, grads);
+    wi_1->backward(ctx, x, grad_gate, dx, grads);
+    wi.backward_add(ctx, x, grad_hidden, dx, grads);
   } else {
-    wi.backward(ctx, s.x, grad_hidden, dx, grads);
+    wi.backward(ctx, x, grad_hidden, dx, grads);
   }
+  return dx;
 }
 
-View Ffn::activate(Context& ctx, ConstView tags, const Saved& s) const {
+ActivationCall Ffn::activation_call(const Saved& s) const {
+  return {.act = act, .hidden = s.ffn.hidden, .gate = s.ffn.gate, .drop = s.drop, .tags = s.tags};
+}
+
+View Ffn::activate(Context& ctx, const Saved& s) const {
   const View& hidden = s.ffn.hidden;
   const View activated = ctx.scratch.make(hidden.rows, hidden.cols, hidden.dtype);
-  activation(ctx, activation_call(tags, s), activated);
+  activation(ctx, activation_call(s), activated);
   return activated;
-}
-
-ActivationCall Ffn::activation_call(ConstView tags, const Saved& s) const {
-  return {.act = act, .hidden = s.ffn.hidden, .gate = s.ffn.gate, .drop = s.drop, .tags = tags};
 }
 
 }  // namespace switchyard

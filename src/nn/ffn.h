@@ -20,23 +20,22 @@ struct Ffn {
   std::uint64_t site = 0;
 
   struct Saved {
-    ConstView x;
     FfnSaved ffn;
     Dropout drop;
+    ConstView tags;  // [tokens, 2] i32
   };
 
   Ffn() = default;
-  // wo_hf_std: Hugging Face starts an expert's wo otherwise than a dense one's.
+  // wo_hf_std: Hugging Face initializes an expert's wo differently from a dense one's.
   Ffn(const std::string& prefix, const ModelConfig& config, float wo_hf_std, std::uint64_t site);
 
-  // x [tokens, d_model] -> the same shape in ctx.scratch.
+  // x [tokens, d_model] of compute type, tags [tokens, 2] i32 (empty without dropout) -> y of x's
+  // shape and type, in ctx.scratch.
   View forward(Context& ctx, const Pass& pass, ConstView x, ConstView tags, Saved& s) const;
-  // dx = the gradient by x.
-  void backward(Context& ctx, ConstView dy, ConstView tags, const Saved& s, View dx,
+  // x as in forward, dy [tokens, d_model] of compute type -> dx [tokens, d_model] f32 in
+  // ctx.scratch.
+  View backward(Context& ctx, ConstView x, ConstView dy, const Saved& s,
                 const ParamBuffer& grads) const;
-
-  // dropout(act(wi x)), or gated, in ctx.scratch: as quickly made again in backward as kept.
-  View activate(Context& ctx, ConstView tags, const Saved& s) const;
 
   FfnWeights weights() const {
     return {&wi.weight.weight, wi_1 ? &wi_1->weight.weight : nullptr, &wo.weight.weight};
@@ -53,7 +52,10 @@ struct Ffn {
   }
 
  private:
-  ActivationCall activation_call(ConstView tags, const Saved& s) const;
+  ActivationCall activation_call(const Saved& s) const;
+  // dropout(act(wi x)), or gated, [tokens, d_ff] in ctx.scratch: cheaper to recompute in backward
+  // than to store.
+  View activate(Context& ctx, const Saved& s) const;
 };
 
 }  // namespace switchyard

@@ -64,9 +64,10 @@ LossResult compute_loss(Context& ctx, const Model& model, const HostBatch& host,
     scale(ctx, model.head_scale(), head_grads.dh, head_grads.dh);
     const View grad_memory = ctx.scratch.make(memory.x.rows, memory.x.cols);
     fill(ctx, 0, grad_memory);
-    model.decoder.backward(ctx, head_grads.dh, decoder_saved, grad_memory, coefs, *grads);
+    model.decoder.backward(ctx, head_grads.dh, decoder_saved,
+                           {.params = *grads, .coefs = coefs, .memory = grad_memory});
     clock.end(Phase::decoder_backward, result.seconds);
-    model.encoder.backward(ctx, grad_memory, encoder_saved, {}, coefs, *grads);
+    model.encoder.backward(ctx, grad_memory, encoder_saved, {.params = *grads, .coefs = coefs});
     clock.end(Phase::encoder_backward, result.seconds);
   }
 

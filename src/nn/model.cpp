@@ -17,8 +17,9 @@ constexpr std::uint64_t kEmbeddingSite = 0;
 constexpr std::uint64_t kFinalSite = 1;
 constexpr std::uint64_t kSitesPerBlock = 8;
 
-void record_block(Context& ctx, Recorder& r, bool decoder, const Block& block,
+void record_block(Context& ctx, Recorder& r, StackKind kind, const Block& block,
                   const Block::Saved& s) {
+  const bool decoder = kind == StackKind::decoder;
   (decoder ? r.decoder_attentions : r.encoder_attentions)
       .push_back(block.self_attention.probs(ctx, s.self_attention));
   if (block.cross_attention)
@@ -27,12 +28,11 @@ void record_block(Context& ctx, Recorder& r, bool decoder, const Block& block,
     (decoder ? r.decoder_router_logits : r.encoder_router_logits).push_back(s.sparse.logits);
 }
 
-const States* memory_of(const Stack::Saved& s) { return s.memory ? &*s.memory : nullptr; }
-
 }  // namespace
 
-Stack::Stack(const ModelConfig& c, bool is_decoder)
-    : decoder(is_decoder), site(is_decoder ? kDecoderSites : 0) {
+Stack::Stack(const ModelConfig& c, StackKind kind_)
+    : kind(kind_), site(kind == StackKind::decoder ? kDecoderSites : 0) {
+  const bool decoder = kind == StackKind::decoder;
   const std::string name = decoder ? "decoder" : "encoder";
   if (c.separate_embeddings) {
     embed_tokens.emplace();
@@ -57,21 +57,22 @@ View Stack::forward(Context& ctx, const Pass& pass, ConstView ids, const Ragged&
                     const States* memory, Saved& s) const {
   s.pass = pass;
   s.ids = ids;
-  s.tokens = tokens;
-  if (memory) s.memory = *memory;
+  s.in.tokens = tokens;
+  if (memory) s.in.memory = *memory;
   View x = ctx.saved.make(tokens.tokens, embedding->cols);
   embed(ctx, embedding->weight.value, ids, x);
   dropout(ctx, pass.dropout(site + kEmbeddingSite), tokens.tags, x, x);
   std::vector<ConstView>* states = nullptr;
   if (pass.record)
-    states = decoder ? &pass.record->decoder_hidden_states : &pass.record->encoder_hidden_states;
+    states = kind == StackKind::decoder ? &pass.record->decoder_hidden_states
+                                        : &pass.record->encoder_hidden_states;
 
-  s.position = position.forward(ctx, tokens.max_len);
-  s.blocks.resize(blocks.size());
+  s.in.position = position.forward(ctx, tokens.max_len);
+  if (!pass.recompute) s.blocks.resize(blocks.size());
   for (std::size_t i = 0; i < blocks.size(); ++i) {
     if (states) states->push_back(x);
     x = forward_block(ctx, i, x, s);
-    if (pass.record) record_block(ctx, *pass.record, decoder, blocks[i], s.blocks[i]);
+    if (pass.record) record_block(ctx, *pass.record, kind, blocks[i], s.blocks[i]);
   }
   const View y = final_norm.forward(ctx, ctx.saved, x, s.final_norm);
   dropout(ctx, pass.dropout(site + kFinalSite), tokens.tags, y, y);
@@ -79,50 +80,46 @@ View Stack::forward(Context& ctx, const Pass& pass, ConstView ids, const Ragged&
   return y;
 }
 
-// Block i. To be computed again, it leaves nothing in ctx.saved but its output.
 View Stack::forward_block(Context& ctx, std::size_t i, View x, Saved& s) const {
   const Block& block = blocks[i];
+  Block::Saved dropped;
+  Block::Saved& saved = s.pass.recompute ? dropped : s.blocks[i];
   if (block.sparse && s.pass.router_stats) {
     s.routers.emplace_back(ctx.saved, static_cast<std::int64_t>(block.sparse->experts.size()));
-    s.blocks[i].sparse.stats = &s.routers.back();
+    saved.sparse.stats = &s.routers.back();
   }
-  View output;
-  std::optional<ArenaScope> scope;
-  if (s.pass.recompute) {
-    assert(s.pass.keeps() && !s.pass.record);
-    s.inputs.push_back(x);
-    output = ctx.saved.make(x.rows, x.cols);
-    scope.emplace(ctx.saved);
-  }
-  const View y = block.forward(ctx, s.pass, {x, s.tokens}, memory_of(s), s.position, s.blocks[i]);
-  if (!s.pass.recompute) return y;
-  copy(ctx, y, output);
+  if (!s.pass.recompute) return block.forward(ctx, s.pass, s.in, x, saved);
+  assert(s.pass.keeps() && !s.pass.record);
+  s.block_inputs.push_back(x);
+  const View output = ctx.saved.make(x.rows, x.cols);
+  const ArenaScope scope(ctx.saved);
+  copy(ctx, block.forward(ctx, s.pass, s.in, x, saved), output);
   return output;
 }
 
-void Stack::backward(Context& ctx, View dy, Saved& s, View grad_memory, RouterLossCoefs coefs,
-                     const ParamBuffer& grads) const {
+void Stack::backward(Context& ctx, View dy, const Saved& s, const StackGrads& to) const {
   const ArenaScope scope(ctx.scratch);
   const View dx = ctx.scratch.make(dy.rows, dy.cols);
-  const View grad_bias = ctx.scratch.make(s.position.bias.rows, s.position.bias.cols);
+  const View grad_bias = ctx.scratch.make(s.in.position.bias.rows, s.in.position.bias.cols);
   fill(ctx, 0, dx);
   fill(ctx, 0, grad_bias);
-  dropout(ctx, s.pass.dropout(site + kFinalSite), s.tokens.tags, dy, dy);
-  final_norm.backward(ctx, dy, s.final_norm, dx, grads);
+  dropout(ctx, s.pass.dropout(site + kFinalSite), s.in.tokens.tags, dy, dy);
+  final_norm.backward(ctx, dy, s.final_norm, dx, to.params);
+  StackGrads of_blocks = to;
+  of_blocks.bias = grad_bias;
   for (std::size_t i = blocks.size(); i-- > 0;) {
     const ArenaScope recomputed(ctx.saved);
     Block::Saved again;
-    if (s.pass.recompute)
-      blocks[i].forward(ctx, s.pass, {s.inputs[i], s.tokens}, memory_of(s), s.position, again);
-    blocks[i].backward(ctx, s.pass, dx, s.pass.recompute ? again : s.blocks[i],
-                       {grads, grad_bias, grad_memory, coefs});
+    if (s.pass.recompute) blocks[i].forward(ctx, s.pass, s.in, s.block_inputs[i], again);
+    blocks[i].backward(ctx, s.pass, s.in, dx, s.pass.recompute ? again : s.blocks[i], of_blocks);
   }
-  position.backward(ctx, grad_bias, s.position, grads);
-  dropout(ctx, s.pass.dropout(site + kEmbeddingSite), s.tokens.tags, dx, dx);
-  embed_backward(ctx, s.ids, dx, grads[*embedding]);
+  position.backward(ctx, grad_bias, s.in.position, to.params);
+  dropout(ctx, s.pass.dropout(site + kEmbeddingSite), s.in.tokens.tags, dx, dx);
+  embed_backward(ctx, s.ids, dx, to.params[*embedding]);
 }
 
-Model::Model(const ModelConfig& c) : encoder(c, false), decoder(c, true), config_(c) {
+Model::Model(const ModelConfig& c)
+    : encoder(c, StackKind::encoder), decoder(c, StackKind::decoder), config_(c) {
   shared.name = "shared.weight";
   shared.rows = c.vocab_size;
   shared.cols = c.d_model;

@@ -16,11 +16,14 @@
 
 namespace switchyard {
 
+enum class StackKind { encoder, decoder };
+
 // The encoder, or the decoder.
 struct Stack {
-  bool decoder = false;
-  std::optional<Param> embed_tokens;  // [vocab_size, d_model] where it is not the shared one
-  const Param* embedding = nullptr;   // that, or the model's shared one
+  StackKind kind = StackKind::encoder;
+  std::optional<Param> embed_tokens;  // [vocab_size, d_model] unless the stack uses the shared one
+  // embed_tokens, or Model::shared: set by the Model, which is never copied or moved.
+  const Param* embedding = nullptr;
   RelativeBias position;
   std::vector<Block> blocks;
   RmsNorm final_norm;
@@ -28,28 +31,24 @@ struct Stack {
 
   struct Saved {
     Pass pass;
-    ConstView ids;
-    Ragged tokens;
-    RelativeBias::Expanded position;
-    std::vector<Block::Saved> blocks;  // with Pass::recompute not to be used any more
+    ConstView ids;  // [tokens, 1] i32
+    StackInputs in;
+    std::vector<Block::Saved> blocks;  // empty with Pass::recompute
     std::vector<RouterStats> routers;  // of the sparse blocks, with Pass::router_stats
-    // With Pass::recompute: what the blocks are computed from again.
-    std::vector<View> inputs;
-    std::optional<States> memory;
+    // With Pass::recompute: each block's input, [tokens, d_model] f32.
+    std::vector<View> block_inputs;
     RmsNorm::Saved final_norm;
   };
 
   Stack() = default;
-  Stack(const ModelConfig& config, bool decoder);
+  Stack(const ModelConfig& config, StackKind kind);
 
-  // ids [tokens, 1] i32 -> states [tokens, d_model] after the final norm. `memory` is the encoder's
-  // output for the decoder, else null.
+  // ids [tokens, 1] i32 -> the states after the final norm, [tokens, d_model] of compute type, in
+  // ctx.saved. `memory` is the encoder's output for the decoder, otherwise null.
   View forward(Context& ctx, const Pass& pass, ConstView ids, const Ragged& tokens,
                const States* memory, Saved& s) const;
-  // dy: the gradient by the states (used up). grad_memory += that by the decoder's memory. The
-  // embedding's gradient is added to as well.
-  void backward(Context& ctx, View dy, Saved& s, View grad_memory, RouterLossCoefs coefs,
-                const ParamBuffer& grads) const;
+  // dy [tokens, d_model] f32: the gradient w.r.t. the states; overwritten.
+  void backward(Context& ctx, View dy, const Saved& s, const StackGrads& to) const;
 
   template <class F>
   void each_param(F&& f) {
@@ -63,6 +62,8 @@ struct Stack {
   }
 
  private:
+  // x [tokens, d_model] f32 -> the output of block i, as Block::forward. With Pass::recompute it
+  // leaves nothing but that in ctx.saved.
   View forward_block(Context& ctx, std::size_t i, View x, Saved& s) const;
 };
 

@@ -31,7 +31,9 @@ struct RelativeBias {
   RelativeBias(std::string name, bool bidirectional, std::int64_t num_buckets,
                std::int64_t max_distance, std::int64_t num_heads, float hf_std);
 
-  Expanded forward(Context& ctx, std::int64_t max_len) const;  // in ctx.saved
+  // For sequences of up to max_len tokens, in ctx.saved.
+  Expanded forward(Context& ctx, std::int64_t max_len) const;
+  // grad_bias [num_heads, 2 * center + 1]; adds to the table's gradient.
   void backward(Context& ctx, ConstView grad_bias, const Expanded& s,
                 const ParamBuffer& grads) const;
 

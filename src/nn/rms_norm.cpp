@@ -21,7 +21,7 @@ View RmsNorm::forward(Context& ctx, Arena& arena, ConstView x, Saved& s) const {
   return y;
 }
 
-View RmsNorm::forward_again(Context& ctx, const Saved& s) const {
+View RmsNorm::recompute(Context& ctx, const Saved& s) const {
   const View y = ctx.scratch.make(s.x.rows, s.x.cols, ctx.compute_type);
   rms_norm(ctx, s.x, weight.weight.value, epsilon, y, s.inv_rms);
   return y;

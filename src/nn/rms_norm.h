@@ -14,17 +14,18 @@ struct RmsNorm {
 
   struct Saved {
     ConstView x;   // [tokens, d_model]
-    View inv_rms;  // [tokens, 1]
+    View inv_rms;  // [tokens, 1]; recompute() writes the same values again
   };
 
   RmsNorm() = default;
   RmsNorm(std::string name, std::int64_t d_model, float epsilon);
 
-  // x [tokens, d_model] f32 -> the same shape in `arena`, of compute type.
+  // x [tokens, d_model] f32 -> the same shape in `arena`, of compute type. x must stay as it is
+  // until backward.
   View forward(Context& ctx, Arena& arena, ConstView x, Saved& s) const;
-  // The same again, in ctx.scratch: quicker made than kept.
-  View forward_again(Context& ctx, const Saved& s) const;
-  // dx [tokens, d_model] += the gradient with respect to x; dy of that shape, f32.
+  // Recomputes the output, in ctx.scratch: cheaper than storing it.
+  View recompute(Context& ctx, const Saved& s) const;
+  // dy [tokens, d_model] f32; dx [tokens, d_model] f32 += the gradient with respect to x.
   void backward(Context& ctx, ConstView dy, const Saved& s, View dx,
                 const ParamBuffer& grads) const;
 

@@ -71,44 +71,48 @@ View SwitchLayer::forward(Context& ctx, const Pass& pass, ConstView x, const Rag
                           Saved& s) const {
   const View y = ctx.scratch.make(x.rows, x.cols, x.dtype);
   const ArenaScope scope(ctx.scratch);
-  s.x = x;
-  route_tokens(ctx, pass, tokens, s);
-  const ConstView expert_in = expert_input(ctx, s);
+  route_tokens(ctx, pass, x, tokens, s);
+  const ConstView expert_in = expert_input(ctx, x, s);
   const std::int64_t slots = expert_in.rows;
   s.ffn.hidden = ctx.saved.make(slots, expert_dim, x.dtype);
   if (experts[0].wi_1) s.ffn.gate = ctx.saved.make(slots, expert_dim, x.dtype);
   s.drop = pass.dropout(site);
-  s.expert_out = ctx.saved.make(slots, x.cols, x.dtype);
-  switchyard::experts(ctx, expert_call(s, tokens.tags), s.routing, expert_in, s.ffn, s.expert_out);
+  const View expert_out = ctx.saved.make(slots, x.cols, x.dtype);
+  switchyard::experts(ctx, expert_call(s), s.routing, expert_in, s.ffn, expert_out);
+  s.expert_out = expert_out;
   combine_rows(ctx, s.expert_out, s.routing, y);
   return y;
 }
 
-void SwitchLayer::backward(Context& ctx, ConstView dy, ConstView tags, const Saved& s,
-                           RouterLossCoefs coefs, View dx, const ParamBuffer& grads) const {
+View SwitchLayer::backward(Context& ctx, ConstView x, ConstView dy, const Saved& s,
+                           RouterLossCoefs coefs, const ParamBuffer& grads) const {
+  const View dx = ctx.scratch.make(x.rows, x.cols);
   const ArenaScope scope(ctx.scratch);
   const View grad_out = ctx.scratch.make(s.expert_out.rows, dy.cols, dy.dtype);
   const View grad_combine_weight = ctx.scratch.make(dy.rows, 1);
   combine_rows_backward(ctx, dy, s.expert_out, s.routing, grad_out, grad_combine_weight);
 
-  const ConstView expert_in = expert_input(ctx, s);
+  const ConstView expert_in = expert_input(ctx, x, s);
   const View grad_in = ctx.scratch.make(expert_in.rows, dy.cols, dy.dtype);
   std::vector<FfnGrads> expert_grads;
   expert_grads.reserve(experts.size());
   for (const Ffn& expert : experts) expert_grads.push_back(expert.grads_of(grads));
-  experts_backward(ctx, expert_call(s, tags), s.routing,
+  experts_backward(ctx, expert_call(s), s.routing,
                    {.x = expert_in, .hidden = s.ffn.hidden, .gate = s.ffn.gate, .dy = grad_out},
                    grad_in, expert_grads.data());
 
-  route_tokens_backward(ctx, grad_combine_weight, tags, s, coefs, dx, grads);
+  const View grad_logits = ctx.scratch.make(x.rows, s.logits.cols);
+  router_backward(ctx, s.routing, grad_combine_weight, coefs, grad_logits);
+  logits_backward(ctx, x, grad_logits, s, dx, grads);
   gather_rows_add(ctx, grad_in, s.routing.slot_of_token, dx);
+  return dx;
 }
 
 // Router logits from x, or in training from a jittered copy of it that the experts never see. f32
 // whatever else is (the paper, 2.4: selective precision).
-void SwitchLayer::route_tokens(Context& ctx, const Pass& pass, const Ragged& tokens,
+void SwitchLayer::route_tokens(Context& ctx, const Pass& pass, ConstView x, const Ragged& tokens,
                                Saved& s) const {
-  const ConstView& x = s.x;
+  s.tags = tokens.tags;
   s.jitter_noise = pass.training ? pass.jitter_noise : 0;
   s.jitter_stream = stream_key(pass.seed, pass.step, site + kJitterSite);
   const auto num_experts = static_cast<std::int64_t>(experts.size());
@@ -116,42 +120,39 @@ void SwitchLayer::route_tokens(Context& ctx, const Pass& pass, const Ragged& tok
   const View logits = ctx.saved.make(x.rows, num_experts);
   s.logits = logits;
   s.routing = make_routing(ctx.saved, x.rows, slots, num_experts);
-  linear(ctx, router_input(ctx, tokens.tags, s), router.weight.weight, logits);
+  linear(ctx, router_input(ctx, x, s), router.weight.weight, logits);
   if (bias) add_bias(ctx, bias->weight.value, logits);
   route(ctx, logits, capacity_of(pass.capacity, x.rows, num_experts), tokens, s.routing);
   if (s.stats) s.stats->take(ctx, s.routing);
 }
 
-void SwitchLayer::route_tokens_backward(Context& ctx, ConstView grad_combine_weight, ConstView tags,
-                                        const Saved& s, RouterLossCoefs coefs, View dx,
-                                        const ParamBuffer& grads) const {
-  const View grad_logits = ctx.scratch.make(dx.rows, s.logits.cols);
-  router_backward(ctx, s.routing, grad_combine_weight, coefs, grad_logits);
+void SwitchLayer::logits_backward(Context& ctx, ConstView x, ConstView grad_logits, const Saved& s,
+                                  View dx, const ParamBuffer& grads) const {
   if (bias) bias_backward(ctx, grad_logits, grads[*bias]);
-  router.backward(ctx, router_input(ctx, tags, s), grad_logits, dx, grads);
-  if (s.jitter_noise > 0) jitter(ctx, s.jitter_noise, s.jitter_stream, tags, dx, dx);
+  router.backward(ctx, router_input(ctx, x, s), grad_logits, dx, grads);
+  if (s.jitter_noise > 0) jitter(ctx, s.jitter_noise, s.jitter_stream, s.tags, dx, dx);
 }
 
-ConstView SwitchLayer::router_input(Context& ctx, ConstView tags, const Saved& s) const {
-  if (s.jitter_noise == 0) return s.x;
-  const View jittered = ctx.scratch.make(s.x.rows, s.x.cols);
-  jitter(ctx, s.jitter_noise, s.jitter_stream, tags, s.x, jittered);
+ConstView SwitchLayer::router_input(Context& ctx, ConstView x, const Saved& s) const {
+  if (s.jitter_noise == 0) return x;
+  const View jittered = ctx.scratch.make(x.rows, x.cols);
+  jitter(ctx, s.jitter_noise, s.jitter_stream, s.tags, x, jittered);
   return jittered;
 }
 
-ConstView SwitchLayer::expert_input(Context& ctx, const Saved& s) const {
-  const View sorted = ctx.scratch.make(s.routing.token_of_slot.rows, s.x.cols, s.x.dtype);
-  gather_rows(ctx, s.x, s.routing.token_of_slot, sorted);
+ConstView SwitchLayer::expert_input(Context& ctx, ConstView x, const Saved& s) const {
+  const View sorted = ctx.scratch.make(s.routing.token_of_slot.rows, x.cols, x.dtype);
+  gather_rows(ctx, x, s.routing.token_of_slot, sorted);
   return sorted;
 }
 
-ExpertCall SwitchLayer::expert_call(const Saved& s, ConstView tags) const {
+ExpertCall SwitchLayer::expert_call(const Saved& s) const {
   ExpertCall call;
   call.weights = weights_.data();
   call.count = static_cast<std::int64_t>(weights_.size());
   call.act = experts[0].act;
   call.drop = s.drop;
-  call.tags = tags;
+  call.tags = s.tags;
   return call;
 }
 

@@ -31,13 +31,13 @@ struct SwitchLayer {
   std::uint64_t site = 0;
 
   struct Saved {
-    ConstView x;       // [tokens, d_model]
     ConstView logits;  // [tokens, num_experts]
     Routing routing;
     RouterStats* stats = nullptr;  // to be taken in forward
-    View expert_out;               // [slots, d_model], rows sorted by expert
+    ConstView expert_out;          // [slots, d_model], rows sorted by expert
     FfnSaved ffn;
     Dropout drop;
+    ConstView tags;  // [tokens, 2] i32
     float jitter_noise = 0;
     std::uint64_t jitter_stream = 0;
   };
@@ -46,11 +46,13 @@ struct SwitchLayer {
   SwitchLayer(SwitchLayer&&) = default;  // a copy's weights_ would point into the original
   SwitchLayer& operator=(SwitchLayer&&) = default;
 
-  // x [tokens, d_model] -> the same shape in ctx.scratch; a dropped token's row is zero.
+  // x [tokens, d_model] of compute type -> y of x's shape and type, in ctx.scratch; a dropped
+  // token's row is zero.
   View forward(Context& ctx, const Pass& pass, ConstView x, const Ragged& tokens, Saved& s) const;
-  // dx = the gradient by x, of the output and of coefs' router losses.
-  void backward(Context& ctx, ConstView dy, ConstView tags, const Saved& s, RouterLossCoefs coefs,
-                View dx, const ParamBuffer& grads) const;
+  // x as in forward, dy [tokens, d_model] of compute type -> dx [tokens, d_model] f32 in
+  // ctx.scratch, the gradient of the output and of coefs' router losses.
+  View backward(Context& ctx, ConstView x, ConstView dy, const Saved& s, RouterLossCoefs coefs,
+                const ParamBuffer& grads) const;
 
   template <class F>
   void each_param(F&& f) {
@@ -60,15 +62,16 @@ struct SwitchLayer {
   }
 
  private:
-  void route_tokens(Context& ctx, const Pass& pass, const Ragged& tokens, Saved& s) const;
-  void route_tokens_backward(Context& ctx, ConstView grad_combine_weight, ConstView tags,
-                             const Saved& s, RouterLossCoefs coefs, View dx,
-                             const ParamBuffer& grads) const;
-  // What is as quickly made again as kept, in ctx.scratch: the router's input [tokens, d_model], x
-  // or in training its jittered copy; and x sorted by expert, [slots, d_model].
-  ConstView router_input(Context& ctx, ConstView tags, const Saved& s) const;
-  ConstView expert_input(Context& ctx, const Saved& s) const;
-  ExpertCall expert_call(const Saved& s, ConstView tags) const;
+  void route_tokens(Context& ctx, const Pass& pass, ConstView x, const Ragged& tokens,
+                    Saved& s) const;
+  // grad_logits [tokens, num_experts]; dx [tokens, d_model] f32, overwritten.
+  void logits_backward(Context& ctx, ConstView x, ConstView grad_logits, const Saved& s, View dx,
+                       const ParamBuffer& grads) const;
+  // Cheaper to recompute than to store, in ctx.scratch: the router's input [tokens, d_model], x or
+  // in training a jittered f32 copy of it; and x sorted by expert, [slots, d_model].
+  ConstView router_input(Context& ctx, ConstView x, const Saved& s) const;
+  ConstView expert_input(Context& ctx, ConstView x, const Saved& s) const;
+  ExpertCall expert_call(const Saved& s) const;
 
   std::vector<FfnWeights> weights_;  // of experts, as the grouped call takes them
 };
