@@ -7,6 +7,7 @@
 
 #include "src/core/counted.h"
 #include "src/core/error.h"
+#include "src/nn/model.h"
 
 namespace switchyard {
 
@@ -20,27 +21,6 @@ void in_range(const char* field, std::int64_t value, std::int64_t low, std::int6
 void in_range(const char* field, float value, float low, float high) {
   check(value >= low && value <= high, ErrorKind::kData, field, ": ", value, ", expected ", low,
         " to ", high);
-}
-
-std::int64_t ffn_parameters(const ModelConfig& c) {
-  return c.d_model * c.d_ff * (c.is_gated_act ? 3 : 2);
-}
-
-// `experts`: how many of a sparse layer's experts to count.
-std::int64_t count_parameters(const ModelConfig& c, std::int64_t experts) {
-  const std::int64_t attention = 4 * c.d_model * c.inner_dim();
-  const auto stack = [&](const std::vector<bool>& sparse, std::int64_t attentions) {
-    std::int64_t n = c.relative_attention_num_buckets * c.num_heads + c.d_model;
-    for (const bool is_sparse : sparse) {
-      n += attentions * (attention + c.d_model) + c.d_model;
-      n += is_sparse ? experts * ffn_parameters(c) + c.num_experts * (c.d_model + c.router_bias)
-                     : ffn_parameters(c);
-    }
-    return n;
-  };
-  const std::int64_t tables = 1 + !c.tie_word_embeddings + 2 * c.separate_embeddings;
-  return tables * c.vocab_size * c.d_model + stack(c.encoder_sparse, 1) +
-         stack(c.decoder_sparse, 2);
 }
 
 }  // namespace
@@ -93,9 +73,6 @@ void validate(const ModelConfig& c) {
   check(bound < 0x1p50 && parameter_count(c) < (std::int64_t{1} << 41), ErrorKind::kData,
         "the sizes together make ", bound, " parameters, expected at most 2^41");
 }
-
-std::int64_t parameter_count(const ModelConfig& c) { return count_parameters(c, c.num_experts); }
-std::int64_t active_parameter_count(const ModelConfig& c) { return count_parameters(c, 1); }
 
 std::vector<bool> sparse_layers_by_step(std::int64_t layers, std::int64_t step) {
   std::vector<bool> sparse(static_cast<std::size_t>(layers), false);

@@ -60,10 +60,6 @@ constexpr std::int64_t kMaxNewTokens = 1 << 20;
 // the field, the value found and the range expected.
 void validate(const ModelConfig& config);
 
-// Parameters, and those one token uses (one expert a sparse layer).
-std::int64_t parameter_count(const ModelConfig& config);
-std::int64_t active_parameter_count(const ModelConfig& config);
-
 // Hugging Face's placement of `sparse` sparse blocks among `layers`: with step = layers / sparse,
 // block i where step == 1 or i % step == 1. But 0 means none, and a `sparse` that does not come out
 // exactly so is Error(kUsage) naming what would.

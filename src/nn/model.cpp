@@ -175,6 +175,42 @@ View Model::logits(Context& ctx, const Pass& pass, const Batch& batch) const {
   return y;
 }
 
+namespace {
+
+struct ParameterCounts {
+  std::int64_t all = 0, active = 0;
+};
+
+// In a sparse layer all parameters repeat with the experts: each has its row in the router.
+ParameterCounts count_parameters(ModelConfig config) {
+  const std::int64_t more_experts = config.num_experts - 1;
+  config.num_experts = 1;
+  Model model(config);
+  const auto size_of = [](auto&& part) {
+    std::int64_t size = 0;
+    part.each_param([&](const Param& param) { size += param.size(); });
+    return size;
+  };
+  const std::int64_t with_one = size_of(model);
+  ParameterCounts counts{with_one, with_one};
+  for (Stack* stack : {&model.encoder, &model.decoder}) {
+    for (Block& block : stack->blocks) {
+      if (!block.sparse) continue;
+      const std::int64_t layer = size_of(*block.sparse), expert = size_of(block.sparse->experts[0]);
+      counts.all += more_experts * layer;
+      counts.active += more_experts * (layer - expert);
+    }
+  }
+  return counts;
+}
+
+}  // namespace
+
+std::int64_t parameter_count(const ModelConfig& config) { return count_parameters(config).all; }
+std::int64_t active_parameter_count(const ModelConfig& config) {
+  return count_parameters(config).active;
+}
+
 void initialise(Context& ctx, const Model& model, std::uint64_t seed, const Initialisation& start,
                 const ParamBuffer& values) {
   constexpr std::uint64_t kInitStep = ~std::uint64_t{0};  // no training step has this number

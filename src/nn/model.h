@@ -112,6 +112,11 @@ class Model {
   ParamLayout layout_;
 };
 
+// The parameters of a model, and those that one token uses: one expert per sparse layer. Counted by
+// each_param on a model with one expert per layer, so that thousands of experts cost nothing.
+std::int64_t parameter_count(const ModelConfig& config);
+std::int64_t active_parameter_count(const ModelConfig& config);
+
 struct Initialisation {
   bool hf = false;  // Hugging Face's instead of the paper's
   // Standard deviation of the paper's embeddings. Its 1 is for much text: AdamW moves a row by at

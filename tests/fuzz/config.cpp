@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A file as config.json, and as generation_config.json.
 #include "src/io/hf_config.h"
+#include "src/nn/model.h"
 #include "tests/fuzz/target.h"
 
 using namespace switchyard;
