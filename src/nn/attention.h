@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Multi-head attention, self and cross, over whole ragged sequences and one step at a time.
-// T5's: no 1 / sqrt(d_kv), no biases on the projections (arXiv 1910.10683).
+// T5's multi-head self- and cross-attention (arXiv 1910.10683), over whole ragged sequences and one
+// step at a time: no scaling by 1 / sqrt(d_kv), no biases on the projections.
 #pragma once
 
 #include <cstdint>

@@ -20,9 +20,10 @@ struct Batch {
   ConstView labels;  // [target.tokens, 1] i32
 };
 
-// Copies to the backend's side, into `arena`. Every id must be in [0, vocab_size): Error(kData).
+// Copies a batch to the backend's side, into `arena`. Error(kData) if an id is not in
+// [0, vocab_size).
 Batch upload_batch(Context& ctx, Arena& arena, const HostBatch& batch, const ModelConfig& config);
-// One side only: ids and offsets, tags when `sentence` is given. The same error.
+// One side only; tags only if `sentence` is given. ids: [tokens, 1] i32. The same error.
 Ragged upload_sequences(Context& ctx, Arena& arena, const std::vector<Ids>& sequences,
                         const std::vector<std::uint32_t>* sentence, std::int64_t vocab_size,
                         ConstView& ids);

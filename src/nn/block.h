@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// One pre-norm residual block: x += dropout(f(norm(x))) for self-attention, in the decoder cross-
-// attention, and a feed-forward, dense or sparse.
+// A pre-norm residual block: x += dropout(f(norm(x))) for self-attention, cross-attention in the
+// decoder, and a dense or sparse feed-forward.
 #pragma once
 
 #include <cstdint>

@@ -46,7 +46,7 @@ void validate(const ModelConfig& c) {
   in_range("router_z_loss_coef", c.router_z_loss_coef, 0.0f, 1e6f);
   in_range("router_aux_loss_coef", c.router_aux_loss_coef, 0.0f, 1e6f);
   in_range("relative_attention_num_buckets", c.relative_attention_num_buckets, 4, 1 << 16);
-  // Beyond the exact buckets there must be distances left to take a logarithm of.
+  // Half of the buckets are exact distances; the logarithmic ones need distances beyond them.
   in_range("relative_attention_max_distance", c.relative_attention_max_distance,
            c.relative_attention_num_buckets / 2 + 1, std::int64_t{1} << 24);
   in_range("dropout_rate", c.dropout_rate, 0.0f, 0.99f);
@@ -95,7 +95,7 @@ std::vector<bool> sparse_layers(std::int64_t layers, std::int64_t sparse) {
         possible += (possible.empty() ? "" : ", ") + std::to_string(n);
     }
     fail(ErrorKind::kUsage, counted(sparse, "sparse layer"), " among ", layers,
-         " cannot be placed at even steps; possible are 0, ", possible);
+         " cannot be placed at even steps; possible values: 0, ", possible);
   }
   return placed;
 }

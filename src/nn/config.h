@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // ModelConfig: Hugging Face's field names (configuration_switch_transformers.py,
-// configuration_t5.py) with Hugging Face's defaults. Read and written by io/hf; validated once,
-// where it is read or made.
+// configuration_t5.py) and defaults. Read and written by io/hf; validated once, where it is read
+// or made.
 #pragma once
 
 #include <cstdint>
@@ -13,7 +13,7 @@
 namespace switchyard {
 
 struct ModelConfig {
-  std::string model_type = "switch_transformers";  // or "t5": no sparse layer
+  std::string model_type = "switch_transformers";  // or "t5": no sparse layers
   std::int64_t vocab_size = 32128;
   std::int64_t d_model = 768;
   std::int64_t d_kv = 64;
@@ -37,10 +37,10 @@ struct ModelConfig {
   float layer_norm_epsilon = 1e-6f;
   Activation dense_act_fn = Activation::relu;
   bool is_gated_act = false;
-  // Each stack has an embed_tokens.weight of its own instead of shared.weight: what Hugging Face 5
-  // makes of a Switch model with tie_word_embeddings false.
+  // Each stack has its own embed_tokens.weight instead of shared.weight, as transformers 5 creates
+  // Switch models with tie_word_embeddings false.
   bool separate_embeddings = false;
-  bool tie_word_embeddings = true;    // no lm_head.weight of its own
+  bool tie_word_embeddings = true;    // there is no lm_head.weight
   bool scale_decoder_outputs = true;  // h * d_model^-0.5 before the head
   std::int64_t pad_token_id = 0;
   std::int64_t eos_token_id = 1;
@@ -52,22 +52,22 @@ struct ModelConfig {
   bool operator==(const ModelConfig&) const = default;
 };
 
-// What a search may be asked for.
+// Limits of a search's options.
 constexpr std::int64_t kMaxNumBeams = 1024;
 constexpr std::int64_t kMaxNewTokens = 1 << 20;
 
-// Every field in its range, sizes consistent, the parameter count within 2^41; Error(kData) naming
-// the field, the value found and the range expected.
+// Checks the range of every field, that sizes are consistent, and that the parameter count is
+// below 2^41. Error(kData) names the field, the value found and the range expected.
 void validate(const ModelConfig& config);
 
 // Hugging Face's placement of `sparse` sparse blocks among `layers`: with step = layers / sparse,
-// block i where step == 1 or i % step == 1. But 0 means none, and a `sparse` that does not come out
-// exactly so is Error(kUsage) naming what would.
+// block i is sparse if step == 1 or i % step == 1. Unlike there, 0 means none, and Error(kUsage) if
+// this places another number of blocks, naming the numbers that are possible.
 std::vector<bool> sparse_layers(std::int64_t layers, std::int64_t sparse);
-// The same for a given step (encoder_sparse_step of a config.json); step 0: none.
+// The same for a given step (encoder_sparse_step in config.json); step 0: none.
 std::vector<bool> sparse_layers_by_step(std::int64_t layers, std::int64_t step);
 
-// "relu", "gelu", "gelu_new", "silu" (and "swish"); Error(kData) naming an unknown one.
+// "relu", "gelu", "gelu_new", "silu" or "swish"; Error(kData) names an unknown one.
 Activation activation_from_name(const std::string& name);
 std::string activation_name(Activation act);
 

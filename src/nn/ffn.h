@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The feed-forward: wo(dropout(act(wi x))), or gated (T5 v1.1, arXiv 2002.05202):
-// wo(dropout(act(wi_0 x) * (wi_1 x))). Also what one expert is.
+// wo(dropout(act(wi_0 x) * (wi_1 x))). An expert is one of these, too.
 #pragma once
 
 #include <optional>
@@ -13,7 +13,7 @@
 namespace switchyard {
 
 struct Ffn {
-  Linear wi;  // named wi, or wi_0 where gated
+  Linear wi;  // named wi, or wi_0 if gated
   std::optional<Linear> wi_1;
   Linear wo;
   Activation act = Activation::relu;

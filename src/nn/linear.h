@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// y = x . weight^T, no bias.
+// A linear layer without bias: y = x . weight^T.
 #pragma once
 
 #include <string>
@@ -12,7 +12,7 @@ struct Linear {
   Param weight;  // [out, in]
 
   Linear() = default;
-  // A new one starts with the paper's truncated normal of fan_in = in, or with Init::hf_std.
+  // Initialized with the paper's truncated normal of fan_in = in, or with hf_std.
   Linear(std::string name, std::int64_t out, std::int64_t in, float hf_std);
 
   // x [tokens, in] -> [tokens, out] in `arena`, of compute type.

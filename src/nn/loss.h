@@ -17,9 +17,9 @@ struct LossOptions {
   float label_smoothing = 0;
   float router_aux_loss_coef = 0;
   float router_z_loss_coef = 0;
-  // The gradient is of: ce_scale * sum of token losses + router_scale * router losses. For a plain
-  // mean ce_scale = 1 / target tokens and router_scale = 1; with accumulation 1 / target tokens of
-  // all the batches, and 1 / batches.
+  // The gradient is that of ce_scale * sum of token losses + router_scale * router losses. For a
+  // plain mean ce_scale = 1 / target tokens and router_scale = 1; with accumulation ce_scale = 1 /
+  // target tokens of all batches and router_scale = 1 / batches.
   float ce_scale = 1;
   float router_scale = 1;
 };
@@ -35,7 +35,7 @@ struct LossResult {
   PhaseSeconds seconds{};
 };
 
-// Uses and gives back ctx.saved and ctx.scratch. With `grads` the gradient is added to it.
+// Uses and releases ctx.saved and ctx.scratch. Adds the gradient to `grads` unless it is null.
 LossResult compute_loss(Context& ctx, const Model& model, const HostBatch& batch, const Pass& pass,
                         const LossOptions& options, const ParamBuffer* grads);
 

@@ -11,7 +11,7 @@ namespace switchyard {
 
 namespace {
 
-// Random-number sites: each stack has its own range, in it the stack's own and 8 for each block.
+// Random-number sites: each stack has a range with its own sites first, then 8 per block.
 constexpr std::uint64_t kDecoderSites = std::uint64_t{1} << 20;
 constexpr std::uint64_t kEmbeddingSite = 0;
 constexpr std::uint64_t kFinalSite = 1;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The encoder-decoder: token embedding, two stacks of blocks, the output head. Forward and backward
-// of a stack side by side; the loss is nn/loss, one decoding step nn/decoder_state.
+// The encoder-decoder model: token embedding, two stacks of blocks, output head. The loss is in
+// nn/loss, the decoding step in nn/decoder_state.
 #pragma once
 
 #include <cstdint>
@@ -77,10 +77,10 @@ class Model {
   const ModelConfig& config() const { return config_; }
   const ParamLayout& layout() const { return layout_; }
 
-  // Takes its values from `values`, which must outlive it and have this layout.
+  // Binds the parameters to `values`, which must have this layout and outlive the model.
   void bind(const ParamBuffer& values);
   // Packs every weight for contexts like ctx: when the values are final, or in bfloat16 whenever
-  // they have changed other than by an optimizer.
+  // anything but an optimizer has changed them.
   void prepare(Context& ctx);
 
   // Calls f(Param&) for every parameter, always in the same order; Param::index counts them.
@@ -97,7 +97,7 @@ class Model {
   }
 
   const Param& head() const { return lm_head ? *lm_head : shared; }
-  // What the decoder's states are multiplied with before the head: d_model^-0.5, or 1.
+  // The factor applied to the decoder's states before the head: d_model^-0.5 or 1.
   float head_scale() const;
 
   // Teacher-forced logits [target tokens, vocab_size] in ctx.saved; for tests.
@@ -118,13 +118,13 @@ std::int64_t parameter_count(const ModelConfig& config);
 std::int64_t active_parameter_count(const ModelConfig& config);
 
 struct Initialisation {
-  bool hf = false;  // Hugging Face's instead of the paper's
-  // Standard deviation of the paper's embeddings. Its 1 is for much text: AdamW moves a row by at
-  // most the learning rate an update, so that what little text teaches stays below the noise.
+  bool hf = false;  // Hugging Face's initialization instead of the paper's
+  // Standard deviation of the embeddings. The paper's 1 suits large corpora: AdamW moves a row by
+  // at most the learning rate per update, so what a small corpus teaches stays below the noise.
   float embedding_std = 1;
 };
 
-// Fills `values` for a new model. The same seed gives the same values.
+// Fills `values` with a new model's parameters. The same seed gives the same values.
 void initialise(Context& ctx, const Model& model, std::uint64_t seed, const Initialisation& start,
                 const ParamBuffer& values);
 

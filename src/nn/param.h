@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Param: one named parameter. Its value lies in a ParamBuffer; so do gradients and moments, in
-// buffers of the same layout beside the model. Each layer lists its own parameters once, in
-// each_param(f): counting, initialising, loading, saving and updating all walk that list.
+// Param: one named parameter. Its value is in a ParamBuffer; gradients and moments are in buffers
+// of the same layout. Each layer lists its parameters once, in each_param(f): counting,
+// initializing, loading, saving and updating all walk that list.
 #pragma once
 
 #include <cstdint>
@@ -12,10 +12,11 @@
 
 namespace switchyard {
 
-// How a new model's parameter starts. `std` is the paper's setting (arXiv 2101.03961, 2.4:
-// truncated normal, sqrt(0.1 / fan_in), for factors of products; what it is silent on is a plain
-// normal), `hf_std` Hugging Face's (_init_weights of modeling_switch_transformers and modeling_t5:
-// plain normal). A constant has std 0, and is multiplied by initializer_factor in Hugging Face's.
+// How a parameter of a new model is initialized. `std` is the paper's setting (arXiv 2101.03961,
+// 2.4: truncated normal, sqrt(0.1 / fan_in), for matmul weights; a plain normal for what it does
+// not mention), `hf_std` Hugging Face's (_init_weights of modeling_switch_transformers and
+// modeling_t5: plain normal). A constant has std 0; Hugging Face multiplies it by
+// initializer_factor.
 struct Init {
   float constant = 0;
   float std = 0;
@@ -25,12 +26,12 @@ struct Init {
 };
 
 struct Param {
-  // Hugging Face's, in Switch's spelling: "encoder.block.0.layer.1.mlp.wi.weight"
+  // As in Hugging Face's Switch checkpoints: "encoder.block.0.layer.1.mlp.wi.weight"
   std::string name;
   std::int64_t rows = 0;
   std::int64_t cols = 0;
   bool vector = false;  // one-dimensional on disk: rows is 1
-  bool lookup = false;  // rows are looked up; it is no factor of a product
+  bool lookup = false;  // rows are looked up; never the weight of a matmul
   Init init;
   std::int64_t index = -1;  // position in the model's list
   Weight weight;
@@ -38,14 +39,14 @@ struct Param {
   std::int64_t size() const { return rows * cols; }
 };
 
-// What an optimizer, or a running average, remembers of a parameter.
+// What an optimizer or a moving average stores for a parameter.
 struct StateTensor {
   std::string name;  // "m", "v"
   const Param* param = nullptr;
   View values;  // of the parameter's shape, or a vector [1, n]
 };
 
-// Where each parameter lies in a flat buffer: in list order, each on 64 bytes.
+// Where each parameter is in a flat buffer: in list order, each aligned to 64 bytes.
 struct ParamLayout {
   std::vector<std::int64_t> offset;  // by Param::index, in elements
   std::int64_t total = 0;            // elements, gaps (always zero) included

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Pass: how one forward pass is run, training or not, and what is recorded of it.
+// Pass: how a forward pass is run, for training or not, and what it records.
 #pragma once
 
 #include <cstdint>
@@ -11,17 +11,17 @@
 
 namespace switchyard {
 
-// Which tokens an expert may refuse: none, unless asked otherwise.
+// How many tokens an expert accepts; unlimited by default.
 struct CapacityOptions {
-  // > 0: an expert takes at most ceil(tokens * capacity_factor / num_experts) of a batch (the
-  // paper, eq. 3); 0: every token.
+  // > 0: an expert accepts at most ceil(tokens * capacity_factor / num_experts) tokens of a batch
+  // (the paper, eq. 3); 0: all.
   float capacity_factor = 0;
-  // > 0: Hugging Face's expert_capacity, tokens per expert in each sequence; binds in
-  // whole-sequence passes (encoder, scoring), never in a cached decoding step.
+  // > 0: Hugging Face's expert_capacity, tokens per expert in each sequence. Applies to passes over
+  // whole sequences (encoder, scoring), never to a cached decoding step.
   std::int64_t expert_capacity = 0;
 };
 
-// Copies of intermediate values, made where a Recorder is given; in ctx.saved.
+// Intermediate values that a pass with a Recorder collects; in ctx.saved.
 struct Recorder {
   std::vector<ConstView> encoder_hidden_states, decoder_hidden_states;  // [tokens, d_model]
   // [batch * H * max query length, max key length], 0 outside the sequences
@@ -31,11 +31,11 @@ struct Recorder {
 
 struct Pass {
   bool training = false;  // dropout and jitter on
-  bool keep =
-      false;  // intermediate values outlive their layer; in training and with `record` they do, too
-  bool router_stats = false;  // the sparse layers' losses and counts are taken down
-  // Blocks keep only their input, and are computed again in backward: activation checkpointing
-  // (Chen et al. 2016, arXiv 1604.06174). The same bits, in less memory. For passes that train.
+  // Intermediate values outlive their layer; implied by `training` and `record`.
+  bool keep = false;
+  bool router_stats = false;  // the sparse layers' losses and counts are recorded
+  // Activation checkpointing (Chen et al. 2016, arXiv 1604.06174): blocks keep only their input,
+  // and backward recomputes them. The same bits in less memory. For training passes.
   bool recompute = false;
   float dropout_rate = 0;
   float jitter_noise = 0;
@@ -52,7 +52,7 @@ struct Pass {
   }
 };
 
-// Gives back what a sublayer took from ctx.saved, unless the pass keeps it.
+// Releases what a sublayer took from ctx.saved, unless the pass keeps it.
 class SublayerScope {
  public:
   SublayerScope(Context& ctx, const Pass& pass) {

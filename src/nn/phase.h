@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Where the time of a training step goes, for benches. A backend that computes beside the host
-// (a GPU) shows here when it was waited for, not when it worked.
+// Where the time of a training step goes, for benches. For a backend that runs asynchronously (a
+// GPU) this is when the host waited, not when the device worked.
 #pragma once
 
 #include <array>
@@ -25,7 +25,7 @@ constexpr const char* kPhaseNames[] = {
     "update"};
 using PhaseSeconds = std::array<double, std::size(kPhaseNames)>;
 
-// Adds to a phase the time since it was made or last asked.
+// Adds to a phase the time since construction or the previous call.
 class PhaseClock {
  public:
   void end(Phase phase, PhaseSeconds& seconds) {

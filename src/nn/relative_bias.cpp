@@ -19,7 +19,8 @@ std::int64_t relative_position_bucket(std::int64_t relative_position, bool bidir
   }
   const std::int64_t exact = num_buckets / 2;
   if (distance < exact) return first + distance;
-  // Rounded to f32 where Hugging Face is in f32, so that distances on a threshold fall alike.
+  // Rounded to f32 wherever Hugging Face computes in f32, so that distances on a bucket boundary
+  // fall into the same bucket.
   const float ratio = static_cast<float>(distance) / static_cast<float>(exact);
   const float log_ratio = static_cast<float>(std::log(static_cast<double>(ratio)));
   const float log_range =

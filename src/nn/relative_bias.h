@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// T5's relative position bias (arXiv 1910.10683, 2.1): one table [num_buckets, heads] a stack, used
-// by the self-attention of all its blocks.
+// T5's relative position bias (arXiv 1910.10683, 2.1): one table [num_buckets, heads] per stack,
+// shared by the self-attention of all its blocks.
 #pragma once
 
 #include <cstdint>
@@ -11,7 +11,7 @@
 namespace switchyard {
 
 // The bucket of key position - query position. Follows _relative_position_bucket of Hugging Face's
-// modeling_t5.py, in f32 as there.
+// modeling_t5.py, computed in f32 as there.
 std::int64_t relative_position_bucket(std::int64_t relative_position, bool bidirectional,
                                       std::int64_t num_buckets, std::int64_t max_distance);
 
@@ -20,7 +20,7 @@ struct RelativeBias {
   bool bidirectional = true;
   std::int64_t max_distance = 128;
 
-  // The bias of every distance that sequences of max_len have.
+  // The bias for every distance within sequences of max_len tokens.
   struct Expanded {
     ConstView bucket;  // [1, 2 * center + 1] i32
     ConstView bias;    // [num_heads, 2 * center + 1]

@@ -27,7 +27,8 @@ Capacity capacity_of(const CapacityOptions& options, std::int64_t tokens,
   if (options.expert_capacity > 0) return {Capacity::kPerSequence, options.expert_capacity};
   if (options.capacity_factor > 0) {
     const double even = static_cast<double>(tokens) / static_cast<double>(num_experts);
-    // Less what a factor like 1.2 is off in binary: 1.2 of 100 tokens is 120, not 121.
+    // Compensates for factors like 1.2 that binary cannot represent: 1.2 * 100 tokens is 120, not
+    // 121.
     constexpr double kExact = 1 - 1e-6;
     return {Capacity::kPerBatch,
             static_cast<std::int64_t>(std::ceil(even * double{options.capacity_factor} * kExact))};
@@ -108,8 +109,8 @@ View SwitchLayer::backward(Context& ctx, ConstView x, ConstView dy, const Saved&
   return dx;
 }
 
-// Router logits from x, or in training from a jittered copy of it that the experts never see. f32
-// whatever else is (the paper, 2.4: selective precision).
+// Router logits come from x, or in training from a jittered copy that the experts never see. They
+// are f32 in every context (the paper, 2.4: selective precision).
 void SwitchLayer::route_tokens(Context& ctx, const Pass& pass, ConstView x, const Ragged& tokens,
                                Saved& s) const {
   s.tags = tokens.tags;

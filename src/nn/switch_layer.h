@@ -12,7 +12,7 @@
 
 namespace switchyard {
 
-// What a layer did with a batch, for the host to read.
+// Router losses and counts of a batch, for the host to read.
 struct RouterStats {
   RouterStats(Arena& arena, std::int64_t num_experts);
   void take(Context& ctx, const Routing& routing);
@@ -26,8 +26,9 @@ struct SwitchLayer {
   Linear router;              // [num_experts, d_model]
   std::optional<Param> bias;  // [num_experts]
   std::vector<Ffn> experts;
-  std::int64_t expert_dim = 0;                     // d_ff
-  static constexpr std::uint64_t kJitterSite = 1;  // the router's random numbers, after `site`
+  std::int64_t expert_dim = 0;  // d_ff
+  // Of the router's jitter, relative to `site`.
+  static constexpr std::uint64_t kJitterSite = 1;
   std::uint64_t site = 0;
 
   struct Saved {
