@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Training in bfloat16 against the same in f32: the loss and the gradient of every parameter agree
-// but for rounding. Router decisions are f32's own: these models have no two logits that close.
+// Training in bfloat16 against f32: the loss and every parameter's gradient agree up to rounding.
+// Routing does not change: these models have no logits close enough for rounding to swap experts.
 #include <cmath>
 #include <string>
 
@@ -18,7 +18,7 @@ struct Step {
 
 Step step_in(DType compute_type, const ModelConfig& config, int threads, const Pass& pass) {
   TinyModel tiny(config, {threads, false, compute_type});
-  // With its large values the model would multiply an input's rounding by a hundred.
+  // With its large values the model would amplify the rounding of an input a hundredfold.
   scale(*tiny.ctx, 0.4f, tiny.values.flat(), tiny.values.flat());
   if (compute_type == DType::bf16) tiny.model.prepare(*tiny.ctx);
   const HostBatch batch = random_batch(config, {3, 17, 1, 30, 9, 22}, {5, 1, 12, 20, 31, 8}, 3);
@@ -33,8 +33,8 @@ Step step_in(DType compute_type, const ModelConfig& config, int threads, const P
   return step;
 }
 
-// Lengths of the error relative to those of the gradient: of all parameters together, and of the
-// worst of them. Gradients that nearly cancel, as those of a relative bias, lose most.
+// Norms of the error relative to those of the gradient, over all parameters and for the worst one.
+// Gradients that nearly cancel, such as those of a relative bias, lose most.
 struct Errors {
   double all = 0, worst = 0;
 };
@@ -58,12 +58,12 @@ Errors errors(const ModelConfig& config, const Step& actual, const Step& expecte
   return result;
 }
 
-TEST_CASE("gradients in bfloat16 are those of f32 but for rounding") {
+TEST_CASE("gradients in bfloat16 match those in f32 up to rounding") {
   const int threads = GENERATE(1, 3);
   const bool sparse = GENERATE(false, true);
   const bool gated = GENERATE(false, true);
   CAPTURE(threads, sparse, gated);
-  // 100, 72 and 37 are no multiples of what a packed matrix is rounded up to.
+  // 100, 72 and 37 are not multiples of the panel sizes that packed matrices are padded to.
   ModelConfig config = tiny_config({sparse, false}, {sparse, sparse});
   config.vocab_size = 100;
   config.d_model = 72;

@@ -12,10 +12,10 @@ namespace {
 struct Step {
   LossResult loss;
   std::vector<float> grads;
-  std::size_t bytes = 0;  // most that the arenas had in use
+  std::size_t bytes = 0;  // peak use of the arenas
 };
 
-// Dropout, jitter and a capacity that binds.
+// With dropout, jitter and a capacity that drops tokens.
 Step step(bool recompute, const ModelConfig& config, DType compute_type, std::int64_t sentences) {
   TinyModel tiny(config, {2, false, compute_type});
   Pass pass;
@@ -58,7 +58,7 @@ TEST_CASE("recomputed blocks give the same bits") {
   CHECK(kept.loss.dropped[0] > 0);
 }
 
-TEST_CASE("of many blocks little more than one is in memory") {
+TEST_CASE("memory holds little more than one of many blocks") {
   ModelConfig config = tiny_config(std::vector<bool>(8, true), std::vector<bool>(8, false));
   config.d_model = 16;
   config.d_ff = 32;

@@ -15,7 +15,7 @@
 namespace switchyard {
 namespace {
 
-// The message of the Error that f throws; "" where it throws none.
+// The message of the Error that f throws; "" if it throws none.
 template <class F>
 std::string error_of(F&& f, ErrorKind kind = ErrorKind::kData) {
   try {
@@ -29,7 +29,7 @@ std::string error_of(F&& f, ErrorKind kind = ErrorKind::kData) {
 
 using Set = std::function<void(ModelConfig&)>;
 
-// Every one of these must be refused, by a message that begins with the field's name.
+// Each of these must be rejected with a message that begins with the field's name.
 struct Bad {
   const char* field;
   const char* how;
@@ -94,7 +94,7 @@ std::vector<Bad> bad_numbers() {
   return bad;
 }
 
-TEST_CASE("validate refuses every field out of its range, by name") {
+TEST_CASE("validate rejects every field out of range, by name") {
   CHECK(error_of([] { validate(tiny_config()); }) == "");
   CHECK(error_of([] { validate(ModelConfig{}); }) == "");
   std::vector<Bad> table = bad_integers();
@@ -107,7 +107,7 @@ TEST_CASE("validate refuses every field out of its range, by name") {
   }
 }
 
-TEST_CASE("validate refuses contradictions") {
+TEST_CASE("validate rejects contradictions") {
   const auto refused = [](const Set& set) {
     ModelConfig c = tiny_config({true, false}, {true});
     set(c);
@@ -123,7 +123,7 @@ TEST_CASE("validate refuses contradictions") {
   CHECK(refused([](ModelConfig& c) { c.eos_token_id = c.vocab_size; }));
   CHECK(refused([](ModelConfig& c) { c.decoder_start_token_id = c.vocab_size; }));
   CHECK(refused([](ModelConfig& c) { c.relative_attention_max_distance = 3; }));  // of 6 buckets
-  // Each in its range, together too many parameters.
+  // Each in range, but too many parameters together.
   CHECK(refused([](ModelConfig& c) {
     c.d_model = 1 << 16;
     c.d_ff = 1 << 20;
@@ -138,7 +138,7 @@ std::vector<int> places(const std::vector<bool>& sparse) {
   return indices;
 }
 
-TEST_CASE("sparse_layers places as Hugging Face does, or says why not") {
+TEST_CASE("sparse_layers follows Hugging Face, or says why it cannot") {
   using Places = std::vector<int>;
   CHECK(places(sparse_layers(12, 6)) == Places{1, 3, 5, 7, 9, 11});
   CHECK(places(sparse_layers(12, 3)) == Places{1, 5, 9});
@@ -146,10 +146,10 @@ TEST_CASE("sparse_layers places as Hugging Face does, or says why not") {
   CHECK(places(sparse_layers(12, 1)) == Places{1});
   CHECK(places(sparse_layers(3, 3)) == Places{0, 1, 2});
   CHECK(places(sparse_layers(1, 1)) == Places{0});
-  // Hugging Face's 0 gives one sparse layer: here 0 is none.
+  // In Hugging Face's code 0 gives one sparse layer; here 0 means none.
   CHECK(places(sparse_layers(12, 0)) == Places{});
   CHECK(sparse_layers(12, 0).size() == 12);
-  // Its 5 of 12 gives six, 3 of 5 all five, 2 of 3 all three.
+  // Hugging Face's code places six for 5 of 12, five for 3 of 5, three for 2 of 3.
   for (const auto& [layers, sparse] : {std::pair{12, 5}, {5, 3}, {3, 2}, {12, 13}, {12, -1}}) {
     CAPTURE(layers, sparse);
     CHECK(error_of([&] { sparse_layers(layers, sparse); }, ErrorKind::kUsage) != "");
@@ -161,7 +161,7 @@ TEST_CASE("sparse_layers places as Hugging Face does, or says why not") {
 
 // The first distance of each bucket for 32 buckets and distance 128, as printed by
 // _relative_position_bucket of transformers 5.23.
-TEST_CASE("relative_position_bucket has T5's thresholds") {
+TEST_CASE("relative_position_bucket has T5's bucket boundaries") {
   const std::vector<std::int64_t> both = {0, 1, 2, 3, 4, 5, 6, 7, 8, 12, 16, 23, 32, 46, 64, 91};
   const std::vector<std::int64_t> causal = {0,  1,  2,  3,  4,  5,  6,  7,  8,  9,  10,
                                             11, 12, 13, 14, 15, 16, 19, 21, 24, 27, 31,
@@ -180,12 +180,11 @@ TEST_CASE("relative_position_bucket has T5's thresholds") {
   }
 }
 
-// Distances on a threshold: in exact arithmetic each step is a whole number, and the rounding of
-// float decides. Computed in double, every one of these falls into the bucket next to it.
-// Values of transformers 4.57.6's T5Attention._relative_position_bucket with torch 2.15, the same
-// in eager mode and compiled. Where those two disagree (11 of 16,744 configurations of up to 64
-// buckets; torch's eager logarithm is up to one unit in the last place off), ours is the compiled
-// one.
+// Distances on a bucket boundary: in exact arithmetic each step is a whole number, so float
+// rounding decides. Computed in double, each of these falls into the neighboring bucket. Values
+// from T5Attention._relative_position_bucket of transformers 4.57.6 with torch 2.15, eager and
+// compiled. Where the two disagree (11 of 16,744 configurations of up to 64 buckets; torch's eager
+// logarithm is off by up to one unit in the last place), ours matches the compiled one.
 TEST_CASE("relative_position_bucket is computed in float") {
   struct Threshold {
     std::int64_t num_buckets, max_distance;
@@ -273,7 +272,7 @@ TEST_CASE("each_param lists every tensor once, by Hugging Face's names") {
   CHECK(names == expected);
   CHECK(parameters == parameter_count(c));
   CHECK(active_parameter_count(c) ==
-        parameters - 2 * (2 * c.d_model * c.d_ff));  // one expert less in each of 2 layers
+        parameters - 2 * (2 * c.d_model * c.d_ff));  // one expert fewer in each of 2 layers
 
   c.tie_word_embeddings = true;
   c.separate_embeddings = true;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// compute_loss() against the scalar model of tests/reference: its values, and every element of
-// every gradient by the complex step.
+// compute_loss() against the scalar model of tests/reference: its values, and by the complex step
+// every element of every gradient.
 #include <algorithm>
 #include <complex>
 #include <string>
@@ -17,10 +17,10 @@ namespace {
 
 using Complex = std::complex<double>;
 
-// f32 rounding (6e-8) grows by some hundred times on its way through these models, whose values are
-// large; relative to the largest gradient of a tensor.
+// Relative to the largest gradient of a tensor: f32 rounding (6e-8) grows a few hundredfold on its
+// way through these models, whose values are large.
 constexpr double kRtol = 1e-4;
-// A gradient that is 0 but for rounding: that of a bias that the softmax does not see.
+// For a gradient that is 0 up to rounding: that of a bias that cancels in the softmax.
 constexpr double kAtol = 1e-7;
 
 reference::Parameters<Complex> parameters_of(TinyModel& tiny) {
@@ -39,7 +39,7 @@ struct Case {
   LossOptions options;
 };
 
-// Everything random at once.
+// All sources of randomness at once.
 Pass training_pass(float capacity_factor, std::int64_t expert_capacity) {
   Pass pass;
   pass.training = true;
@@ -83,8 +83,8 @@ void check_every_gradient(const Case& c) {
   auto parameters = parameters_of(tiny);
   reference::ModelLoss<Complex> expected(c.config, parameters, c.pass, c.options);
   expected.run(batch);
-  REQUIRE(expected.margin > 1e-4);  // else rounding may route otherwise
-  // A capacity that does not bind would test nothing.
+  REQUIRE(expected.margin > 1e-4);  // otherwise rounding may change the routing
+  // A capacity that drops no tokens would test nothing.
   const bool limited = c.pass.capacity.capacity_factor > 0 || c.pass.capacity.expert_capacity > 0;
   const auto any = [](std::int64_t count) { return count > 0; };
   REQUIRE(std::any_of(expected.dropped.begin(), expected.dropped.end(), any) == limited);
@@ -132,7 +132,7 @@ TEST_CASE("gradients: mixed sparse and dense, gelu, no noise") {
   check_every_gradient({c, Pass{}, loss_options()});
 }
 
-TEST_CASE("gradients: gated sparse silu, embeddings of their own, untied but scaled") {
+TEST_CASE("gradients: gated sparse silu, separate embeddings, untied but scaled") {
   ModelConfig c = tiny_config({true}, {false, true});
   c.is_gated_act = true;
   c.dense_act_fn = Activation::silu;
@@ -141,8 +141,8 @@ TEST_CASE("gradients: gated sparse silu, embeddings of their own, untied but sca
   check_every_gradient({c, training_pass(1.0f, 0), loss_options()});
 }
 
-// Larger than vectors and tiles, with tails: too many elements for one step each, so each tensor is
-// moved along random directions instead.
+// Larger than vectors and tiles, with tails. Too many elements for a complex step each, so each
+// tensor is perturbed along random directions instead.
 TEST_CASE("gradients: wide model along random directions") {
   ModelConfig c = tiny_config({false, true}, {true});
   c.vocab_size = 75;
@@ -178,7 +178,7 @@ TEST_CASE("gradients: wide model along random directions") {
     }
     const double exact =
         reference::ModelLoss<Complex>(c, moved, pass, options).run(batch).imag() / kStep;
-    // A direction's result is of the size of the gradient's norm.
+    // The derivative along a direction is on the order of the gradient's norm.
     CHECK(std::abs(along - exact) <= kAtol + kRtol * std::sqrt(size));
   });
 }

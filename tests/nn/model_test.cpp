@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a model is made of before its first step: batches, starting values.
+// Batches and initial parameter values.
 #include "src/nn/model.h"
 
 #include <cmath>
@@ -37,7 +37,7 @@ TEST_CASE("upload_batch lays sentences end to end and shifts targets right") {
   CHECK(read_ints(*ctx, batch.source.tags) == Ids{7, 0, 7, 1, 7, 2, last, 0});
 }
 
-TEST_CASE("upload_batch refuses ids that the vocabulary has not") {
+TEST_CASE("upload_batch rejects ids outside the vocabulary") {
   const auto ctx = make_context({});
   const ModelConfig c = tiny_config();
   for (const std::int32_t id : {-1, 7, 1 << 30}) {
@@ -70,7 +70,7 @@ TEST_CASE("initialise: the paper's values, or Hugging Face's") {
     });
     return values;
   };
-  // Standard deviations; truncating a normal to twice its own leaves 0.8796 of it.
+  // Standard deviations; truncation at two of them leaves a factor of 0.8796.
   struct Expected {
     const char* name;
     double paper, hf;
@@ -89,7 +89,7 @@ TEST_CASE("initialise: the paper's values, or Hugging Face's") {
     const double paper = deviation(values_of(e.name, {})),
                  hf = deviation(values_of(e.name, {.hf = true}));
     CAPTURE(paper, hf);
-    // The router has 192 elements: its deviation is known to 1 / sqrt(2 * 192) = 5 %.
+    // The router has 192 elements: the estimate's standard error is 1 / sqrt(2 * 192) = 5 %.
     CHECK(std::abs(paper / e.paper - 1) < 0.15);
     CHECK(std::abs(hf / e.hf - 1) < 0.15);
   }

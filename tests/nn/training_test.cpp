@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A training step's constancy: the same bits each time, no growth after the largest batch; and that
-// the whole learns.
+// Training steps are reproducible bit for bit, memory does not grow after the largest batch, and
+// the model learns.
 #include <algorithm>
 #include <limits>
 #include <string>
@@ -41,7 +41,7 @@ HostBatch batch_of(const ModelConfig& config, std::int64_t sentences, std::int64
   return random_batch(config, lengths, lengths, 3);
 }
 
-TEST_CASE("without gradients the loss is the same, and no block keeps its values") {
+TEST_CASE("without gradients the loss is the same and no block keeps its values") {
   TinyModel tiny(small_config()), scored(small_config());
   const HostBatch batch = batch_of(tiny.model.config(), 20, 17);
   LossOptions options;
@@ -56,7 +56,7 @@ TEST_CASE("without gradients the loss is the same, and no block keeps its values
   CHECK(scored.ctx->saved.peak_bytes() < tiny.ctx->saved.peak_bytes() / 2);
 }
 
-TEST_CASE("noise is training's: in scoring neither jitter nor dropout has an effect") {
+TEST_CASE("scoring has neither jitter nor dropout") {
   TinyModel tiny(small_config());
   const HostBatch batch = batch_of(tiny.model.config(), 20, 17);
   Pass noisy = noisy_pass(1);
@@ -70,13 +70,13 @@ TEST_CASE("noise is training's: in scoring neither jitter nor dropout has an eff
   CHECK(loss(noisy) == loss({}));
 }
 
-TEST_CASE("an expert's share is a factor's decimal value of the tokens") {
+TEST_CASE("a capacity factor means its decimal value") {
   ModelConfig config = small_config();
   config.encoder_sparse = {true};
   config.num_layers = 1;
   config.num_experts = 10;
   TinyModel tiny(config);
-  // All experts are equally probable: the first gets every token.
+  // All experts are equally likely, so the first one gets every token.
   fill(*tiny.ctx, 0, tiny.values[tiny.model.encoder.blocks[0].sparse->router.weight]);
   const HostBatch batch = random_batch(config, {400, 600}, {2, 2}, 1);
   struct Case {
@@ -92,7 +92,7 @@ TEST_CASE("an expert's share is a factor's decimal value of the tokens") {
   }
 }
 
-TEST_CASE("compute_loss gives the same bits each time") {
+TEST_CASE("compute_loss is reproducible bit for bit") {
   const int threads = GENERATE(1, 2);
   const bool bf16 = GENERATE(false, true);
   CAPTURE(threads, bf16);
@@ -114,13 +114,13 @@ TEST_CASE("compute_loss gives the same bits each time") {
   CHECK(gradient(1) == first);
 }
 
-// What an arena's next matrices start from.
+// Fills the memory that an arena hands out next.
 void poison(Context& ctx, Arena& arena) {
   const ArenaScope scope(arena);
   fill(ctx, std::numeric_limits<float>::quiet_NaN(), arena.make_row(std::int64_t{1} << 20));
 }
 
-TEST_CASE("what memory held before has no part in a result, nor have rows past the last") {
+TEST_CASE("results depend neither on old memory contents nor on rows past the last") {
   const bool bf16 = GENERATE(false, true);
   const bool recompute = GENERATE(false, true);
   CAPTURE(bf16, recompute);
@@ -145,7 +145,7 @@ TEST_CASE("what memory held before has no part in a result, nor have rows past t
   CHECK(results() == expected);
 }
 
-TEST_CASE("after the largest batch nothing grows and no primitive is made") {
+TEST_CASE("after the largest batch nothing grows and no primitive is created") {
   const bool bf16 = GENERATE(false, true);
   CAPTURE(bf16);
   TinyModel tiny(small_config(), {2, false, bf16 ? DType::bf16 : DType::f32});
@@ -164,11 +164,11 @@ TEST_CASE("after the largest batch nothing grows and no primitive is made") {
     CHECK(ctx.scratch.grown_bytes() == scratch);
     CHECK(primitives_created(ctx) == primitives);
   }
-  CHECK(ctx.saved.mark().offset == 0);  // all given back
+  CHECK(ctx.saved.mark().offset == 0);  // all released
   CHECK(ctx.scratch.mark().offset == 0);
 }
 
-// Sequence reversal: 3 to `longest` random ids, to the same ids backwards.
+// Sequence reversal: 3 to `longest` random ids and the same ids backwards.
 HostBatch reversal_batch(const ModelConfig& config, Rng& rng, std::int64_t sentences,
                          std::uint64_t longest) {
   HostBatch batch;
@@ -187,7 +187,7 @@ HostBatch reversal_batch(const ModelConfig& config, Rng& rng, std::int64_t sente
   return batch;
 }
 
-// How many of the batch's targets greedy decoding gives exactly.
+// The number of the batch's targets that greedy decoding reproduces exactly.
 std::size_t exact_translations(TinyModel& tiny, const HostBatch& batch) {
   const ModelConfig& c = tiny.model.config();
   DecoderState state(*tiny.ctx, tiny.model, batch.source, 1, {});
@@ -205,7 +205,7 @@ std::size_t exact_translations(TinyModel& tiny, const HostBatch& batch) {
   return exact;
 }
 
-// At least 95 % of unseen sequences must come out without a fault, in f32.
+// At least 95 % of unseen sequences must be reversed without error, in f32.
 void check_learns_reversal(const ModelConfig& config, DType compute_type, std::uint64_t longest,
                            std::int64_t sentences, std::int64_t steps) {
   constexpr std::int64_t kUnseen = 200;
@@ -252,7 +252,7 @@ TEST_CASE("a tiny Switch Transformer learns to reverse a sequence") {
   c.num_experts = 4;
   c.relative_attention_num_buckets = 32;
   c.relative_attention_max_distance = 128;
-  if (backend_description() == "scalar reference") {  // slow: an easier task
+  if (backend_description() == "scalar reference") {  // slow, so an easier task
     c.vocab_size = 7;
     check_learns_reversal(c, DType::f32, 4, 16, 1000);
   } else {
@@ -260,7 +260,7 @@ TEST_CASE("a tiny Switch Transformer learns to reverse a sequence") {
   }
 }
 
-TEST_CASE("it learns that in bfloat16 as well") {
+TEST_CASE("it learns the same in bfloat16") {
   ModelConfig c = tiny_config({true}, {true});
   c.d_model = 32;
   c.d_kv = 16;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The reference's attention: T5's (arXiv 1910.10683), without 1 / sqrt(d_kv), with an additive bias
-// by head and relative position.
+// The reference's attention: T5's (arXiv 1910.10683), without scaling by 1 / sqrt(d_kv), with an
+// additive bias per head and relative position.
 #pragma once
 
 #include <algorithm>
@@ -9,7 +9,7 @@
 
 namespace switchyard::reference {
 
-// As AttentionCall of backend.h; a bias of no rows: none.
+// As AttentionCall of backend.h; a bias without rows means none.
 template <class T>
 struct AttentionSpec {
   std::int64_t num_heads = 0;
@@ -36,8 +36,8 @@ void expand_bias_backward(const Matrix<T>& grad_bias, const IntMatrix& bucket,
     for (std::int64_t i = 0; i < grad_bias.cols; ++i) grad_table(bucket[i], h) += grad_bias(h, i);
 }
 
-// One query, at `position` of its sequence, on the rows [first_key, first_key + num_keys) of k; a
-// causal one on those up to its own position only.
+// One query, at `position` of its sequence, attending to the rows [first_key, first_key + num_keys)
+// of k; if causal, only to those up to its own position.
 template <class T>
 struct Query {
   const AttentionSpec<T>& spec;
@@ -141,8 +141,8 @@ AttentionGrads<T> attention_backward(const AttentionSpec<T>& spec, const Sequenc
   return g;
 }
 
-// [batch * H * longest query sequence, longest key sequence], before dropout; 0 where there is
-// nothing.
+// [batch * H * longest query sequence, longest key sequence], before dropout; 0 outside the
+// sequences.
 template <class T>
 Matrix<T> attention_probs(const AttentionSpec<T>& spec, const Sequences& queries,
                           const Sequences& keys, const Matrix<T>& q, const Matrix<T>& k) {
@@ -163,7 +163,8 @@ Matrix<T> attention_probs(const AttentionSpec<T>& spec, const Sequences& queries
   return probs;
 }
 
-// Row r attends to the rows [first_key[r], first_key[r] + key_count[r]); it is at key_count[r] - 1.
+// Row r attends to the rows [first_key[r], first_key[r] + key_count[r]); its position is
+// key_count[r] - 1.
 template <class T>
 Matrix<T> attention_step(const AttentionSpec<T>& spec, const Matrix<T>& q, const Matrix<T>& k,
                          const Matrix<T>& v, const IntMatrix& first_key,

@@ -13,7 +13,7 @@ using reference::load;
 using reference::load_ints;
 using reference::store;
 
-// A weight is used as it is.
+// There is no packed form.
 void prepare_weight(Context&, Weight&) {}
 
 void linear(Context&, ConstView x, const Weight& w, View y) {

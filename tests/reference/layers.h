@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The reference's matmuls, embedding, dropout, norm and activations; each backward beside its
-// forward. Results are returned; gradients of backend.h that are "+=" are added to the arguments
-// named so here too (dw, dx where it says "adds").
+// The reference's matmuls, embedding, dropout, norm and activations, each backward next to its
+// forward. Results are returned; gradients that backend.h accumulates are added to arguments.
 #pragma once
 
 #include "tests/reference/matrix.h"
@@ -143,7 +142,7 @@ T activate_slope(Activation act, T x) {
   return T(0);
 }
 
-// dropped act(hidden), times gate where there is one (a matrix of no rows: none).
+// dropped act(hidden), times gate unless that has no rows.
 template <class T>
 Matrix<T> activation(Activation act, const Matrix<T>& hidden, const Matrix<T>& gate, Dropout drop,
                      const IntMatrix& tags) {

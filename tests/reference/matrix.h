@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the scalar reference is written in: a plain matrix, and mathematics on a value type T that
-// is float, double or std::complex<double>. Decisions (comparisons, argmax, relu) are taken by the
-// real part, so that with an imaginary step of 1e-50 on one input the imaginary part of a result,
-// divided by the step, is the exact derivative (Squire & Trapp 1998, the complex step): there is no
-// difference to cancel, hence no error but rounding.
+// Building blocks of the scalar reference: a plain matrix, and math on a value type T that is
+// float, double or std::complex<double>. Decisions (comparisons, argmax, relu) use the real part,
+// so that with an imaginary step of 1e-50 on one input the imaginary part of a result, divided by
+// the step, is the exact derivative (Squire & Trapp 1998, the complex step): no difference cancels,
+// so rounding is the only error.
 #pragma once
 
 #include <cmath>
@@ -18,7 +18,7 @@
 
 namespace switchyard::reference {
 
-// [rows, cols], row after row.
+// [rows, cols], row-major.
 template <class T>
 struct Matrix {
   std::int64_t rows = 0;
@@ -37,7 +37,7 @@ struct Matrix {
   const T& operator()(std::int64_t r, std::int64_t c) const {
     return values[static_cast<std::size_t>(r * cols + c)];
   }
-  // Of a vector: a matrix of one row or of one column.
+  // For vectors: matrices of one row or one column.
   T& operator[](std::int64_t i) { return values[static_cast<std::size_t>(i)]; }
   const T& operator[](std::int64_t i) const { return values[static_cast<std::size_t>(i)]; }
 };
@@ -51,7 +51,7 @@ template <class T>
 T error_function(T x) {
   return std::erf(x);
 }
-// To first order in the imaginary part, which is all that a step of 1e-50 has.
+// First order in the imaginary part, which is exact for a step of 1e-50.
 inline std::complex<double> error_function(std::complex<double> x) {
   const double slope = 2.0 / std::sqrt(3.141592653589793) * std::exp(-x.real() * x.real());
   return {std::erf(x.real()), slope * x.imag()};
@@ -76,7 +76,7 @@ inline std::uint32_t random_of(std::uint64_t stream, const IntMatrix& tags, std:
   return random_u32(key, static_cast<std::uint32_t>(i));
 }
 
-// What dropout multiplies element `i` of token `t` with: 0, or 1 / (1 - rate).
+// The factor dropout applies to element `i` of token `t`: 0 or 1 / (1 - rate).
 inline double drop_factor(Dropout drop, const IntMatrix& tags, std::int64_t t, std::int64_t i) {
   if (drop.rate == 0) return 1;
   const bool dropped = random_of(drop.stream, tags, t, i) < drop_threshold(drop.rate);
@@ -93,7 +93,7 @@ T log_sum_exp(const Matrix<T>& x, std::int64_t r) {
   return std::log(sum) + T(largest);
 }
 
-// The column with the largest real part in row r, the lowest where equal; `except` does not count.
+// The column with the largest real part in row r, the lowest of equal ones; ignores `except`.
 template <class T>
 std::int64_t argmax(const Matrix<T>& x, std::int64_t r, std::int64_t except = -1) {
   std::int64_t best = -1;

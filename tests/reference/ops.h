@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Every operation of src/backend/backend.h as an obvious scalar template: slow, and the judge of
-// the kernels in simd/ and of every backend.
+// Every operation of src/backend/backend.h as an obvious scalar template: slow, the oracle for the
+// kernels in simd/ and for every backend.
 #pragma once
 
 #include "tests/reference/attention.h"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The judge judged: each backward of the reference against the complex step through its forward.
-// What is differentiated is the sum of an operation's outputs, each times a random number.
+// Tests the oracle itself: each backward of the reference against the complex step of its forward.
+// The function differentiated is the sum of an operation's outputs, weighted with random numbers.
 #include <string>
 
 #include "src/core/rng.h"
@@ -15,7 +15,7 @@ namespace {
 using Complex = std::complex<double>;
 using Reals = Matrix<Complex>;
 
-constexpr double kRtol = 1e-12;  // double rounding; the complex step has no other error
+constexpr double kRtol = 1e-12;  // rounding of double; the complex step has no other error
 
 Reals random(std::int64_t rows, std::int64_t cols, std::uint64_t seed) {
   Rng rng(seed);
@@ -36,7 +36,7 @@ std::vector<double> real_parts(const Reals& m) {
   return values;
 }
 
-// The gradient of loss() by m.
+// The gradient of loss() w.r.t. m.
 template <class F>
 std::vector<double> exact(Reals& m, F&& loss) {
   return complex_step_gradient(m.values, loss);
@@ -117,7 +117,7 @@ TEST_CASE("reference: feed-forward backward, every activation, gated and not") {
 }
 
 TEST_CASE("reference: activations at known points") {
-  // From the definitions, to 10 digits; far out the limits 0 and x.
+  // From the definitions, to 10 digits; for large |x| the limits 0 and x.
   CHECK(
       close(std::vector<double>{activate(Activation::gelu, 1.0), activate(Activation::gelu, -40.0)},
             std::vector<double>{0.8413447461, 0}, 1e-10, 0) == "");
@@ -148,7 +148,7 @@ TEST_CASE("reference: router, losses and combine backward") {
 }
 
 TEST_CASE("reference: route keeps the first tokens of each expert, sorted by expert") {
-  // One expert's logit is 1, the others' 0: tokens choose 1 1 0 1 | 1 0 1.
+  // One expert's logit is 1, the others are 0: tokens choose 1 1 0 1 | 1 0 1.
   const std::vector<std::int32_t> chosen = {1, 1, 0, 1, 1, 0, 1};
   Matrix<double> logits(7, 3);
   for (std::int64_t t = 0; t < 7; ++t) logits(t, chosen[static_cast<std::size_t>(t)]) = 1;

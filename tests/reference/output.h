@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The reference's end of the model: cross-entropy over the vocabulary, what searches pick from
-// logits, and the optimizer.
+// The reference's cross-entropy over the vocabulary, top-k of searches, and optimizers.
 #pragma once
 
 #include <algorithm>
@@ -14,7 +13,7 @@ struct CrossEntropy {
   T loss, nll;
 };
 
-// Of one token: nll, and (1 - smoothing) * nll + smoothing * mean over V of -log p (Szegedy et al.
+// For one token: nll, and (1 - smoothing) * nll + smoothing * mean over V of -log p (Szegedy et al.
 // 2016).
 template <class T>
 CrossEntropy<T> cross_entropy(const Matrix<T>& logits, std::int64_t t, std::int32_t label,
@@ -27,7 +26,7 @@ CrossEntropy<T> cross_entropy(const Matrix<T>& logits, std::int64_t t, std::int3
   return {T(1 - smoothing) * nll + T(smoothing) * mean, nll};
 }
 
-// Its gradient by the logits [T, V]: softmax - (1 - smoothing) * one-hot - smoothing / V.
+// Its gradient w.r.t. the logits [T, V]: softmax - (1 - smoothing) * one-hot - smoothing / V.
 template <class T>
 Matrix<T> cross_entropy_backward(const Matrix<T>& logits, const IntMatrix& labels,
                                  double smoothing) {
@@ -47,7 +46,7 @@ struct Candidate {
   std::int64_t index;
 };
 
-// The `k` best of score[r] + log_softmax(logits[r])[v] over the rows [first, first + beams), best
+// The k best of score[r] + log_softmax(logits[r])[v] over the rows [first, first + beams), best
 // first, equal ones by index (r - first) * V + v.
 template <class T>
 std::vector<Candidate> top_k(const Matrix<T>& logits, const Matrix<T>& score, std::int64_t first,
@@ -86,7 +85,7 @@ void adamw(const AdamW& o, T grad, T& m, T& v, T& param) {
   param -= T(o.lr) * (T(o.weight_decay) * param + m_hat / (std::sqrt(v_hat) + T(o.eps)));
 }
 
-// Adafactor of one parameter [R, C]: row [1, R] and col [1, C], or of a vector [1, C] no row.
+// Adafactor for one parameter [R, C]: row [1, R] and col [1, C]; a vector [1, C] has no row.
 template <class T>
 void adafactor(const Adafactor& o, Matrix<T> grad, Matrix<T>& row, Matrix<T>& col,
                Matrix<T>& param) {

@@ -44,7 +44,7 @@ Routes<T> route(const Matrix<T>& logits, Capacity capacity, const Sequences& tok
     ++r.expert_count[r.expert_index[t]];
   }
 
-  // An expert takes the first `capacity` tokens that chose it, of the batch or of each sequence.
+  // An expert accepts the first `capacity` tokens that chose it, in the batch or in each sequence.
   std::vector<bool> kept(static_cast<std::size_t>(num_tokens),
                          capacity.rule == Capacity::kUnlimited);
   if (capacity.rule != Capacity::kUnlimited) {
@@ -56,7 +56,7 @@ Routes<T> route(const Matrix<T>& logits, Capacity capacity, const Sequences& tok
     }
   }
 
-  // Kept tokens by expert, in token order within one.
+  // Kept tokens sorted by expert, in token order within each.
   std::int32_t slot = 0;
   for (std::int64_t e = 0; e < num_experts; ++e) {
     r.expert_offsets[e] = slot;
@@ -75,7 +75,7 @@ struct RouterLosses {
   T balance, z;
 };
 
-// f_e is a count: a constant to the derivative, by the complex step as in the paper.
+// f_e is a count: a constant under the complex step, as in the paper.
 template <class T>
 RouterLosses<T> router_losses(const Routes<T>& r) {
   const std::int64_t num_experts = r.probs.cols;
@@ -92,7 +92,8 @@ RouterLosses<T> router_losses(const Routes<T>& r) {
   return losses;
 }
 
-// Gradient by the logits of aux_coef * balance + z_coef * z + grad_combine_weight . combine_weight.
+// Gradient w.r.t. the logits of aux_coef * balance + z_coef * z + grad_combine_weight .
+// combine_weight.
 template <class T>
 Matrix<T> router_backward(const Routes<T>& r, const Matrix<T>& grad_combine_weight, double aux_coef,
                           double z_coef) {
@@ -101,7 +102,7 @@ Matrix<T> router_backward(const Routes<T>& r, const Matrix<T>& grad_combine_weig
   Matrix<T> grad_logits(num_tokens, num_experts);
   for (std::int64_t t = 0; t < num_tokens; ++t) {
     Matrix<T> grad_probs(1, num_experts);
-    T mean = T(0);  // by the probabilities, for the softmax's backward
+    T mean = T(0);  // weighted by the probabilities, for the softmax's backward
     for (std::int64_t e = 0; e < num_experts; ++e) {
       const double f = r.expert_count[e] / n;
       grad_probs[e] = T(aux_coef * static_cast<double>(num_experts) * f / n);
@@ -155,7 +156,7 @@ void combine_rows_backward(const Matrix<T>& dy, const Matrix<T>& expert_out, con
   }
 }
 
-// One feed-forward's weights; wi_1 has no rows where it is not gated.
+// Weights of a feed-forward; wi_1 has no rows unless it is gated.
 template <class T>
 struct FeedForward {
   Matrix<T> wi, wi_1, wo;
@@ -165,7 +166,7 @@ struct FeedForwardSaved {
   Matrix<T> hidden, gate;
 };
 
-// wo(dropout(act(wi x))), or gated: wo(dropout(act(wi x) * (wi_1 x))). One expert, or a dense one.
+// wo(dropout(act(wi x))), or gated: wo(dropout(act(wi x) * (wi_1 x))). An expert or a dense one.
 template <class T>
 Matrix<T> feed_forward(const FeedForward<T>& w, Activation act, Dropout drop, const IntMatrix& tags,
                        const Matrix<T>& x, FeedForwardSaved<T>& saved) {

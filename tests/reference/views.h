@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Between the contract's views and the reference's matrices: operations read views into double,
-// compute there, and round once on the way back.
+// Conversion between the contract's views and the reference's matrices: operations load views into
+// double, compute there, and round once when storing.
 #pragma once
 
 #include "tests/reference/matrix.h"
@@ -11,7 +11,7 @@ Matrix<double> load(ConstView view);  // f32 or bf16; an empty view gives a matr
 IntMatrix load_ints(ConstView view);  // i32; likewise
 Sequences load(const Ragged& ragged);
 
-// Nothing where the view is empty. `values` may have more rows than the view: those are left out.
+// No-ops for an empty view. Rows of `values` beyond the view's are ignored.
 void store(const Matrix<double>& values, View view);
 void store(const IntMatrix& values, View view);
 void add_to(const Matrix<double>& values, View view);
