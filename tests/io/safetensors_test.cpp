@@ -256,7 +256,7 @@ TEST_CASE("safetensors: what is no such file is refused at once, and named") {
   REQUIRE(::mkfifo((folder / "fifo").c_str(), 0600) == 0);
   CHECK(contains(message(folder / "fifo"), "a named pipe"));
   CHECK(contains(message("/dev/zero"), "a device"));
-  CHECK(contains(message(folder.path()), "a folder"));
+  CHECK(contains(message(folder.path()), "a directory"));
   fs::create_symlink("nowhere", folder / "dangling");
   CHECK(contains(message(folder / "dangling"), "No such file"));
   fs::create_symlink("loop", folder / "loop");
