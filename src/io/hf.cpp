@@ -11,6 +11,7 @@
 #include "src/core/log.h"
 #include "src/io/foreign_model.h"
 #include "src/io/hf_architecture.h"
+#include "src/io/hf_config.h"
 #include "src/io/hf_tensors.h"
 #include "src/io/weight_files.h"
 

@@ -10,7 +10,7 @@
 #include <string>
 #include <vector>
 
-#include "src/io/hf_config.h"
+#include "src/io/generation_config.h"
 #include "src/io/safetensors_writer.h"
 #include "src/nn/model.h"
 

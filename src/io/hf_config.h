@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Hugging Face's config.json and generation_config.json <-> ModelConfig and GenerationConfig.
+// Hugging Face's config.json <-> ModelConfig.
 #pragma once
 
 #include <cstdint>
@@ -13,15 +13,6 @@ namespace switchyard {
 
 // Of our own keys in config.json; a file with a larger one was written by a newer version.
 constexpr std::int64_t kFormatVersion = 1;
-
-// What generation_config.json says; a field it does not have is empty. Options of the command line
-// stand over it.
-struct GenerationConfig {
-  std::optional<std::int64_t> num_beams;
-  std::optional<float> length_penalty;
-  std::optional<bool> early_stopping;
-  std::optional<std::int64_t> max_new_tokens;  // of max_new_tokens, else max_length - 1
-};
 
 // config.json as the file says it, checked with validate(). encoder_sparse and decoder_sparse are
 // what its steps (or our own lists under "switchyard") place; tie_word_embeddings is what it says.
@@ -39,14 +30,10 @@ struct FileConfig {
   std::string generation_settings;
 };
 FileConfig read_config(const std::filesystem::path& path);
-// The token ids of a generation_config.json stand over config.json's: set in `model`. A missing
-// file is an empty GenerationConfig. A warning lists the settings that are not implemented.
-GenerationConfig read_generation_config(const std::filesystem::path& path, ModelConfig& model);
 
 // The text of config.json, such that `transformers` loads it unchanged. A model without sparse
 // layers is written as "t5". A warning names what Hugging Face cannot express.
 std::string config_text(const ModelConfig& config);
-std::string generation_config_text(const ModelConfig& config, const GenerationConfig& generation);
 
 // The model_type that a model is written as.
 std::string written_model_type(const ModelConfig& config);

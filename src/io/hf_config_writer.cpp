@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
-#include <charconv>
 #include <nlohmann/json.hpp>
 #include <string_view>
 #include <vector>
 
 #include "src/core/log.h"
 #include "src/io/hf_config.h"
+#include "src/io/json.h"
 
 namespace switchyard {
 
@@ -49,15 +49,6 @@ void write_placement(const std::vector<bool>& sparse, const std::string& stack, 
               " are sparse; only this program will read the model right");
 }
 
-// A float as the decimal number that means it, 0.1 instead of 0.10000000149011612.
-double shortest(float value) {
-  char text[32];
-  const auto end = std::to_chars(text, text + sizeof(text), value).ptr;
-  double number = 0;
-  std::from_chars(text, end, number);
-  return number;
-}
-
 }  // namespace
 
 std::string written_model_type(const ModelConfig& config) {
@@ -74,13 +65,13 @@ std::string config_text(const ModelConfig& c) {
       {"d_model", c.d_model},
       {"decoder_start_token_id", c.decoder_start_token_id},
       {"dense_act_fn", activation_name(c.dense_act_fn)},
-      {"dropout_rate", shortest(c.dropout_rate)},
+      {"dropout_rate", shortest_decimal(c.dropout_rate)},
       {"dtype", "float32"},
       {"eos_token_id", c.eos_token_id},
-      {"initializer_factor", shortest(c.initializer_factor)},
+      {"initializer_factor", shortest_decimal(c.initializer_factor)},
       {"is_decoder", false},
       {"is_encoder_decoder", true},
-      {"layer_norm_epsilon", shortest(c.layer_norm_epsilon)},
+      {"layer_norm_epsilon", shortest_decimal(c.layer_norm_epsilon)},
       {"model_type", written_model_type(c)},
       {"num_decoder_layers", c.num_decoder_layers},
       {"num_heads", c.num_heads},
@@ -110,29 +101,16 @@ std::string config_text(const ModelConfig& c) {
     if (!c.scale_decoder_outputs) out["switchyard"]["separate_embeddings"] = c.separate_embeddings;
     out["expert_capacity"] = c.expert_capacity;
     out["num_experts"] = c.num_experts;
-    out["router_aux_loss_coef"] = shortest(c.router_aux_loss_coef);
+    out["router_aux_loss_coef"] = shortest_decimal(c.router_aux_loss_coef);
     out["router_bias"] = c.router_bias;
     out["router_dtype"] = "float32";
     out["router_ignore_padding_tokens"] = false;
-    out["router_jitter_noise"] = shortest(c.router_jitter_noise);
-    out["router_z_loss_coef"] = shortest(c.router_z_loss_coef);
+    out["router_jitter_noise"] = shortest_decimal(c.router_jitter_noise);
+    out["router_z_loss_coef"] = shortest_decimal(c.router_z_loss_coef);
     // Here Hugging Face's scale of the decoder's outputs follows from this field alone; the tensors
     // tell whether the head is tied.
     out["tie_word_embeddings"] = c.scale_decoder_outputs;
   }
-  return out.dump(2) + "\n";
-}
-
-std::string generation_config_text(const ModelConfig& config, const GenerationConfig& generation) {
-  json out = {
-      {"decoder_start_token_id", config.decoder_start_token_id},
-      {"eos_token_id", config.eos_token_id},
-      {"pad_token_id", config.pad_token_id},
-  };
-  if (generation.num_beams) out["num_beams"] = *generation.num_beams;
-  if (generation.length_penalty) out["length_penalty"] = shortest(*generation.length_penalty);
-  if (generation.early_stopping) out["early_stopping"] = *generation.early_stopping;
-  if (generation.max_new_tokens) out["max_new_tokens"] = *generation.max_new_tokens;
   return out.dump(2) + "\n";
 }
 

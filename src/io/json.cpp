@@ -2,6 +2,7 @@
 #include "src/io/json.h"
 
 #include <algorithm>
+#include <charconv>
 #include <cmath>
 #include <limits>
 #include <set>
@@ -124,6 +125,14 @@ bool get_field(const json& object, const char* key, std::string& value) {
   if (!found->is_string()) wrong_type(key, *found, "a string");
   value = found->get<std::string>();
   return true;
+}
+
+double shortest_decimal(float value) {
+  char text[32];
+  const auto end = std::to_chars(text, text + sizeof(text), value).ptr;
+  double number = 0;
+  std::from_chars(text, end, number);
+  return number;
 }
 
 }  // namespace switchyard

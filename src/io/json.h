@@ -21,4 +21,8 @@ bool get_field(const nlohmann::json& object, const char* key, float& value);
 bool get_field(const nlohmann::json& object, const char* key, bool& value);
 bool get_field(const nlohmann::json& object, const char* key, std::string& value);
 
+// A float as the number whose decimal form is the shortest that means it: 0.1, not
+// 0.10000000149011612.
+double shortest_decimal(float value);
+
 }  // namespace switchyard

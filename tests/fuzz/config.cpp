@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // A file as config.json, and as generation_config.json.
+#include "src/io/generation_config.h"
 #include "src/io/hf_config.h"
 #include "src/nn/model.h"
 #include "tests/fuzz/target.h"

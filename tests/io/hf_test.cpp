@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "src/io/hf_config.h"
 #include "tests/io/saved_model.h"
 
 using namespace switchyard;
