@@ -18,7 +18,7 @@ namespace {
 
 constexpr const char* kWeights = "model.safetensors";
 
-// The values of one tensor at a time.
+// Averages one tensor at a time.
 class Mean {
  public:
   explicit Mean(const std::deque<SafetensorsFile>& files) : files_(files) {}
@@ -57,7 +57,7 @@ void check_same_tensors(const SafetensorsFile& file, const SafetensorsFile& expe
 
 }  // namespace
 
-void average_checkpoints(const std::vector<fs::path>& checkpoints, const fs::path& folder) {
+void average_checkpoints(const std::vector<fs::path>& checkpoints, const fs::path& directory) {
   check(!checkpoints.empty(), ErrorKind::kData, "no checkpoint to average, expected at least one");
   std::deque<SafetensorsFile> files;
   for (const fs::path& checkpoint : checkpoints) {
@@ -66,7 +66,7 @@ void average_checkpoints(const std::vector<fs::path>& checkpoints, const fs::pat
     files.emplace_back(checkpoint / kWeights);
   }
   for (const SafetensorsFile& file : files) check_same_tensors(file, files.back());
-  write_directory_durably(folder, [&](const fs::path& temporary) {
+  write_directory_durably(directory, [&](const fs::path& temporary) {
     export_model(checkpoints.back(), temporary);
     Mean mean(files);
     std::vector<TensorToWrite> tensors;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The mean of several checkpoints of one run, as a model folder: often a little better than the
-// best of them (arXiv 1706.03762, 6.1).
+// Averages several checkpoints of a run into one model, which is often slightly better than the
+// best of them (arXiv 1706.03762, section 6.1).
 #pragma once
 
 #include <filesystem>
@@ -8,11 +8,11 @@
 
 namespace switchyard {
 
-// Writes a model folder whose parameters are the arithmetic means of those of `checkpoints`, summed
-// in double precision in the order given; all other files are the last one's. Only one tensor at a
-// time is in memory. The folder appears under its name once it is durable, and replaces one of that
-// name. Error(kData) if a checkpoint is not whole or is of another model.
+// Writes a model directory whose parameters are the means over `checkpoints`, summed in double
+// precision in the given order; all other files are copied from the last checkpoint. Holds one
+// tensor at a time in memory. Creates or replaces `directory` atomically and durably. Error(kData)
+// if a checkpoint is damaged or belongs to another model.
 void average_checkpoints(const std::vector<std::filesystem::path>& checkpoints,
-                         const std::filesystem::path& folder);
+                         const std::filesystem::path& directory);
 
 }  // namespace switchyard

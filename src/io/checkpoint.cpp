@@ -29,8 +29,8 @@ constexpr const char* kOptimizer = "optimizer.safetensors";
 constexpr const char* kTrainerState = "trainer_state.json";
 constexpr std::size_t kBlockBytes = std::size_t{1} << 20;
 
-// A file's size and its CRC-32 as eight hexadecimal digits, which finds every change of up to 32
-// bits in a row.
+// A file's size, and its CRC-32 as eight hexadecimal digits. CRC-32 detects every burst error of up
+// to 32 bits.
 json checksum_of(const fs::path& path) {
   const InputFile file(path);
   std::vector<std::byte> block(kBlockBytes);
@@ -45,27 +45,27 @@ json checksum_of(const fs::path& path) {
   return {{"bytes", file.size_bytes()}, {"crc32", text}};
 }
 
-void write_checksums(const fs::path& folder) {
+void write_checksums(const fs::path& directory) {
   json files = json::object();
-  for (const fs::directory_entry& entry : fs::directory_iterator(folder))
+  for (const fs::directory_entry& entry : fs::directory_iterator(directory))
     files[entry.path().filename().native()] = checksum_of(entry.path());
-  write_file_durably(folder / kChecksums, json{{"files", files}}.dump(2) + "\n");
+  write_file_durably(directory / kChecksums, json{{"files", files}}.dump(2) + "\n");
 }
 
-// The sizes and checksums of a checkpoint's files, by name.
-json read_checksums(const fs::path& folder) {
-  const fs::path path = folder / kChecksums;
+// The sizes and checksums of a checkpoint's files by name.
+json read_checksums(const fs::path& directory) {
+  const fs::path path = directory / kChecksums;
   const json checksums = read_json_object(path);
   const auto files = checksums.find("files");
   check(files != checksums.end() && files->is_object(), ErrorKind::kData, escaped(path.native()),
         ": no list of files");
   for (const auto& [name, expected] : files->items())
     check(name.find('/') == std::string::npos, ErrorKind::kData, escaped(path.native()), ": ",
-          escaped(name), ", expected the name of a file in this folder");
+          escaped(name), ", expected the name of a file in this directory");
   return *files;
 }
 
-// Throws Error where a file is not as it was written.
+// Error(kData) if a file's size or checksum is not the expected one.
 void verify(const fs::path& path, const json& expected) {
   const json found = checksum_of(path);
   if (found != expected)
@@ -73,12 +73,12 @@ void verify(const fs::path& path, const json& expected) {
          ", expected ", escaped(expected.dump()));
 }
 
-void verify_all(const fs::path& folder) {
-  const json files = read_checksums(folder);
-  for (const auto& [name, expected] : files.items()) verify(folder / name, expected);
+void verify_all(const fs::path& directory) {
+  const json files = read_checksums(directory);
+  for (const auto& [name, expected] : files.items()) verify(directory / name, expected);
 }
 
-// A tensor's place in the optimizer's file.
+// A tensor's name and shape in optimizer.safetensors.
 struct StatePlace {
   std::string name;
   std::vector<std::int64_t> shape;
@@ -103,9 +103,9 @@ void fill(Context& ctx, const SafetensorsFile& file, const std::string& name,
 
 }  // namespace
 
-void save_checkpoint(Context& ctx, const fs::path& folder, const CheckpointParts& parts,
+void save_checkpoint(Context& ctx, const fs::path& directory, const CheckpointParts& parts,
                      const json& trainer_state) {
-  write_directory_durably(folder, [&](const fs::path& temporary) {
+  write_directory_durably(directory, [&](const fs::path& temporary) {
     save_model(ctx, temporary, parts.model, parts.values, parts.generation);
     std::vector<float> host;
     std::vector<TensorToWrite> tensors;
@@ -122,9 +122,9 @@ void save_checkpoint(Context& ctx, const fs::path& folder, const CheckpointParts
   });
 }
 
-bool checkpoint_is_whole(const fs::path& folder, std::string& problem) {
+bool checkpoint_is_whole(const fs::path& directory, std::string& problem) {
   try {
-    verify_all(folder);
+    verify_all(directory);
     return true;
   } catch (const Error& e) {
     problem = e.what();
@@ -132,13 +132,15 @@ bool checkpoint_is_whole(const fs::path& folder, std::string& problem) {
   }
 }
 
-json read_trainer_state(const fs::path& folder) { return read_json_object(folder / kTrainerState); }
+json read_trainer_state(const fs::path& directory) {
+  return read_json_object(directory / kTrainerState);
+}
 
-void load_checkpoint(Context& ctx, const fs::path& folder, const Model& model,
+void load_checkpoint(Context& ctx, const fs::path& directory, const Model& model,
                      const ParamBuffer& values, const std::vector<StateTensor>& state) {
-  verify_all(folder);
-  const SafetensorsFile weights(folder / "model.safetensors");
-  const SafetensorsFile optimizer(folder / kOptimizer);
+  verify_all(directory);
+  const SafetensorsFile weights(directory / "model.safetensors");
+  const SafetensorsFile optimizer(directory / kOptimizer);
   check(optimizer.tensors().size() == state.size(), ErrorKind::kData,
         escaped(optimizer.path().native()), ": ",
         counted(std::ssize(optimizer.tensors()), "tensor"), ", expected ", state.size(),
@@ -155,11 +157,11 @@ void load_checkpoint(Context& ctx, const fs::path& folder, const Model& model,
   }
 }
 
-void export_model(const fs::path& checkpoint, const fs::path& folder) {
+void export_model(const fs::path& checkpoint, const fs::path& directory) {
   const json files = read_checksums(checkpoint);
   const auto copy = [&](const std::string& name) {
     verify(checkpoint / name, files.at(name));
-    copy_file_durably(checkpoint / name, folder / name);
+    copy_file_durably(checkpoint / name, directory / name);
   };
   for (const auto& [name, expected] : files.items())
     if (name != kOptimizer && name != kTrainerState && name != kConfig) copy(name);
@@ -167,13 +169,13 @@ void export_model(const fs::path& checkpoint, const fs::path& folder) {
   copy(kConfig);
 }
 
-fs::path newest_whole_checkpoint(const std::vector<fs::path>& folders) {
+fs::path newest_whole_checkpoint(const std::vector<fs::path>& directories) {
   std::string problem;
-  for (auto folder = folders.rbegin(); folder != folders.rend(); ++folder) {
-    if (checkpoint_is_whole(*folder, problem)) return *folder;
-    log_warning("damaged checkpoint passed over: " + problem);
+  for (auto directory = directories.rbegin(); directory != directories.rend(); ++directory) {
+    if (checkpoint_is_whole(*directory, problem)) return *directory;
+    log_warning("skipping damaged checkpoint: " + problem);
   }
-  check(folders.empty(), ErrorKind::kData, counted(std::ssize(folders), "checkpoint"),
+  check(directories.empty(), ErrorKind::kData, counted(std::ssize(directories), "checkpoint"),
         ", all damaged; the oldest: ", problem);
   return {};
 }

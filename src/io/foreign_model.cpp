@@ -15,48 +15,48 @@ namespace fs = std::filesystem;
 
 constexpr const char* kSavePretrained =
     "load it in transformers and call save_pretrained(), which writes model.safetensors";
-constexpr const char* kTrainAnew = "its models cannot be read; train one with switch-train";
+constexpr const char* kTrainNew = "its models cannot be read; train one with switch-train";
 
 struct Form {
-  const char* file;  // a name, or "*" and how a name ends
-  const char* made_by;
+  const char* file;  // a file name, or "*" followed by a suffix
+  const char* contents;
   const char* remedy;
 };
 
-// The first that fits is said: names before endings, since many programs write *.bin and *.pt.
+// The first match is reported. Full names come before suffixes that several programs use.
 constexpr Form kForms[] = {
     {"pytorch_model.bin", "PyTorch weights", kSavePretrained},
     {"pytorch_model.bin.index.json", "PyTorch weights in shards", kSavePretrained},
     {"tf_model.h5", "TensorFlow weights", kSavePretrained},
     {"flax_model.msgpack", "Flax weights", kSavePretrained},
-    {"model.bin", "a CTranslate2 model", kTrainAnew},
+    {"model.bin", "a CTranslate2 model", kTrainNew},
     {"checkpoint", "a T5X or TensorFlow checkpoint", "convert it with transformers' scripts"},
-    {"*.npz", "a Marian model", kTrainAnew},
-    {"*.gguf", "a llama.cpp model", kTrainAnew},
-    {"*.onnx", "an ONNX model", kTrainAnew},
-    {"*.pt", "a PyTorch checkpoint (fairseq, OpenNMT-py, JoeyNMT)", kTrainAnew},
+    {"*.npz", "a Marian model", kTrainNew},
+    {"*.gguf", "a llama.cpp model", kTrainNew},
+    {"*.onnx", "an ONNX model", kTrainNew},
+    {"*.pt", "a PyTorch checkpoint (fairseq, OpenNMT-py, JoeyNMT)", kTrainNew},
 };
 
-bool fits(const std::string& name, std::string_view pattern) {
+bool matches(const std::string& name, std::string_view pattern) {
   if (pattern.front() != '*') return name == pattern;
   return name.size() > pattern.size() - 1 && name.ends_with(pattern.substr(1));
 }
 
 }  // namespace
 
-void fail_without_model(const fs::path& folder, std::string_view missing) {
-  const std::string name = escaped(folder.native());
-  std::set<std::string> files;  // in order, for the same message everywhere
+void fail_without_model(const fs::path& directory, std::string_view missing) {
+  const std::string name = escaped(directory.native());
+  std::set<std::string> files;  // sorted, so that the message does not depend on the file system
   std::error_code error;
-  for (fs::directory_iterator it(folder, error), end; !error && it != end; it.increment(error))
+  for (fs::directory_iterator it(directory, error), end; !error && it != end; it.increment(error))
     files.insert(it->path().filename().string());
   for (const Form& form : kForms)
     for (const std::string& file : files)
-      if (fits(file, form.file))
-        fail(ErrorKind::kData, name, ": no ", missing, ", but ", form.made_by, " (", escaped(file),
-             "); expected a folder in Hugging Face's form: ", form.remedy);
+      if (matches(file, form.file))
+        fail(ErrorKind::kData, name, ": no ", missing, ", but ", form.contents, " (", escaped(file),
+             "); expected a directory in Hugging Face's form: ", form.remedy);
   fail(ErrorKind::kData, name, ": no ", missing,
-       ", expected a model's folder: config.json, model.safetensors and spiece.model");
+       ", expected a model directory: config.json, model.safetensors and spiece.model");
 }
 
 }  // namespace switchyard

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Folders that hold a model, but not in Hugging Face's form: what they hold, and what to do.
+// Explains why a directory cannot be loaded: it holds another program's model, or none.
 #pragma once
 
 #include <filesystem>
@@ -7,8 +7,9 @@
 
 namespace switchyard {
 
-// Error(kData) that says which program's model the folder holds and how to get the form that is
-// read, or that it holds none. `missing` is what was looked for.
-[[noreturn]] void fail_without_model(const std::filesystem::path& folder, std::string_view missing);
+// Throws Error(kData) that names the program whose model the directory holds and how to convert it,
+// or says that it holds none. `missing` is the file that was expected.
+[[noreturn]] void fail_without_model(const std::filesystem::path& directory,
+                                     std::string_view missing);
 
 }  // namespace switchyard

@@ -16,14 +16,14 @@ using nlohmann::json;
 
 GenerationConfig read_generation_config(const std::filesystem::path& path, ModelConfig& model) {
   GenerationConfig generation;
-  std::error_code error;  // whatever it is, reading the file will say so
+  std::error_code error;  // ignored, because reading the file will report it
   if (std::filesystem::symlink_status(path, error).type() == std::filesystem::file_type::not_found)
     return generation;
   json object = read_json_object(path);
   const std::string settings = unimplemented_settings(object);
   if (!settings.empty())
     log_warning(escaped(path.native()) + ": not implemented, and without effect: " + settings);
-  // Hugging Face 5 writes null for what is not set, and may write the end tokens as a list.
+  // transformers 5 writes null for unset fields and may write eos_token_id as a list.
   for (auto it = object.begin(); it != object.end();)
     it = it->is_null() ? object.erase(it) : std::next(it);
   const auto eos = object.find("eos_token_id");
@@ -38,7 +38,8 @@ GenerationConfig read_generation_config(const std::filesystem::path& path, Model
     };
     read("num_beams", generation.num_beams, std::int64_t{1}, kMaxNumBeams);
     read("length_penalty", generation.length_penalty, -1000.0f, 1000.0f);
-    // "never" is false with a stricter bound on what running hypotheses can still become.
+    // "never" behaves like false with a stricter bound on the score that running hypotheses can
+    // reach.
     const auto early_stopping = object.find("early_stopping");
     if (early_stopping != object.end() && *early_stopping == "never") *early_stopping = false;
     bool early = false;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Hugging Face's generation_config.json <-> GenerationConfig.
+// Reads and writes Hugging Face's generation_config.json.
 #pragma once
 
 #include <cstdint>
@@ -11,19 +11,21 @@
 
 namespace switchyard {
 
-// What generation_config.json says; a field it does not have is empty. Options of the command line
-// stand over it.
+// The supported settings; a field is empty if the file does not set it. Command-line options
+// override them.
 struct GenerationConfig {
   std::optional<std::int64_t> num_beams;
   std::optional<float> length_penalty;
   std::optional<bool> early_stopping;
-  std::optional<std::int64_t> max_new_tokens;  // of max_new_tokens, else max_length - 1
+  std::optional<std::int64_t> max_new_tokens;  // or max_length - 1 if only that is set
 };
 
-// The token ids of a generation_config.json stand over config.json's: set in `model`. A missing
-// file is an empty GenerationConfig. A warning lists the settings that are not implemented.
+// Also sets the token ids of `model`, which override config.json's. A missing file gives an empty
+// GenerationConfig. Warns of settings that are not implemented. Error(kData) naming the field if a
+// value is out of range.
 GenerationConfig read_generation_config(const std::filesystem::path& path, ModelConfig& model);
 
+// Returns the contents of generation_config.json.
 std::string generation_config_text(const ModelConfig& config, const GenerationConfig& generation);
 
 }  // namespace switchyard

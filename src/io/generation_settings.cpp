@@ -12,11 +12,11 @@ using nlohmann::json;
 
 struct Setting {
   const char* key;
-  json unset;  // generate()'s default, which has no effect; null also has none
+  json unset;  // generate()'s default, which has no effect; neither does null
 };
 
-// GenerationConfig of transformers 4.57.6 and 5.24.0. Settings that affect only the speed or the
-// form of results (use_cache, output_scores, assistants, ...) are left out.
+// From GenerationConfig of transformers 4.57.6 and 5.24.0, without the settings that affect only
+// speed or the form of results (use_cache, output_scores, assistants, ...).
 std::span<const Setting> unimplemented() {
   static const Setting settings[] = {
       {"bad_words_ids", {}},
@@ -60,7 +60,7 @@ std::span<const Setting> unimplemented() {
   return settings;
 }
 
-// Settings that are read from generation_config.json.
+// Settings that this program reads from generation_config.json.
 std::span<const Setting> implemented() {
   static const Setting settings[] = {{"early_stopping", false},
                                      {"length_penalty", 1},
@@ -73,7 +73,7 @@ std::span<const Setting> implemented() {
 void list_set(const json& object, std::span<const Setting> settings, std::string& list) {
   for (const auto& [key, unset] : settings) {
     const auto found = object.find(key);
-    // empty(): null, and lists and objects without elements
+    // empty() is true for null and for lists and objects without elements.
     if (found == object.end() || found->empty() || *found == unset) continue;
     list += (list.empty() ? "" : ", ") + std::string(key);
   }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Settings of Hugging Face's generate() that this program does not follow.
+// Reports settings of Hugging Face's generate() that this program ignores.
 #pragma once
 
 #include <nlohmann/json_fwd.hpp>
@@ -7,13 +7,13 @@
 
 namespace switchyard {
 
-// The keys of a generation_config.json that would change what generate() returns, that differ from
-// its defaults, and that are not implemented here: "no_repeat_ngram_size, repetition_penalty".
-// Empty if there are none.
+// Lists the keys of a generation_config.json that change what generate() returns, differ from its
+// defaults, and are not implemented here: "no_repeat_ngram_size, repetition_penalty". Empty if
+// there are none.
 std::string unimplemented_settings(const nlohmann::json& generation_config);
 
-// The keys of an old config.json that generate() would follow if there were no
-// generation_config.json. None of them is read from there.
+// Lists the keys of an old config.json that generate() would follow in the absence of a
+// generation_config.json. This program reads none of them from config.json.
 std::string settings_in_config(const nlohmann::json& config);
 
 }  // namespace switchyard

@@ -23,15 +23,15 @@ void check_directory(const fs::path& directory) {
   const std::string name = escaped(directory.native());
   std::error_code error;
   const fs::file_status status = fs::status(directory, error);
-  check(fs::exists(status), ErrorKind::kRuntime, name, ": no such folder");
+  check(fs::exists(status), ErrorKind::kRuntime, name, ": no such directory");
   check(fs::is_directory(status), ErrorKind::kRuntime, name,
-        ": not a folder, expected one with config.json and model.safetensors");
+        ": not a directory, expected one with config.json and model.safetensors");
   const fs::file_status config_status = fs::symlink_status(directory / "config.json", error);
   if (config_status.type() == fs::file_type::not_found)
     fail_without_model(directory, "config.json");
 }
 
-// Hugging Face takes them only where there is no generation_config.json.
+// Hugging Face reads them from config.json only if there is no generation_config.json.
 void warn_of_settings_in_config(const fs::path& directory, const std::string& settings) {
   std::error_code error;
   if (settings.empty() ||
@@ -42,8 +42,8 @@ void warn_of_settings_in_config(const fs::path& directory, const std::string& se
               settings);
 }
 
-// The name in the file of each parameter, by Param::index. Every tensor is of the right shape;
-// those that nothing needs are named in a warning.
+// Returns the name of each parameter's tensor in the file, by Param::index. Checks the shapes and
+// warns of unused tensors.
 std::vector<std::string> locate(const Model& model, HfTensors& tensors) {
   const std::string& model_type = model.config().model_type;
   std::vector<std::string> places;
@@ -68,7 +68,7 @@ std::vector<std::string> locate(const Model& model, HfTensors& tensors) {
   check(missing == 0, ErrorKind::kData, missing, missing == 1 ? " tensor is" : " tensors are",
         " missing, the first is ", first_missing);
 
-  // Old T5 files have it; nothing ever read it.
+  // Old T5 files have this tensor, but no program uses it.
   tensors.use("decoder.block.0.layer.1.EncDecAttention.relative_attention_bias.weight");
   std::string first_extra;
   std::int64_t extra = 0;
@@ -128,8 +128,8 @@ TensorToWrite tensor_to_write(Context& ctx, std::string name, std::vector<std::i
           }};
 }
 
-void save_model(Context& ctx, const fs::path& folder, const Model& model, const ParamBuffer& values,
-                const GenerationConfig& generation) {
+void save_model(Context& ctx, const fs::path& directory, const Model& model,
+                const ParamBuffer& values, const GenerationConfig& generation) {
   const ModelConfig& config = model.config();
   const std::string model_type = written_model_type(config);
   std::vector<float> host;
@@ -138,16 +138,17 @@ void save_model(Context& ctx, const fs::path& folder, const Model& model, const 
     tensors.push_back(tensor_to_write(ctx, name, stored_shape(param), values[param], host));
   };
   model.each_param([&](const Param& param) { add(file_name_of(param.name, model_type), param); });
-  // An untied Switch model of Hugging Face 5 has every table for itself.
+  // transformers 5 stores every table of an untied Switch model separately.
   if (model_type == "switch_transformers" && !config.scale_decoder_outputs) {
     if (config.tie_word_embeddings) add("lm_head.weight", model.shared);
     if (!config.separate_embeddings)
       for (const char* name : {"encoder.embed_tokens.weight", "decoder.embed_tokens.weight"})
         add(name, model.shared);
   }
-  write_safetensors(folder / "model.safetensors", std::move(tensors));
-  write_file_durably(folder / "config.json", config_text(config));
-  write_file_durably(folder / "generation_config.json", generation_config_text(config, generation));
+  write_safetensors(directory / "model.safetensors", std::move(tensors));
+  write_file_durably(directory / "config.json", config_text(config));
+  write_file_durably(directory / "generation_config.json",
+                     generation_config_text(config, generation));
 }
 
 }  // namespace switchyard

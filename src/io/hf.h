@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Model folders in Hugging Face's form: config.json, generation_config.json, model.safetensors (or
-// shards with an index). The tensors decide which layers are sparse or gated and whether the head
-// is tied; a count or shape that contradicts config.json is an error.
+// Loads and saves model directories in Hugging Face's form: config.json, generation_config.json and
+// model.safetensors, or shards with an index. The tensors decide which layers are sparse or gated
+// and whether the head is tied; a count or shape that contradicts config.json is an error.
 #pragma once
 
 #include <cstdint>
@@ -22,20 +22,20 @@ struct LoadedModel {
   GenerationConfig generation;
 };
 
-// Error(kRuntime) if the folder does not exist or a file cannot be read, Error(kData) if a file is
-// missing in it or its content is bad: the message names file, tensor or field, what was found and
-// what was expected. Values that are not finite are an error unless `allow_nonfinite`.
-LoadedModel load_model(Context& ctx, const std::filesystem::path& folder,
+// Error(kRuntime) if the directory does not exist or a file cannot be read, Error(kData) if a file
+// is missing or malformed; the message names the file, the tensor or field, what was found and what
+// was expected. Non-finite values are an error unless `allow_nonfinite` is set.
+LoadedModel load_model(Context& ctx, const std::filesystem::path& directory,
                        bool allow_nonfinite = false);
 
-// Values that are downloaded to `host` when they are written. Where one is not finite that is
-// Error(kDiverged) naming the tensor: nothing such is ever saved.
+// A tensor whose values are downloaded into `host` when it is written. Writing throws
+// Error(kDiverged) naming the tensor if a value is not finite: non-finite values are never saved.
 TensorToWrite tensor_to_write(Context& ctx, std::string name, std::vector<std::int64_t> shape,
                               View values, std::vector<float>& host);
 
 // Writes config.json, generation_config.json and model.safetensors into an existing directory, each
-// durably; `values` has the model's layout. The vocabulary's files are the tokenizer's to save.
-void save_model(Context& ctx, const std::filesystem::path& folder, const Model& model,
+// durably. `values` has the model's layout. Tokenizer::save() adds the vocabulary.
+void save_model(Context& ctx, const std::filesystem::path& directory, const Model& model,
                 const ParamBuffer& values, const GenerationConfig& generation);
 
 }  // namespace switchyard

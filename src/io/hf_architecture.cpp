@@ -18,7 +18,7 @@ namespace {
 
 using Found = HfTensors::Found;
 
-// Takes a number and the dot behind it from the start of `text`; -1 where there is none.
+// Removes a number and the dot after it from the start of `text`; returns -1 if there is none.
 std::int64_t take_index(std::string_view& text) {
   std::int64_t index = -1;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), index);
@@ -28,11 +28,11 @@ std::int64_t take_index(std::string_view& text) {
   return index;
 }
 
-// What the names of the tensors say of one stack.
+// What the tensor names show about one stack.
 struct StackTensors {
-  std::vector<bool> dense, sparse;   // by block: it has such a feed-forward
+  std::vector<bool> dense, sparse;   // by block: has such a feed-forward
   std::vector<std::string> example;  // by block: a tensor of its feed-forward
-  std::string gated, plain;          // a tensor that shows this form; empty: none does
+  std::string gated, plain;          // a tensor of a feed-forward of this kind, or empty
 };
 
 StackTensors inspect_stack(const HfTensors& tensors, const ModelConfig& config,
@@ -83,8 +83,8 @@ StackTensors inspect_stack(const HfTensors& tensors, const ModelConfig& config,
   return s;
 }
 
-// Which blocks are sparse: the tensors decide, the config's count must be the same. A block that
-// has no feed-forward at all is what the config says it is; its tensors will then be missed.
+// Sets which blocks are sparse. The tensors decide, but their count must match config.json. A block
+// without any feed-forward keeps what config.json says; its tensors are then reported as missing.
 void decide_placement(const StackTensors& tensors, const char* stack, bool listed,
                       std::vector<bool>& sparse) {
   std::vector<bool> found = tensors.sparse;
@@ -101,7 +101,7 @@ void decide_placement(const StackTensors& tensors, const char* stack, bool liste
   sparse = std::move(found);
 }
 
-// Whether the tensors show gated feed-forwards; one form for the whole model.
+// Returns true if feed-forwards are gated; all of a model's must be of one kind.
 bool decide_gated(const StackTensors& encoder, const StackTensors& decoder, bool from_config) {
   const std::string& gated = encoder.gated.empty() ? decoder.gated : encoder.gated;
   const std::string& plain = encoder.plain.empty() ? decoder.plain : encoder.plain;
@@ -110,8 +110,8 @@ bool decide_gated(const StackTensors& encoder, const StackTensors& decoder, bool
   return gated.empty() && plain.empty() ? from_config : plain.empty();
 }
 
-// An untied model without a head of its own is an error, except for T5, whose head transformers 5
-// ties whatever config.json says; 4.57 initializes either at random.
+// An untied model without a stored head is an error, except for T5: transformers 5 ties T5's head
+// whatever config.json says. transformers 4.57 initialises the missing head at random in both.
 void check_absent_head(const ModelConfig& config) {
   constexpr const char* kContradiction =
       "no tensor lm_head.weight, but config.json says tie_word_embeddings false";
@@ -119,8 +119,8 @@ void check_absent_head(const ModelConfig& config) {
   log_warning(std::string(kContradiction) + "; shared.weight is used");
 }
 
-// Embeddings of the two stacks: copies of the shared one, or, in an untied Switch model, parameters
-// of their own, which is how Hugging Face 5 writes it.
+// Returns true if the two stacks have embeddings of their own, which transformers 5 writes for
+// untied Switch models. In all other models, stored embeddings must be copies of the shared one.
 bool decide_separate_embeddings(HfTensors& tensors, const FileConfig& file, const Found& shared) {
   const Found* encoder = tensors.use("encoder.embed_tokens.weight");
   const Found* decoder = tensors.use("decoder.embed_tokens.weight");
@@ -135,7 +135,7 @@ bool decide_separate_embeddings(HfTensors& tensors, const FileConfig& file, cons
   return false;
 }
 
-// A small file must not make us lay out the millions of experts that its config.json may ask for.
+// A small file must not make us allocate the millions of experts that its config.json asks for.
 void check_expert_count(const ModelConfig& c, const HfTensors& tensors) {
   const std::int64_t found = std::ssize(tensors.all());
   const std::int64_t of_experts = c.sparse_count() * c.num_experts * (c.is_gated_act ? 3 : 2);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the tensors of a model say of its architecture, which config.json may leave open.
+// Derives the architecture from a model's tensors where config.json leaves it open.
 #pragma once
 
 #include "src/io/hf_config.h"
@@ -7,10 +7,10 @@
 
 namespace switchyard {
 
-// The config as the tensors have it: which layers are sparse, whether feed-forwards are gated,
-// whether the head is tied and the embeddings of the two stacks are separate. Reads names and
-// shapes, and the values of tensors that may be copies of each other. Error(kData) naming a tensor
-// that contradicts config.json.
+// Returns the config of config.json with what the tensors decide: which layers are sparse, whether
+// feed-forwards are gated, whether the head is tied, and whether the two stacks have embeddings of
+// their own. Compares the values of tensors that may be copies of each other. Error(kData) naming
+// the tensor if one contradicts config.json.
 ModelConfig config_by_tensors(const FileConfig& file, HfTensors& tensors);
 
 }  // namespace switchyard

@@ -19,10 +19,10 @@ namespace {
 
 using nlohmann::json;
 
-// Beyond this validate() refuses the number of layers; nothing is sized by it before.
+// validate() rejects larger numbers of layers; nothing is sized by them before.
 constexpr std::int64_t kMaxLayers = 1 << 10;
 
-// Fields that are read, or that say nothing about the computation.
+// Fields that are read here or that do not affect the computation.
 constexpr std::array<std::string_view, 51> kKnownFields = {
     "_name_or_path",
     "add_cross_attention",
@@ -104,7 +104,7 @@ Activation parse_feed_forward_proj(const std::string& text, bool& gated) {
 }
 
 // The activation that config.json names directly, if any. It takes precedence over
-// feed_forward_proj, as in transformers (tried with 4.57.6 and 5.24.0).
+// feed_forward_proj, as in transformers (tested with 4.57.6 and 5.24.0).
 std::optional<Activation> read_dense_act_fn(const json& object) {
   std::string text;
   if (!get_field(object, "dense_act_fn", text)) return std::nullopt;
@@ -113,8 +113,8 @@ std::optional<Activation> read_dense_act_fn(const json& object) {
   });
 }
 
-// Which of `layers` blocks are sparse, by the fields of one stack; empty where `layers` is out of
-// range, which validate() will say.
+// Returns which of a stack's `layers` blocks are sparse, by its count and step; empty if `layers`
+// is out of range, which validate() reports.
 std::vector<bool> placed_by_step(const json& object, std::int64_t layers, const char* count_key,
                                  const char* step_key) {
   std::int64_t count = 3;  // Hugging Face's default
@@ -129,7 +129,7 @@ std::vector<bool> placed_by_step(const json& object, std::int64_t layers, const 
   return sparse_layers_by_step(layers, step);
 }
 
-// Our own list of sparse layers, where there is one: for placements that no step expresses.
+// Reads our own list of sparse layers, if there is one: for placements that no step can express.
 bool read_layer_list(const json& ours, const char* key, std::vector<bool>& sparse) {
   const auto list = ours.find(key);
   if (list == ours.end()) return false;
@@ -178,7 +178,7 @@ void read_t5_fields(const json& object, FileConfig& file) {
   const Activation derived = parse_feed_forward_proj(text, c.is_gated_act);
   c.dense_act_fn = file.gated_act_fn = read_dense_act_fn(object).value_or(derived);
   get_field(object, "is_gated_act", c.is_gated_act);
-  // configuration_t5.py: v1.1 does not scale, and is known by tie_word_embeddings false.
+  // configuration_t5.py: v1.1 does not scale, and is recognised by tie_word_embeddings false.
   c.scale_decoder_outputs = c.tie_word_embeddings;
   get_field(object, "scale_decoder_outputs", c.scale_decoder_outputs);
   c.num_experts = 1;
@@ -198,7 +198,7 @@ void read_switch_fields(const json& object, FileConfig& file) {
         "router_dtype: \"", escaped(text), "\", expected float32, float16 or bfloat16");
   const std::optional<Activation> act = read_dense_act_fn(object);
   c.dense_act_fn = file.gated_act_fn = act.value_or(Activation::relu);
-  // Hugging Face has no gated Switch; configurations of the converted ones describe it as T5's do.
+  // Hugging Face has no gated Switch model; configs of converted ones use T5's field.
   bool gated = false;
   if (get_field(object, "feed_forward_proj", text)) {
     const Activation derived = parse_feed_forward_proj(text, gated);

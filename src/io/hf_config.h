@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Hugging Face's config.json <-> ModelConfig.
+// Reads and writes Hugging Face's config.json.
 #pragma once
 
 #include <cstdint>
@@ -11,31 +11,34 @@
 
 namespace switchyard {
 
-// Of our own keys in config.json; a file with a larger one was written by a newer version.
+// Version of our own keys in config.json; a larger one means that a newer program wrote the file.
 constexpr std::int64_t kFormatVersion = 1;
 
-// config.json as the file says it, checked with validate(). encoder_sparse and decoder_sparse are
-// what its steps (or our own lists under "switchyard") place; tie_word_embeddings is what it says.
-// An absent field has Hugging Face's default for the model_type.
+// The contents of config.json, before the tensors are consulted (io/hf_architecture). An absent
+// field has Hugging Face's default for the model_type.
 struct FileConfig {
+  // Passes validate(). encoder_sparse and decoder_sparse follow from the file's steps or from our
+  // own lists under "switchyard".
   ModelConfig model;
-  // Which layers are sparse stands in the file layer by layer, not as a step.
+  // The file lists the sparse layers of this stack one by one, under "switchyard".
   bool encoder_layers_listed = false;
   bool decoder_layers_listed = false;
-  // Our own key: whether the two stacks' embeddings are parameters of their own or copies.
+  // Our own key: true if the two stacks have embeddings of their own, false if they are copies.
   std::optional<bool> separate_embeddings;
-  // The activation where the tensors show gated layers.
+  // The activation to use if the tensors show gated layers.
   Activation gated_act_fn = Activation::relu;
-  // Settings of generate() in an old file, as settings_in_config() lists them.
+  // settings_in_config() of an old file.
   std::string generation_settings;
 };
+// Error(kRuntime) if the file cannot be read, Error(kData) naming the field if a value is out of
+// range.
 FileConfig read_config(const std::filesystem::path& path);
 
-// The text of config.json, such that `transformers` loads it unchanged. A model without sparse
-// layers is written as "t5". A warning names what Hugging Face cannot express.
+// Returns the contents of a config.json that `transformers` loads unchanged. A model without sparse
+// layers is written as "t5". Warns of what Hugging Face's format cannot express.
 std::string config_text(const ModelConfig& config);
 
-// The model_type that a model is written as.
+// The model_type under which a model is saved: "t5" if it has no sparse layers.
 std::string written_model_type(const ModelConfig& config);
 
 }  // namespace switchyard

@@ -14,15 +14,15 @@ namespace {
 
 using nlohmann::json;
 
-// "gated-gelu" means gelu_new in Hugging Face; dense_act_fn, which is also written, tells it from
-// the exact gelu.
+// Hugging Face's "gated-gelu" means gelu_new; dense_act_fn, which is also written, distinguishes it
+// from the exact gelu.
 std::string feed_forward_proj(const ModelConfig& config) {
   if (!config.is_gated_act) return activation_name(config.dense_act_fn);
   if (config.dense_act_fn == Activation::gelu_new) return "gated-gelu";
   return "gated-" + activation_name(config.dense_act_fn);
 }
 
-// The step by which Hugging Face makes this placement; where there is none, the next best.
+// The step that gives this placement in Hugging Face, or layers / count if none does.
 std::int64_t sparse_step(const std::vector<bool>& sparse) {
   const auto layers = static_cast<std::int64_t>(sparse.size());
   const auto count = std::count(sparse.begin(), sparse.end(), true);
@@ -34,8 +34,8 @@ std::int64_t sparse_step(const std::vector<bool>& sparse) {
   return usual;
 }
 
-// Writes which layers of a stack ("encoder") are sparse: by step, and layer by layer under our own
-// key where no step tells it.
+// Writes which layers of a stack ("encoder") are sparse: as a step and, if no step gives this
+// placement, layer by layer under our own key.
 void write_placement(const std::vector<bool>& sparse, const std::string& stack, json& out) {
   const std::int64_t step = sparse_step(sparse);
   out[stack + "_sparse_step"] = step;
@@ -46,7 +46,7 @@ void write_placement(const std::vector<bool>& sparse, const std::string& stack, 
     if (sparse[i]) list.push_back(i);
   out["switchyard"][stack + "_sparse_layers"] = list;
   log_warning("Hugging Face's config.json cannot express which layers of the " + stack +
-              " are sparse; only this program will read the model right");
+              " are sparse; only this program will load the model correctly");
 }
 
 }  // namespace
@@ -92,7 +92,7 @@ std::string config_text(const ModelConfig& c) {
     if (c.is_gated_act)
       log_warning(
           "Hugging Face has no Switch Transformer with gated feed-forwards; only this "
-          "program will read the model right");
+          "program will load the model correctly");
     out["add_cross_attention"] = false;
     out["add_router_probs"] = false;
     out["bos_token_id"] = nullptr;
@@ -107,8 +107,8 @@ std::string config_text(const ModelConfig& c) {
     out["router_ignore_padding_tokens"] = false;
     out["router_jitter_noise"] = shortest_decimal(c.router_jitter_noise);
     out["router_z_loss_coef"] = shortest_decimal(c.router_z_loss_coef);
-    // Here Hugging Face's scale of the decoder's outputs follows from this field alone; the tensors
-    // tell whether the head is tied.
+    // Hugging Face derives the scale of the decoder's output from this field alone; whether the
+    // head is tied follows from the tensors.
     out["tie_word_embeddings"] = c.scale_decoder_outputs;
   }
   return out.dump(2) + "\n";

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Names and shapes of parameters in Hugging Face's files, and the other names that files have for
-// the same tensors.
+// Names and shapes of parameters in Hugging Face's files, including alternative names for the same
+// tensors.
 #pragma once
 
 #include <cstdint>
@@ -13,14 +13,14 @@
 
 namespace switchyard {
 
-// The name of a parameter in a file of this model_type: T5's feed-forwards are DenseReluDense.
+// A parameter's name in a file of this model_type: T5 calls feed-forwards DenseReluDense.
 std::string file_name_of(const std::string& param_name, const std::string& model_type);
 
-// The shape a parameter has in a file: a vector is one-dimensional there.
+// A parameter's shape in a file, where vectors are one-dimensional.
 std::vector<std::int64_t> stored_shape(const Param& param);
 
-// The tensors of a source by canonical name, without the prefix that files of the bare model have
-// before every name; remembers which of them have been used.
+// The tensors of a source by canonical name: without the prefix "switch_transformers.", which files
+// of the bare model have. Keeps track of which tensors have been used.
 class HfTensors {
  public:
   struct Found {
@@ -29,15 +29,15 @@ class HfTensors {
     bool used = false;
   };
 
-  // `source` must outlive this. Error(kData) if two names are the same without the prefix.
+  // `source` must outlive this object. Error(kData) if two names differ only in the prefix.
   explicit HfTensors(const TensorSource& source);
 
   const TensorSource& source() const { return source_; }
   const std::map<std::string, Found>& all() const { return found_; }
 
-  // The tensor of this canonical name, marked as used; null if there is none.
+  // Returns the tensor with this canonical name and marks it as used; null if there is none.
   const Found* use(const std::string& name);
-  // The embedding that encoder and decoder share, or a copy of it; the head, if it has a tensor.
+  // The embedding shared by encoder and decoder, or a copy of it; the head, if it is stored.
   const Found* use_shared();
   const Found* use_head();
 

@@ -21,7 +21,7 @@ using nlohmann::json;
 constexpr std::size_t kMaxDepth = 64;
 constexpr std::size_t kMaxBytes = std::size_t{1} << 28;
 
-// "LINE:COLUMN" of a byte, both from 1.
+// "LINE:COLUMN" of a byte; both count from 1.
 std::string position(std::string_view text, std::size_t byte) {
   const std::string_view before = text.substr(0, byte);
   const std::size_t line = static_cast<std::size_t>(std::count(before.begin(), before.end(), '\n'));
@@ -30,7 +30,7 @@ std::string position(std::string_view text, std::size_t byte) {
   return std::to_string(line + 1) + ":" + std::to_string(column);
 }
 
-// What went wrong, without the library's own prefix and position.
+// The library's message without its prefix and position.
 std::string reason(const json::exception& e) {
   const std::string what = e.what();
   std::size_t start = what.find("] ");
@@ -51,12 +51,12 @@ json parse_json(std::string_view text, const fs::path& path) {
   const std::string name = escaped(path.native());
   const std::string_view content = recognised_content(text);
   check(content.empty(), ErrorKind::kData, name, ": ", content, ", expected JSON");
-  // To the library a NUL is the end of the input.
+  // The library takes a NUL for the end of the input.
   const std::size_t nul = text.find('\0');
   check(nul == std::string_view::npos, ErrorKind::kData, name, ":", position(text, nul),
         ": a NUL byte, expected JSON text");
 
-  std::vector<std::set<std::string>> keys;  // of the objects that are open, by depth
+  std::vector<std::set<std::string>> keys;  // of the open objects, by depth
   const auto on_event = [&](int depth_of_event, json::parse_event_t event, json& parsed) {
     const auto depth = static_cast<std::size_t>(depth_of_event);
     check(depth < kMaxDepth, ErrorKind::kData, name, ": nested deeper than ", kMaxDepth, " levels");

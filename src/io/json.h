@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// JSON files read strictly: no comments, no duplicate keys, a limit on depth. A syntax error is
-// Error(kData) with FILE:LINE:COLUMN, a bad value one that names the field.
+// Strict reading of JSON files: no comments, no duplicate keys, limited depth. Errors are
+// Error(kData): a syntax error gives FILE:LINE:COLUMN, a bad value the name of its field.
 #pragma once
 
 #include <cstdint>
@@ -10,18 +10,18 @@
 
 namespace switchyard {
 
-// The object in a file. Error(kData) where it holds something else.
+// Reads a file that holds one JSON object.
 nlohmann::json read_json_object(const std::filesystem::path& path);
 
-// Replaces `value` by the member `key` of an object, where there is one; returns whether there was.
-// Error(kData) naming the key, what it holds and the type expected. A number with a fraction is no
-// integer, a number beyond f32 no float.
+// If `object` has a member `key`, assigns it to `value` and returns true. Error(kData) if it has
+// another type; the message gives the key, the value found and the type expected. A number with a
+// fraction is not an integer, and a number out of float32's range is not a float.
 bool get_field(const nlohmann::json& object, const char* key, std::int64_t& value);
 bool get_field(const nlohmann::json& object, const char* key, float& value);
 bool get_field(const nlohmann::json& object, const char* key, bool& value);
 bool get_field(const nlohmann::json& object, const char* key, std::string& value);
 
-// A float as the number whose decimal form is the shortest that means it: 0.1, not
+// Returns the double whose shortest decimal form is that of the float: 0.1 for 0.1f, not
 // 0.10000000149011612.
 double shortest_decimal(float value);
 

@@ -13,7 +13,7 @@ namespace switchyard {
 
 namespace {
 
-// Enough of a file to see what it is instead of what it should be.
+// Enough of a file to recognise what else it may be.
 constexpr std::size_t kStartBytes = 64;
 
 template <class T>
@@ -21,7 +21,7 @@ std::span<std::byte> bytes_of(T& values) {
   return std::as_writable_bytes(std::span(values));
 }
 
-// The tensors must cover the data from its first byte to its last, each byte once.
+// The tensors must cover every byte of the data exactly once.
 void check_coverage(const TensorMap& tensors, std::size_t data_bytes) {
   std::vector<const TensorMap::value_type*> by_place;
   by_place.reserve(tensors.size());

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The safetensors format (github.com/huggingface/safetensors): u64 little-endian header length,
-// JSON header {name: {dtype, shape, data_offsets}}, data. Every number of the header is hostile
-// until checked, and nothing outside the data is ever read.
+// Reads safetensors files (github.com/huggingface/safetensors): a little-endian u64 header length,
+// a JSON header {name: {dtype, shape, data_offsets}}, and the data. Every number in the header is
+// hostile until checked; nothing outside the data is ever read.
 #pragma once
 
 #include <cstddef>
@@ -14,8 +14,8 @@ namespace switchyard {
 
 class SafetensorsFile : public TensorSource {
  public:
-  // Error(kRuntime) if the file cannot be read, Error(kData) if it is not a whole safetensors file:
-  // the tensors must cover the data without hole or overlap.
+  // Error(kRuntime) if the file cannot be read, Error(kData) if it is not a complete safetensors
+  // file. The tensors must cover the data without gaps or overlaps.
   explicit SafetensorsFile(const fs::path& path);
 
   const fs::path& path() const override { return file_.path(); }

@@ -37,8 +37,8 @@ constexpr std::array<DtypeName, 14> kDtypes = {{{"BOOL", 1},
                                                 {"I64", 8},
                                                 {"F64", 8}}};
 
-// Which tensor an error is about. Streamed only where there is an error: a header may have a
-// million tensors.
+// Prefixes an error with the tensor's name. Formatted only if there is an error, as a header may
+// have a million tensors.
 struct Where {
   const std::string& name;
   friend std::ostream& operator<<(std::ostream& out, const Where& where) {
@@ -47,7 +47,7 @@ struct Where {
 };
 
 // {NAME: {"dtype": string, "shape": [n...], "data_offsets": [begin, end]}...,
-//  "__metadata__": {string: string...}}. Any event out of place is an error.
+//  "__metadata__": {string: string...}}. Any unexpected event is an error.
 class HeaderHandler : public nlohmann::json_sax<nlohmann::json> {
  public:
   HeaderHandler(std::size_t data_bytes, TensorMap& tensors)
@@ -196,8 +196,8 @@ class HeaderHandler : public nlohmann::json_sax<nlohmann::json> {
   Place place_ = Place::kOutside;
   bool metadata_seen_ = false;
   std::set<std::string> metadata_keys_;
-  std::string name_;    // of the member of the header, a tensor or "__metadata__"
-  std::string member_;  // of the member of that
+  std::string name_;    // key at the top level: a tensor or "__metadata__"
+  std::string member_;  // key below it
   const DtypeName* dtype_ = nullptr;
   bool shape_seen_ = false;
   std::vector<std::int64_t> shape_;
@@ -209,7 +209,7 @@ class HeaderHandler : public nlohmann::json_sax<nlohmann::json> {
 }  // namespace
 
 TensorMap parse_safetensors_header(std::string_view header, std::size_t data_bytes) {
-  // The library would skip a byte order mark, and takes a NUL for the end of the input.
+  // The library skips a byte order mark and takes a NUL for the end of the input.
   check(!header.empty() && header.front() == '{', ErrorKind::kData,
         "the header does not start with '{'");
   check(header.find('\0') == std::string_view::npos, ErrorKind::kData,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The JSON header of a safetensors file, read event by event: no tree is built of it, so that a
-// header of a million tensors costs little more than the tensors' list.
+// Parses the JSON header of a safetensors file as a stream of events. No tree is built, so a header
+// of a million tensors takes little more memory than the list of tensors.
 #pragma once
 
 #include <cstddef>
@@ -10,10 +10,11 @@
 
 namespace switchyard {
 
-constexpr std::size_t kMaxHeaderBytes = 100'000'000;  // the format's own limit
+constexpr std::size_t kMaxHeaderBytes = 100'000'000;  // the reference implementation's limit
 
-// The tensors, each with its place within the `data_bytes` that follow. Error(kData) naming the
-// tensor if the header is no JSON, is not of the format, or describes what lies outside the data.
+// Returns the tensors; each `begin` is relative to the `data_bytes` bytes of data after the header.
+// Error(kData) naming the tensor if the header is not valid JSON, not in the format, or describes
+// bytes outside the data.
 TensorMap parse_safetensors_header(std::string_view header, std::size_t data_bytes);
 
 }  // namespace switchyard

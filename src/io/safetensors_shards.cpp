@@ -15,14 +15,14 @@ namespace {
 constexpr std::size_t kMaxShards = 4096;
 constexpr std::size_t kMaxNameBytes = 255;
 
-// A shard is a file of the folder itself, whatever the index says.
+// A shard is a plain file name, whatever the index says: nothing outside the directory is opened.
 bool is_shard_name(const std::string& name) {
   return name.size() <= kMaxNameBytes && name.find('/') == std::string::npos &&
          name.find('\0') == std::string::npos && !name.empty() && name.front() != '.' &&
          fs::path(name).extension() == ".safetensors";
 }
 
-// Tensor name -> shard. Some converters wrote '/' for the '.' of names.
+// Tensor name -> file name of its shard.
 std::map<std::string, std::string> read_weight_map(const fs::path& path) {
   const nlohmann::json index = read_json_object(path);
   const auto found = index.find("weight_map");
@@ -36,7 +36,7 @@ std::map<std::string, std::string> read_weight_map(const fs::path& path) {
     if (!is_shard_name(shard))
       fail(ErrorKind::kData, where, "tensor ", escaped(key), ": shard ",
            escaped(value.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace)),
-           ", expected the name of a .safetensors file in the same folder");
+           ", expected the name of a .safetensors file in the same directory");
     shards.insert(shard);
     check(shards.size() <= kMaxShards, ErrorKind::kData, where, "more than ", kMaxShards,
           " shards");

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Tensors in several safetensors files, and the index that says which file has which:
-// {"weight_map": {TENSOR: FILE...}}.
+// Reads tensors that are split over several safetensors files, with an index that maps each tensor
+// to its file: {"weight_map": {TENSOR: FILE...}}.
 #pragma once
 
 #include <cstddef>
@@ -17,9 +17,9 @@ namespace switchyard {
 
 class SafetensorsShards : public TensorSource {
  public:
-  // Opens every shard that the index names; they are files in the index's own directory. A '/' in a
-  // tensor's name, which some converters wrote, is read as '.'. Error as SafetensorsFile;
-  // Error(kData) if the index names other files, or if it and the shards disagree on a tensor.
+  // Opens every shard in the index; shards must be in the index's own directory. Some converters
+  // wrote '/' for '.' in tensor names; the index may have either. Throws what SafetensorsFile
+  // throws, and Error(kData) if the index names other files or disagrees with the shards.
   explicit SafetensorsShards(const fs::path& index);
 
   const fs::path& path() const override { return path_; }

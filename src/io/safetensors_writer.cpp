@@ -20,7 +20,7 @@ std::size_t bytes_of(const TensorToWrite& tensor) {
   return n;
 }
 
-// Padded with spaces, so that the data starts aligned.
+// Pads the header with spaces so that the data starts aligned.
 std::string header_of(const std::vector<TensorToWrite>& tensors) {
   std::string header = R"({"__metadata__":{"format":"pt"})";
   std::size_t offset = 0;

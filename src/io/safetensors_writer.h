@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Writing of safetensors files.
+// Writes safetensors files.
 #pragma once
 
 #include <cstdint>
@@ -18,8 +18,8 @@ struct TensorToWrite {
   std::function<std::span<const float>()> values;
 };
 
-// Writes F32 tensors in the order of their names, one at a time, with metadata {"format": "pt"};
-// durable as core/durable_file.h. The same tensors give the same bytes.
+// Writes F32 tensors sorted by name, one at a time, with metadata {"format": "pt"}. Durable, as in
+// core/durable_file.h. The same tensors give the same bytes.
 void write_safetensors(const std::filesystem::path& path, std::vector<TensorToWrite> tensors);
 
 }  // namespace switchyard

@@ -13,7 +13,7 @@ static_assert(std::endian::native == std::endian::little, "the formats are littl
 
 namespace {
 
-// Half-precision values, in elements, and bytes to compare are read in blocks of this size.
+// Elements to convert and bytes to compare are read this many at a time.
 constexpr std::size_t kBlock = std::size_t{1} << 16;
 
 }  // namespace

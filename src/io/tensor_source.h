@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The tensors of a model's files, whatever the format: name, shape, dtype, and a way to read them.
-// A format implements TensorSource; what fills a model from tensors knows nothing else.
+// The tensors in a model's files, whatever the format: their names, shapes and dtypes, and a way to
+// read them. Each file format implements TensorSource; loading a model depends on nothing else.
 #pragma once
 
 #include <cstddef>
@@ -31,9 +31,9 @@ using TensorMap = std::map<std::string, StoredTensor, std::less<>>;
 // "[768, 64]"
 std::string shape_text(std::span<const std::int64_t> shape);
 
-// Every tensor's dtype, shape and place are checked against its file when the source is opened, so
-// that bytes are a dtype's size times the product of the shape, without overflow. The functions
-// that take a name expect one of tensors(); Error(kRuntime) if the file cannot be read.
+// Opening a source checks the dtype, shape and place of every tensor against its file: `bytes` is
+// the dtype's size times the product of the shape, without overflow. A function that takes a name
+// expects one of tensors(). Reading throws Error(kRuntime) if the file cannot be read.
 class TensorSource {
  public:
   virtual ~TensorSource() = default;
@@ -42,15 +42,15 @@ class TensorSource {
   virtual const TensorMap& tensors() const = 0;
   // The file that holds a tensor, for messages.
   virtual const fs::path& file_of(std::string_view name) const = 0;
-  // Fills `to` with the tensor's bytes from byte `begin` on: elements in row-major order,
-  // little-endian.
+  // Fills `to` with the tensor's bytes, starting at its byte `begin`. Elements are little-endian,
+  // in row-major order.
   virtual void read_bytes(std::string_view name, std::size_t begin,
                           std::span<std::byte> to) const = 0;
 
   // Error(kData) naming path() if there is no such tensor.
   const StoredTensor& at(std::string_view name) const;
-  // Fills `to` [size()] with the values of an F32, BF16 or F16 tensor. Error(kData) naming the file
-  // and the tensor if it has another dtype.
+  // Converts an F32, BF16 or F16 tensor to float32; `to` has its size(). Error(kData) naming the
+  // file and the tensor if it has another dtype.
   void read_f32(std::string_view name, std::span<float> to) const;
   // Returns true if two tensors have the same dtype, shape and bytes.
   bool same_values(std::string_view a, std::string_view b) const;

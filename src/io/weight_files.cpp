@@ -16,7 +16,7 @@ namespace {
 constexpr const char* kSingle = "model.safetensors";
 constexpr const char* kIndex = "model.safetensors.index.json";
 
-// Also true for a link that leads nowhere: opening it then says so.
+// Also true for a dangling link; opening it reports the problem.
 bool is_there(const fs::path& path) {
   std::error_code error;
   return fs::exists(fs::symlink_status(path, error));

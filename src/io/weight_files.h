@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The weights of a model directory, in whichever of the known forms they are there.
+// Opens the weights of a model directory, whichever file format they are in.
 #pragma once
 
 #include <filesystem>
@@ -9,8 +9,8 @@
 
 namespace switchyard {
 
-// Opens model.safetensors, or else the shards that model.safetensors.index.json names. Error as
-// SafetensorsFile and SafetensorsShards; Error(kData) if there is neither.
+// Opens model.safetensors or, failing that, the shards listed in model.safetensors.index.json.
+// Throws what SafetensorsFile and SafetensorsShards throw; Error(kData) if neither file exists.
 std::unique_ptr<TensorSource> open_weights(const std::filesystem::path& directory);
 
 }  // namespace switchyard

@@ -8,12 +8,12 @@
 
 using namespace switchyard;
 
-TEST_CASE("hf: what is saved is loaded, config and values") {
+TEST_CASE("hf: loading restores the saved config and values") {
   ModelConfig untied = switch_config();
   untied.tie_word_embeddings = untied.scale_decoder_outputs = false;
   ModelConfig separate = untied;
   separate.separate_embeddings = true;
-  ModelConfig odd = switch_config();  // no step makes this placement
+  ModelConfig odd = switch_config();  // no step gives this placement
   odd.num_layers = 3;
   odd.encoder_sparse = {true, false, true};
   odd.dropout_rate = 0.25f;
@@ -29,7 +29,7 @@ TEST_CASE("hf: what is saved is loaded, config and values") {
   for (const ModelConfig& config :
        {switch_config(), dense_config(), untied, separate, odd, gated, tied_unscaled, exact_gelu}) {
     SavedModel saved(config);
-    CAPTURE(read_text(saved.folder / "config.json"));
+    CAPTURE(read_text(saved.directory / "config.json"));
     const LoadedModel loaded = saved.load();
     CHECK(loaded.model->config() == config);
     CHECK(all_values(saved, *loaded.values) == all_values(saved, saved.tiny.values));
@@ -39,7 +39,7 @@ TEST_CASE("hf: what is saved is loaded, config and values") {
 TEST_CASE("hf: the same model gives the same bytes") {
   SavedModel a(switch_config()), b(switch_config());
   for (const char* name : {"config.json", "generation_config.json", "model.safetensors"})
-    CHECK(read_text(a.folder / name) == read_text(b.folder / name));
+    CHECK(read_text(a.directory / name) == read_text(b.directory / name));
 }
 
 TEST_CASE("hf: a dense model is written as t5") {
@@ -49,24 +49,24 @@ TEST_CASE("hf: a dense model is written as t5") {
   CHECK(saved.config()["model_type"] == "t5");
   CHECK(saved.config()["feed_forward_proj"] == "gated-gelu");
   CHECK(saved.config()["architectures"] == json::array({"T5ForConditionalGeneration"}));
-  const SafetensorsFile file(saved.folder / "model.safetensors");
+  const SafetensorsFile file(saved.directory / "model.safetensors");
   CHECK(file.tensors().contains("encoder.block.0.layer.1.DenseReluDense.wi_0.weight"));
 }
 
 TEST_CASE("hf: absent fields have Hugging Face's defaults") {
-  const TempFolder folder;
-  write_text(folder / "config.json", R"({"model_type": "switch_transformers"})");
-  const ModelConfig s = read_config(folder / "config.json").model;
+  const TempFolder directory;
+  write_text(directory / "config.json", R"({"model_type": "switch_transformers"})");
+  const ModelConfig s = read_config(directory / "config.json").model;
   CHECK(s.d_model == 768);
   CHECK(s.num_decoder_layers == 12);
   CHECK(s.sparse_count() == 6);
   CHECK(s.encoder_sparse[1]);
   CHECK(s.encoder_sparse[5]);
   CHECK(s.scale_decoder_outputs);
-  write_text(folder / "config.json",
+  write_text(directory / "config.json",
              R"({"model_type": "t5", "num_layers": 4, "feed_forward_proj": "gated-gelu",
                  "tie_word_embeddings": false})");
-  const ModelConfig t = read_config(folder / "config.json").model;
+  const ModelConfig t = read_config(directory / "config.json").model;
   CHECK(t.d_model == 512);
   CHECK(t.num_decoder_layers == 4);
   CHECK(t.dense_act_fn == Activation::gelu_new);
@@ -82,10 +82,10 @@ TEST_CASE("hf: dense_act_fn takes precedence over feed_forward_proj") {
     Activation act;
     bool gated;
   };
-  const TempFolder folder;
+  const TempFolder directory;
   const auto read = [&](const std::string& model_type, const char* fields) {
-    write_text(folder / "config.json", "{\"model_type\": \"" + model_type + "\"" + fields + "}");
-    return read_config(folder / "config.json");
+    write_text(directory / "config.json", "{\"model_type\": \"" + model_type + "\"" + fields + "}");
+    return read_config(directory / "config.json");
   };
   const Case t5_cases[] = {
       {"", Activation::relu, false},
@@ -114,7 +114,7 @@ TEST_CASE("hf: dense_act_fn takes precedence over feed_forward_proj") {
     CAPTURE(c.fields);
     CHECK(read("switch_transformers", c.fields).model.dense_act_fn == c.act);
   }
-  // Gated Switch layers, which only the tensors show, follow the same rule.
+  // The same rule holds for gated Switch layers, which only the tensors show.
   CHECK(read("switch_transformers", switch_cases[1].fields).gated_act_fn == Activation::gelu_new);
   CHECK(read("switch_transformers", switch_cases[2].fields).gated_act_fn == Activation::silu);
   CHECK_THROWS_AS(read("t5", R"(, "dense_act_fn": "tanh")"), Error);
@@ -128,14 +128,15 @@ TEST_CASE("hf: generation_config.json") {
   generation.length_penalty = 0.6f;
   generation.early_stopping = true;
   generation.max_new_tokens = 77;
-  save_model(*saved.tiny.ctx, saved.folder.path(), saved.tiny.model, saved.tiny.values, generation);
+  save_model(*saved.tiny.ctx, saved.directory.path(), saved.tiny.model, saved.tiny.values,
+             generation);
   const GenerationConfig read = saved.load().generation;
   CHECK(read.num_beams == 5);
   CHECK(read.length_penalty == 0.6f);
   CHECK(read.early_stopping == true);
   CHECK(read.max_new_tokens == 77);
 
-  const fs::path path = saved.folder / "generation_config.json";
+  const fs::path path = saved.directory / "generation_config.json";
   write_text(path, R"({"early_stopping": "never"})");
   CHECK(saved.load().generation.early_stopping == false);
   write_text(path, R"({"max_length": 20, "num_beams": null, "eos_token_id": [2]})");
@@ -151,9 +152,9 @@ TEST_CASE("hf: generation_config.json") {
   CHECK(!saved.load().generation.num_beams);
 }
 
-TEST_CASE("hf: generation settings that are not implemented are listed in one warning") {
+TEST_CASE("hf: one warning lists the generation settings that are not implemented") {
   SavedModel saved(switch_config());
-  const fs::path path = saved.folder / "generation_config.json";
+  const fs::path path = saved.directory / "generation_config.json";
   write_text(path, R"({"num_beams": 4, "repetition_penalty": 1.2, "no_repeat_ngram_size": 3,
                        "forced_bos_token_id": 2, "use_cache": true, "temperature": 1.0,
                        "min_length": 0, "bad_words_ids": [], "forced_eos_token_id": null,
@@ -163,7 +164,7 @@ TEST_CASE("hf: generation settings that are not implemented are listed in one wa
                  "generation_config.json: not implemented, and without effect: "
                  "forced_bos_token_id, no_repeat_ngram_size, repetition_penalty\n"));
   CHECK(std::count(warnings.begin(), warnings.end(), '\n') == 1);
-  // What GenerationConfig().to_dict() of transformers 4.57.6 says.
+  // From GenerationConfig().to_dict() of transformers 4.57.6.
   write_text(path, R"({"do_sample": false, "temperature": 1.0, "top_k": 50, "top_p": 1.0,
                        "typical_p": 1.0, "epsilon_cutoff": 0.0, "eta_cutoff": 0.0,
                        "repetition_penalty": 1.0, "encoder_repetition_penalty": 1.0,
@@ -173,7 +174,7 @@ TEST_CASE("hf: generation settings that are not implemented are listed in one wa
                        "diversity_penalty": 0.0, "num_beam_groups": 1, "min_length": 0})");
   CHECK(saved.warnings().empty());
 
-  // An old config.json counts only where there is no generation_config.json.
+  // Settings in an old config.json matter only if there is no generation_config.json.
   saved.set("num_beams", 4);
   saved.set("no_repeat_ngram_size", 3);
   saved.set("length_penalty", 1.0);
@@ -182,9 +183,9 @@ TEST_CASE("hf: generation settings that are not implemented are listed in one wa
   CHECK(contains(saved.warnings(), "without effect: num_beams, no_repeat_ngram_size\n"));
 }
 
-TEST_CASE("hf: bad JSON is an error with line and column") {
+TEST_CASE("hf: errors in JSON give line and column") {
   SavedModel saved(switch_config());
-  const std::string good = read_text(saved.folder / "config.json");
+  const std::string good = read_text(saved.directory / "config.json");
   const std::pair<std::string, const char*> cases[] = {
       {"", "config.json:1:1: "},
       {good.substr(0, good.size() / 2), "config.json:"},
@@ -201,7 +202,7 @@ TEST_CASE("hf: bad JSON is an error with line and column") {
       {"{\"a\":" + std::string(100'000, '['), "nested deeper than 64 levels"},
   };
   for (const auto& [text, message] : cases) {
-    write_text(saved.folder / "config.json", text);
+    write_text(saved.directory / "config.json", text);
     const std::string error = saved.error();
     CAPTURE(text.substr(0, 80), error);
     CHECK(contains(error, message));
@@ -209,7 +210,7 @@ TEST_CASE("hf: bad JSON is an error with line and column") {
   }
 }
 
-TEST_CASE("hf: a bad field is named before anything is allocated") {
+TEST_CASE("hf: a bad field is reported before anything is allocated") {
   SavedModel saved(switch_config());
   const json config = saved.config();
   for (const char* field : {"vocab_size", "d_model", "d_kv", "d_ff", "num_heads", "num_layers",
@@ -261,7 +262,7 @@ TEST_CASE("hf: a bad field is named before anything is allocated") {
   CHECK(saved.error() == "");
 }
 
-TEST_CASE("hf: a config that contradicts the tensors is refused, with the tensor") {
+TEST_CASE("hf: a config that contradicts the tensors is rejected, naming the tensor") {
   SavedModel saved(switch_config());
   const json config = saved.config();
   struct Case {

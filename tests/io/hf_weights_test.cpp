@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Weights as they come: other names, copies, shards, and files that are not what they should be.
+// Weights as found in the wild: other names, copies, shards, and files that are something else.
 #include <algorithm>
 
 #include "tests/io/saved_model.h"
@@ -43,11 +43,11 @@ TEST_CASE("hf: missing, extra, wrong and non-finite tensors") {
     nonfinite.change_tensors([&](HostTensors& t) { t[kEncoderWi].values[4] = bad; });
     CHECK(contains(nonfinite.error(), "tensor " + kEncoderWi + ": "));
     CHECK(contains(nonfinite.error(), "at element 4, expected finite numbers"));
-    load_model(*nonfinite.tiny.ctx, nonfinite.folder.path(), true);
+    load_model(*nonfinite.tiny.ctx, nonfinite.directory.path(), true);
   }
 }
 
-TEST_CASE("hf: other names and copies that files have are understood") {
+TEST_CASE("hf: alternative names and copies of tensors are accepted") {
   using HostTensors = SavedModel::HostTensors;
   ModelConfig untied = switch_config();
   untied.tie_word_embeddings = false;
@@ -79,7 +79,7 @@ TEST_CASE("hf: other names and copies that files have are understood") {
   CHECK(contains(copies.error(), "tensor decoder.embed_tokens.weight differs from"));
 }
 
-TEST_CASE("hf: an untied model without its head is refused, but a T5 is tied with a warning") {
+TEST_CASE("hf: an untied model without a head is rejected, but T5 is tied with a warning") {
   SavedModel tied(switch_config());
   tied.set("tie_word_embeddings", false);
   CHECK(contains(tied.error(),
@@ -90,7 +90,7 @@ TEST_CASE("hf: an untied model without its head is refused, but a T5 is tied wit
   SavedModel t5(t5_config);
   CHECK(t5.warnings().empty());
   json config = t5.config();
-  config["tie_word_embeddings"] = false;  // as transformers 4 says not to scale
+  config["tie_word_embeddings"] = false;  // how transformers 4 says not to scale
   config.erase("scale_decoder_outputs");
   t5.set_config(config);
   CHECK(t5.load().model->config() == t5_config);
@@ -100,28 +100,28 @@ TEST_CASE("hf: an untied model without its head is refused, but a T5 is tied wit
   CHECK(t5.warnings().empty());
 }
 
-TEST_CASE("hf: what is no model folder is named") {
+TEST_CASE("hf: a directory without a model is explained") {
   SavedModel saved(switch_config());
-  const auto error_of = [&](const fs::path& folder) -> std::string {
+  const auto error_of = [&](const fs::path& directory) -> std::string {
     try {
-      load_model(*saved.tiny.ctx, folder);
+      load_model(*saved.tiny.ctx, directory);
       return "";
     } catch (const Error& e) {
       return e.what();
     }
   };
-  CHECK(contains(error_of(saved.folder / "missing"), "missing: no such folder"));
-  CHECK(contains(error_of(saved.folder / "config.json"), "config.json: not a folder"));
-  fs::rename(saved.folder / "model.safetensors", saved.folder / "pytorch_model.bin");
+  CHECK(contains(error_of(saved.directory / "missing"), "missing: no such directory"));
+  CHECK(contains(error_of(saved.directory / "config.json"), "config.json: not a directory"));
+  fs::rename(saved.directory / "model.safetensors", saved.directory / "pytorch_model.bin");
   CHECK(contains(saved.error(), "no model.safetensors, but PyTorch weights (pytorch_model.bin)"));
-  fs::rename(saved.folder / "pytorch_model.bin", saved.folder / "model.npz");
+  fs::rename(saved.directory / "pytorch_model.bin", saved.directory / "model.npz");
   CHECK(contains(saved.error(), "a Marian model (model.npz)"));
-  fs::remove(saved.folder / "model.npz");
-  CHECK(contains(saved.error(), "no model.safetensors, expected a model's folder"));
-  fs::create_symlink("nowhere", saved.folder / "model.safetensors");
+  fs::remove(saved.directory / "model.npz");
+  CHECK(contains(saved.error(), "no model.safetensors, expected a model directory"));
+  fs::create_symlink("nowhere", saved.directory / "model.safetensors");
   CHECK(contains(saved.error(), "model.safetensors: cannot open: No such file"));
-  fs::remove(saved.folder / "config.json");
-  CHECK(contains(saved.error(), "no config.json, expected a model's folder"));
+  fs::remove(saved.directory / "config.json");
+  CHECK(contains(saved.error(), "no config.json, expected a model directory"));
 }
 
 TEST_CASE("hf: sharded weights") {
@@ -146,13 +146,13 @@ TEST_CASE("hf: sharded weights") {
   };
   part(true, one);
   part(false, two);
-  const fs::path index = saved.folder / "model.safetensors.index.json";
+  const fs::path index = saved.directory / "model.safetensors.index.json";
   const auto set_map = [&](const json& weight_map) {
     write_text(index, json{{"metadata", {{"total_size", 1}}}, {"weight_map", weight_map}}.dump());
   };
   set_map(map);
   CHECK(contains(saved.warnings(), "both model.safetensors and model.safetensors.index.json"));
-  fs::remove(saved.folder / "model.safetensors");
+  fs::remove(saved.directory / "model.safetensors");
   CHECK(all_values(saved, *saved.load().values) == all_values(saved, saved.tiny.values));
 
   json slashes;
@@ -194,9 +194,9 @@ TEST_CASE("hf: sharded weights") {
   set_map(json::array());
   CHECK(contains(saved.error(), "no weight_map object"));
   set_map(map);
-  const std::string whole = read_text(saved.folder / two);
-  write_text(saved.folder / two, whole.substr(0, whole.size() - 1));
+  const std::string whole = read_text(saved.directory / two);
+  write_text(saved.directory / two, whole.substr(0, whole.size() - 1));
   CHECK(contains(saved.error(), two + ": "));
-  fs::remove(saved.folder / two);
+  fs::remove(saved.directory / two);
   CHECK(contains(saved.error(), two + ": cannot open"));
 }

@@ -28,12 +28,12 @@ std::string file_of(const std::string& header, const std::string& data) {
   return little_endian(header.size()) + header + data;
 }
 
-// The error that reading `content` gives; empty where there is none.
+// Returns the error from reading `content`; empty if there is none.
 std::string error_of(const std::string& content) {
-  const TempFolder folder;
-  write_text(folder / "m.safetensors", content);
+  const TempFolder directory;
+  write_text(directory / "m.safetensors", content);
   try {
-    SafetensorsFile file(folder / "m.safetensors");
+    SafetensorsFile file(directory / "m.safetensors");
     return "";
   } catch (const Error& e) {
     CHECK(e.kind() == ErrorKind::kData);
@@ -62,19 +62,21 @@ std::string one_tensor(const std::string& dtype, const std::string& shape,
 
 }  // namespace
 
-TEST_CASE("safetensors: what is written is read back, and the same tensors give the same bytes") {
-  const TempFolder folder;
+TEST_CASE("safetensors: reading restores what was written, and files are reproducible") {
+  const TempFolder directory;
   const std::vector<float> a = {1, -2.5f, 3}, b = {4, 5, 6, 7};
   const auto values_of = [](const std::vector<float>& v) {
     return [&v] { return std::span<const float>(v); };
   };
-  write_safetensors(folder / "1", {{"b.weight", {2, 2}, values_of(b)}, {"a", {3}, values_of(a)}});
-  write_safetensors(folder / "2", {{"a", {3}, values_of(a)}, {"b.weight", {2, 2}, values_of(b)}});
-  CHECK(read_text(folder / "1") == read_text(folder / "2"));
+  write_safetensors(directory / "1",
+                    {{"b.weight", {2, 2}, values_of(b)}, {"a", {3}, values_of(a)}});
+  write_safetensors(directory / "2",
+                    {{"a", {3}, values_of(a)}, {"b.weight", {2, 2}, values_of(b)}});
+  CHECK(read_text(directory / "1") == read_text(directory / "2"));
 
-  const SafetensorsFile file(folder / "1");
+  const SafetensorsFile file(directory / "1");
   CHECK(file.tensors().size() == 2);
-  CHECK(contains(read_text(folder / "1"), R"({"__metadata__":{"format":"pt"},)"));
+  CHECK(contains(read_text(directory / "1"), R"({"__metadata__":{"format":"pt"},)"));
   CHECK(read_f32(file, "a") == a);
   CHECK(read_f32(file, "b.weight") == b);
   CHECK(file.at("b.weight").shape == std::vector<std::int64_t>{2, 2});
@@ -92,17 +94,17 @@ TEST_CASE("safetensors: a header may be padded, reordered, pretty-printed and es
       " \"__metadata__\": {\"format\": \"pt\"}}\n",
   };
   for (const std::string& header : variants) {
-    const TempFolder folder;
+    const TempFolder directory;
     CAPTURE(header);
-    write_text(folder / "m", file_of(header, good_data()));
-    const SafetensorsFile file(folder / "m");
+    write_text(directory / "m", file_of(header, good_data()));
+    const SafetensorsFile file(directory / "m");
     CHECK(read_f32(file, "a") == std::vector<float>{1, 2});
     CHECK(read_f32(file, "b") == std::vector<float>{3, 4});
   }
 }
 
 TEST_CASE("safetensors: half and integer types") {
-  const TempFolder folder;
+  const TempFolder directory;
   const std::uint16_t halves[4] = {0x3F80, 0xC000, 0x3C00, 0xC000};  // 1, -2 as bf16, then as f16
   const std::int64_t integers[2] = {-100, std::int64_t{1} << 40};
   const std::string header = R"({"bf":{"dtype":"BF16","shape":[2],"data_offsets":[0,4]},)"
@@ -113,8 +115,8 @@ TEST_CASE("safetensors: half and integer types") {
   const std::string data = std::string(reinterpret_cast<const char*>(halves), sizeof(halves)) +
                            std::string(reinterpret_cast<const char*>(integers), sizeof(integers)) +
                            "\1";
-  write_text(folder / "m", file_of(header, data));
-  const SafetensorsFile file(folder / "m");
+  write_text(directory / "m", file_of(header, data));
+  const SafetensorsFile file(directory / "m");
   CHECK(read_f32(file, "bf") == std::vector<float>{1, -2});
   CHECK(read_f32(file, "h") == std::vector<float>{1, -2});
   CHECK(read_i64(file, "i") == std::vector<std::int64_t>{-100, std::int64_t{1} << 40});
@@ -124,9 +126,9 @@ TEST_CASE("safetensors: half and integer types") {
   CHECK_THROWS_AS(read_f32(file, "one"), Error);
 }
 
-// Values of another type, and bytes to compare, go through memory in blocks.
+// Values to convert and bytes to compare are read in blocks.
 TEST_CASE("safetensors: tensors of several blocks") {
-  const TempFolder folder;
+  const TempFolder directory;
   constexpr std::size_t kCount = 150'000;
   std::string data;
   std::vector<float> expected;
@@ -143,15 +145,15 @@ TEST_CASE("safetensors: tensors of several blocks") {
       R"("changed":{"dtype":"BF16","shape":[150000],"data_offsets":[600000,900000]},)"
       R"("reshaped":{"dtype":"BF16","shape":[150000,1],"data_offsets":[900000,1200000]},)"
       R"("retyped":{"dtype":"F16","shape":[150000],"data_offsets":[1200000,1500000]}})";
-  write_text(folder / "m", file_of(header, data + data + changed + data + data));
-  const SafetensorsFile file(folder / "m");
+  write_text(directory / "m", file_of(header, data + data + changed + data + data));
+  const SafetensorsFile file(directory / "m");
   const bool as_written = read_f32(file, "a") == expected;  // too many values to print
   CHECK(as_written);
   CHECK(file.same_values("a", "same"));
   for (const char* other : {"changed", "reshaped", "retyped"}) CHECK(!file.same_values("a", other));
 }
 
-TEST_CASE("safetensors: a header's length that cannot be") {
+TEST_CASE("safetensors: impossible header lengths") {
   for (const std::uint64_t length :
        {std::uint64_t{0}, std::uint64_t{1}, std::uint64_t{129}, std::uint64_t{100'000'001},
         std::uint64_t{1} << 31, std::uint64_t{1} << 63, ~std::uint64_t{7}, ~std::uint64_t{0}}) {
@@ -160,7 +162,7 @@ TEST_CASE("safetensors: a header's length that cannot be") {
   }
 }
 
-TEST_CASE("safetensors: cut at every byte, one byte too many") {
+TEST_CASE("safetensors: truncated at every byte, and one byte too long") {
   const std::string good = file_of(kGoodHeader, good_data());
   REQUIRE(error_of(good) == "");
   for (std::size_t length = 0; length < good.size(); ++length) {
@@ -170,7 +172,7 @@ TEST_CASE("safetensors: cut at every byte, one byte too many") {
   CHECK(contains(error_of(good + " "), "17 bytes of data, expected 16"));
 }
 
-TEST_CASE("safetensors: a hostile header is refused with the reason") {
+TEST_CASE("safetensors: a hostile header is rejected with the reason") {
   struct Case {
     const char* what;
     std::string header;
@@ -243,8 +245,8 @@ TEST_CASE("safetensors: a hostile header is refused with the reason") {
   }
 }
 
-TEST_CASE("safetensors: what is no such file is refused at once, and named") {
-  const TempFolder folder;
+TEST_CASE("safetensors: other kinds of files are rejected at once and named") {
+  const TempFolder directory;
   const auto message = [](const fs::path& path) -> std::string {
     try {
       SafetensorsFile file(path);
@@ -253,28 +255,28 @@ TEST_CASE("safetensors: what is no such file is refused at once, and named") {
       return e.what();
     }
   };
-  REQUIRE(::mkfifo((folder / "fifo").c_str(), 0600) == 0);
-  CHECK(contains(message(folder / "fifo"), "a named pipe"));
+  REQUIRE(::mkfifo((directory / "fifo").c_str(), 0600) == 0);
+  CHECK(contains(message(directory / "fifo"), "a named pipe"));
   CHECK(contains(message("/dev/zero"), "a device"));
-  CHECK(contains(message(folder.path()), "a directory"));
-  fs::create_symlink("nowhere", folder / "dangling");
-  CHECK(contains(message(folder / "dangling"), "No such file"));
-  fs::create_symlink("loop", folder / "loop");
-  CHECK(contains(message(folder / "loop"), "symbolic links"));
-  write_text(folder / "lfs", "version https://git-lfs.github.com/spec/v1\noid sha256:0\n");
-  CHECK(contains(message(folder / "lfs"), "a Git LFS pointer"));
-  write_text(folder / "html", "<!DOCTYPE html><html></html>");
-  CHECK(contains(message(folder / "html"), "an HTML page"));
-  write_text(folder / "good", file_of(kGoodHeader, good_data()));
-  fs::create_symlink("good", folder / "link");
-  CHECK(message(folder / "link") == "");
+  CHECK(contains(message(directory.path()), "a directory"));
+  fs::create_symlink("nowhere", directory / "dangling");
+  CHECK(contains(message(directory / "dangling"), "No such file"));
+  fs::create_symlink("loop", directory / "loop");
+  CHECK(contains(message(directory / "loop"), "symbolic links"));
+  write_text(directory / "lfs", "version https://git-lfs.github.com/spec/v1\noid sha256:0\n");
+  CHECK(contains(message(directory / "lfs"), "a Git LFS pointer"));
+  write_text(directory / "html", "<!DOCTYPE html><html></html>");
+  CHECK(contains(message(directory / "html"), "an HTML page"));
+  write_text(directory / "good", file_of(kGoodHeader, good_data()));
+  fs::create_symlink("good", directory / "link");
+  CHECK(message(directory / "link") == "");
 }
 
-TEST_CASE("safetensors: a file that is cut while it is open is an error") {
-  const TempFolder folder;
-  write_text(folder / "m", file_of(kGoodHeader, good_data()));
-  const SafetensorsFile file(folder / "m");
-  fs::resize_file(folder / "m", fs::file_size(folder / "m") - 4);
+TEST_CASE("safetensors: truncation of an open file is an error") {
+  const TempFolder directory;
+  write_text(directory / "m", file_of(kGoodHeader, good_data()));
+  const SafetensorsFile file(directory / "m");
+  fs::resize_file(directory / "m", fs::file_size(directory / "m") - 4);
   CHECK(read_f32(file, "a") == std::vector<float>{1, 2});
   using Read = void (*)(const TensorSource&);
   for (const Read read : {Read([](const TensorSource& m) { read_f32(m, "b"); }),
@@ -296,10 +298,10 @@ TEST_CASE("safetensors: a header of a million tensors is read within 5 s") {
     header += (i == 0 ? "\"t" : ",\"t") + at + R"(":{"dtype":"U8","shape":[1],"data_offsets":[)" +
               at + "," + std::to_string(i + 1) + "]}";
   }
-  const TempFolder folder;
-  write_text(folder / "m", file_of(header + "}", std::string(1'000'000, 'x')));
-  const std::clock_t start = std::clock();  // processor time: other programs do not count
-  const SafetensorsFile file(folder / "m");
+  const TempFolder directory;
+  write_text(directory / "m", file_of(header + "}", std::string(1'000'000, 'x')));
+  const std::clock_t start = std::clock();  // CPU time, so that other programs do not count
+  const SafetensorsFile file(directory / "m");
   CHECK(file.tensors().size() == 1'000'000);
 #if defined(__SANITIZE_ADDRESS__) || !defined(__OPTIMIZE__)
   const std::clock_t limit_s = 60;
@@ -309,17 +311,17 @@ TEST_CASE("safetensors: a header of a million tensors is read within 5 s") {
   CHECK(std::clock() - start < limit_s * CLOCKS_PER_SEC);
 }
 
-TEST_CASE("safetensors: bits flipped in the header never show bytes from outside the file") {
+TEST_CASE("safetensors: bit flips in the header never expose bytes outside the file") {
   const std::string good = file_of(kGoodHeader, good_data());
-  const TempFolder folder;
+  const TempFolder directory;
   Rng rng(stream_key(1, 2, 3));
   for (int trial = 0; trial < 2000; ++trial) {
     std::string bad = good;
     const std::uint64_t bit = rng.below(8 * (8 + kGoodHeader.size()));
     bad[bit / 8] = static_cast<char>(bad[bit / 8] ^ (1 << (bit % 8)));
-    write_text(folder / "m", bad);
+    write_text(directory / "m", bad);
     try {
-      const SafetensorsFile file(folder / "m");
+      const SafetensorsFile file(directory / "m");
       std::size_t bytes = 0;
       for (const auto& [name, tensor] : file.tensors()) bytes += tensor.bytes;
       CHECK(bytes == 16);

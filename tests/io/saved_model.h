@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A small model saved as a Hugging Face folder, to be loaded and spoilt.
+// A small model saved in Hugging Face's form, for tests that damage and load it.
 #pragma once
 
 #include <map>
@@ -26,25 +26,24 @@ inline bool contains(const std::string& text, const std::string& part) {
   return text.find(part) != std::string::npos;
 }
 
-// A model on disk, to be spoilt.
 struct SavedModel {
   explicit SavedModel(const ModelConfig& config) : tiny(config) {
-    save_model(*tiny.ctx, folder.path(), tiny.model, tiny.values, {});
+    save_model(*tiny.ctx, directory.path(), tiny.model, tiny.values, {});
   }
 
   std::string error() {
     try {
-      load_model(*tiny.ctx, folder.path());
+      load_model(*tiny.ctx, directory.path());
       return "";
     } catch (const Error& e) {
       return e.what();
     }
   }
-  LoadedModel load() { return load_model(*tiny.ctx, folder.path()); }
+  LoadedModel load() { return load_model(*tiny.ctx, directory.path()); }
 
-  // The warnings of loading.
+  // Loads the model and returns the warnings.
   std::string warnings() {
-    const fs::path log = folder / "log";
+    const fs::path log = directory / "log";
     open_log_file(log.string());
     load();
     open_log_file("/dev/null");
@@ -53,15 +52,15 @@ struct SavedModel {
     return text;
   }
 
-  json config() { return read_json_object(folder / "config.json"); }
-  void set_config(const json& config) { write_text(folder / "config.json", config.dump()); }
+  json config() { return read_json_object(directory / "config.json"); }
+  void set_config(const json& config) { write_text(directory / "config.json", config.dump()); }
   void set(const char* field, const json& value) {
     json c = config();
     c[field] = value;
     set_config(c);
   }
 
-  // Rewrites the weights: `change` gets all tensors by name.
+  // Rewrites the weights after `change` has edited them, by name.
   struct HostTensor {
     std::vector<std::int64_t> shape;
     std::vector<float> values;
@@ -71,7 +70,7 @@ struct SavedModel {
   void change_tensors(F&& change, const std::string& file_name = "model.safetensors") {
     HostTensors tensors;
     {
-      const SafetensorsFile file(folder / "model.safetensors");
+      const SafetensorsFile file(directory / "model.safetensors");
       for (const auto& [name, tensor] : file.tensors())
         tensors[name] = {tensor.shape, read_f32(file, name)};
     }
@@ -80,7 +79,7 @@ struct SavedModel {
     for (const auto& [name, tensor] : tensors)
       list.push_back(
           {name, tensor.shape, [&t = tensor] { return std::span<const float>(t.values); }});
-    write_safetensors(folder / file_name, list);
+    write_safetensors(directory / file_name, list);
   }
   void rename_tensor(const std::string& from, const std::string& to) {
     change_tensors([&](HostTensors& tensors) {
@@ -91,7 +90,7 @@ struct SavedModel {
   }
 
   TinyModel tiny;
-  TempFolder folder;
+  TempFolder directory;
 };
 
 inline ModelConfig switch_config() {

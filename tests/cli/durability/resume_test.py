@@ -23,7 +23,7 @@ class Resume(RunsTest):
                 with open(path, 'wb') as file:
                     file.write(bad)
                 said = self.assert_goes_on(self.ARGS, expected, f'{name} damaged')
-                self.assertIn('damaged checkpoint passed over', said)
+                self.assertIn('skipping damaged checkpoint', said)
                 self.assertIn('going on from checkpoint-2', said)
         # With --keep-last 1 the damaged one must not be the one that is kept.
         with open(os.path.join(MODEL, names[2], 'model.safetensors'), 'ab') as file:
