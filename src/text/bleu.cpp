@@ -16,7 +16,7 @@ namespace switchyard {
 namespace {
 
 struct Ngrams {
-  // Tokens hold no space, so n of them joined by spaces are one key.
+  // Keys are n tokens joined by spaces; tokens contain none.
   std::array<std::unordered_map<std::u32string, std::int64_t>, kBleuOrder> counts;
   std::int64_t length = 0;
 };
@@ -40,7 +40,7 @@ Ngrams count_ngrams(const std::string& line, const BleuOptions& options) {
   return ngrams;
 }
 
-// Of all references' lengths the nearest to the hypothesis's; of two as near, the shorter.
+// Returns the reference length closest to the hypothesis length; of two as close, the shorter.
 std::int64_t closest_length(std::int64_t length, const std::vector<Ngrams>& references) {
   const auto nearest =
       std::min_element(references.begin(), references.end(), [&](const Ngrams& a, const Ngrams& b) {
@@ -51,7 +51,7 @@ std::int64_t closest_length(std::int64_t length, const std::vector<Ngrams>& refe
 }
 
 struct Statistics {
-  std::array<double, kBleuOrder> correct{}, total{};  // whole numbers until add-k smoothing
+  std::array<double, kBleuOrder> correct{}, total{};  // counts, before add-k smoothing
   std::int64_t hyp_len = 0, ref_len = 0;
 };
 

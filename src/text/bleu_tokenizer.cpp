@@ -14,8 +14,8 @@ namespace {
 bool is_digit(char32_t c) { return c >= '0' && c <= '9'; }
 bool is_stop(char32_t c) { return c == '.' || c == ','; }
 
-// Python's re.sub over pairs of characters: where (first, second) match, the two are put out with
-// `before`, `between` and `after` around them, and the search goes on behind them.
+// Python's re.sub over pairs of characters: writes a matching pair (first, second) as `before`,
+// first, a space, second, `after`, and continues after the pair.
 template <class First, class Second>
 std::u32string space_pairs(std::u32string_view text, First first, Second second,
                            std::u32string_view before, std::u32string_view after) {
@@ -62,15 +62,15 @@ std::u32string_view strip(std::u32string_view text) {
   return text;
 }
 
-// The part of 13a that zh has too.
+// The part of 13a that zh shares.
 std::u32string western(std::u32string_view line) {
   std::u32string text = space_around(line, [](char32_t c) {
     return (c >= '{' && c <= '~') || (c >= '[' && c <= '`') || (c >= ' ' && c <= '&') ||
            (c >= '(' && c <= '+') || (c >= ':' && c <= '@') || c == '/';
   });
-  const auto is_no_digit = [](char32_t c) { return !is_digit(c); };
-  text = space_pairs(text, is_no_digit, is_stop, U"", U" ");
-  text = space_pairs(text, is_stop, is_no_digit, U" ", U"");
+  const auto is_not_digit = [](char32_t c) { return !is_digit(c); };
+  text = space_pairs(text, is_not_digit, is_stop, U"", U" ");
+  text = space_pairs(text, is_stop, is_not_digit, U" ", U"");
   return space_pairs(
       text, is_digit, [](char32_t c) { return c == '-'; }, U"", U" ");
 }
@@ -86,9 +86,9 @@ std::u32string tokenize_13a(std::u32string line) {
   return western(U" " + line + U" ");
 }
 
-// sacreBLEU's ranges as they work: two of them are written with five hexadecimal digits, which
-// Python reads as two characters, so that they begin behind U+2000 and U+2F80 and end at U+2A6D and
-// U+2FA1. Adjoining ranges are one here.
+// sacreBLEU's ranges as they work in practice. Two are written with five hexadecimal digits, which
+// Python reads as two characters: they begin after U+2000 and U+2F80 and end at U+2A6D and U+2FA1.
+// Adjacent ranges are merged here.
 bool is_chinese(char32_t c) {
   return (c >= 0x3400 && c <= 0x4DB5) || (c >= 0x4E00 && c <= 0x9FBB) ||
          (c >= 0xF900 && c <= 0xFA2D) || (c >= 0xFA30 && c <= 0xFA6A) ||
@@ -100,9 +100,9 @@ bool is_chinese(char32_t c) {
 }
 
 std::u32string tokenize_intl(std::u32string_view line) {
-  const auto is_no_number = [](char32_t c) { return !is_number(c); };
-  std::u32string text = space_pairs(line, is_no_number, is_punctuation, U"", U" ");
-  text = space_pairs(text, is_punctuation, is_no_number, U" ", U"");
+  const auto is_not_number = [](char32_t c) { return !is_number(c); };
+  std::u32string text = space_pairs(line, is_not_number, is_punctuation, U"", U" ");
+  text = space_pairs(text, is_punctuation, is_not_number, U" ", U"");
   return space_around(text, is_symbol);
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// sacreBLEU's tokenizers: what BLEU counts n-grams of.
+// sacreBLEU's tokenizers, which cut lines into the tokens that BLEU counts.
 #pragma once
 
 #include <string>
@@ -7,13 +7,13 @@
 
 namespace switchyard {
 
-// The line with spaces around its tokens; split() them. `name` is one of
+// Returns the line with spaces between its tokens, to be split() at whitespace. `name` is one of
 //   13a   mteval-v13a.pl, the default of WMT
-//   zh    every Chinese character a token, the rest as 13a
-//   intl  mteval-v14.pl: at every punctuation mark and symbol of Unicode
-//   char  every character a token
-//   none  at whitespace only
-// Error(kUsage) for another.
+//   zh    every Chinese character is a token, the rest as in 13a
+//   intl  mteval-v14.pl: splits at Unicode punctuation marks and symbols
+//   char  every character is a token
+//   none  splits at whitespace only
+// Error(kUsage) for any other name.
 std::u32string bleu_tokenize(std::string_view name, std::u32string line);
 
 }  // namespace switchyard

@@ -21,8 +21,8 @@ bool is_ascii_punctuation(char32_t c) {
          (c >= '{' && c <= '~');
 }
 
-// Words with one punctuation mark cut from the end, or else from the beginning: "(hi)" gives
-// "(hi" and ")", as in the reference implementation of chrF++.
+// Splits one punctuation mark off the end of each word, or else off its start: "(hi)" gives "(hi"
+// and ")", as in the reference implementation of chrF++.
 std::vector<std::u32string_view> chrf_words(std::u32string_view text) {
   std::vector<std::u32string_view> words;
   for (const auto word : split(text)) {
@@ -40,7 +40,7 @@ std::vector<std::u32string_view> chrf_words(std::u32string_view text) {
   return words;
 }
 
-// Counts of the n-grams of each order: characters first, then words.
+// Counts the n-grams of each order: of characters, then of words.
 std::vector<Counts> count_ngrams(const std::string& line, const ChrfOptions& options) {
   const std::u32string text = to_code_points(line);
   std::u32string characters;
@@ -81,7 +81,7 @@ Statistics compare(const std::vector<Counts>& hypothesis, const std::vector<Coun
       if (found != reference[n].end()) m.both += std::min(count, found->second);
     }
     for (const auto& [ngram, count] : reference[n]) m.reference += count;
-    if (reference[n].empty()) m.hypothesis = 0;  // an order the reference lacks does not count
+    if (reference[n].empty()) m.hypothesis = 0;  // orders that the reference lacks do not count
   }
   return statistics;
 }

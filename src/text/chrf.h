@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Corpus chrF (Popović 2015) and chrF++ (word_order 2; Popović 2017) as sacreBLEU 2.6.0 computes
-// them: n-grams of code points without whitespace, orders averaged where both sides have any.
+// them: n-grams of code points without whitespace, averaged over the orders that both sides have.
 #pragma once
 
 #include <string>
@@ -16,8 +16,8 @@ struct ChrfOptions {
   int beta = 2;
 };
 
-// 0 to 100. references[r][i] belongs to hypotheses[i]. Error(kData) where the numbers of lines
-// differ or there is none.
+// Returns a score from 0 to 100. references[r][i] belongs to hypotheses[i]. Error(kData) if the
+// numbers of lines differ or are 0.
 double corpus_chrf(const std::vector<std::string>& hypotheses, const References& references,
                    const ChrfOptions& options = {});
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Texts that belong together line by line.
+// Checks that parallel texts have the same number of lines.
 #pragma once
 
 #include <string>
@@ -8,8 +8,8 @@
 
 namespace switchyard {
 
-// Error(kData) with both counts where two texts have different numbers of lines. The usual reason
-// is a character at which other programs end a line and we do not: the first one is named.
+// Error(kData) with both counts if two texts differ in their number of lines. The usual reason is a
+// character that ends a line for other programs but not here; the message names the first one.
 void check_same_lines(std::string_view name_a, const std::vector<std::string>& a,
                       std::string_view name_b, const std::vector<std::string>& b);
 

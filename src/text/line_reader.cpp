@@ -24,12 +24,12 @@ namespace {
 
 constexpr std::size_t kChunkBytes = std::size_t{64} << 10;
 constexpr std::size_t kMaxLineBytes = std::size_t{1} << 30;
-// A file is judged by its bytes' statistics only where there are this many.
+// A file is judged by the statistics of its bytes only if there are this many.
 constexpr std::size_t kEnoughBytes = 512;
-// This many lines with a carriage return in the middle are no accident.
+// This many lines with a carriage return in the middle are not an accident.
 constexpr std::int64_t kManySplitLines = 10;
 
-// What a file looks like by its first bytes, if not like UTF-8 text; empty for text.
+// Returns what a file looks like by its first bytes; empty if it looks like UTF-8 text.
 std::string_view looks_like(std::string_view start) {
   const std::string_view content = recognised_binary(start);
   if (!content.empty()) return content;
@@ -57,12 +57,12 @@ struct LineReader::Impl {
   std::int64_t size_bytes = 0;  // of a regular file, when it was opened
   gzFile gz = nullptr;
   std::string buffer;
-  std::size_t begin = 0;     // of what has not been returned
-  std::size_t searched = 0;  // up to here there is no \n
+  std::size_t begin = 0;     // of the next line
+  std::size_t searched = 0;  // there is no \n between `begin` and here
   bool at_end = false;
-  bool judged = false;  // the beginning looks like text
+  bool judged = false;  // the start looks like text
   bool warned_of_returns = false;
-  std::int64_t split_lines = 0;  // with text after a \r
+  std::int64_t split_lines = 0;  // lines with text after a \r
   std::int64_t lines = 0;
 
   ~Impl() {
@@ -75,7 +75,7 @@ struct LineReader::Impl {
       const int n = gzread(gz, to, static_cast<unsigned>(count));
       int code = Z_OK;
       const char* reason = gzerror(gz, &code);
-      // A cut file ends in Z_BUF_ERROR, after its last bytes.
+      // A truncated file ends in Z_BUF_ERROR, after its last bytes.
       check(n > 0 || (n == 0 && code == Z_OK) || (n == 0 && code == Z_STREAM_END), ErrorKind::kData,
             name, ": damaged gzip file: ", reason);
       check(!gzdirect(gz), ErrorKind::kData, name, ": not a gzip file");
@@ -94,7 +94,7 @@ struct LineReader::Impl {
     }
   }
 
-  // Appends what there is, waiting for some of it.
+  // Appends the available bytes; blocks until there are some.
   void fill() {
     buffer.erase(0, begin);
     searched -= begin;
@@ -106,8 +106,8 @@ struct LineReader::Impl {
     at_end = n == 0;
   }
 
-  // Warns once if a line looks like several that end in CR alone: it has two of them, or one and no
-  // \n after it, or half of the lines so far have one in the middle.
+  // Warns once if a line looks like several lines that end in CR alone: if it has two CRs, or one
+  // and no \n after it, or if half of the lines so far have one in the middle.
   void warn_of_returns(const std::string& line, bool ended) {
     if (warned_of_returns) return;
     const auto returns = std::count(line.begin(), line.end(), '\r');
@@ -180,7 +180,7 @@ bool LineReader::ready() {
   Impl& in = *impl_;
   std::size_t end = 0;
   for (;;) {
-    // A line that is too long is for next() to refuse, not for us to read on.
+    // next() rejects a line that is too long; reading more would not help.
     if (in.find_end(end) || in.at_end || in.gz || in.buffer.size() >= kMaxLineBytes) return true;
     pollfd waiting = {in.fd, POLLIN, 0};
     if (::poll(&waiting, 1, 0) <= 0) return false;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Text files by lines. Lines end at \n only; a \r before it is dropped, so is a byte order mark at
-// the start; every other character, NUL included, is text. Warns if a file seems to have lines that
-// end in \r alone.
+// Reads text files line by line. Lines end at \n only. A \r before it is dropped, and so is a byte
+// order mark at the start; every other character, including NUL, is text. Warns if a file's lines
+// seem to end in \r alone.
 #pragma once
 
 #include <cstdint>
@@ -12,9 +12,9 @@
 
 namespace switchyard {
 
-// Reads lines from a file, gunzipped where its name ends in .gz, or from stdin (path "-").
-// A file that cannot be read: Error(kRuntime). One that is UTF-16, gzip or binary, or a damaged
-// .gz: Error(kData) that says what it looks like.
+// Reads lines from a file, which is decompressed if its name ends in .gz, or from stdin (path "-").
+// Error(kRuntime) if the file cannot be read. Error(kData) if it is not UTF-8 text, which names
+// what it looks like, or if it is a damaged .gz file.
 class LineReader {
  public:
   explicit LineReader(const std::filesystem::path& path);
@@ -22,17 +22,19 @@ class LineReader {
   LineReader(LineReader&&) noexcept;
   LineReader& operator=(LineReader&&) noexcept;
 
-  // False at the end. A last line without \n counts; an empty file has none.
+  // Assigns the next line and returns true, or returns false at the end. A last line without \n
+  // counts; an empty file has no lines.
   bool next(std::string& line);
-  // Whether next() would return at once: false while a pipe or terminal has no whole line yet.
+  // Returns true if next() would not block: a pipe or terminal has a whole line or has ended.
   bool ready();
-  std::int64_t lines() const;  // returned so far
+  std::int64_t lines() const;  // read so far
 
  private:
   struct Impl;
   std::unique_ptr<Impl> impl_;
 };
 
+// Reads all lines of a file.
 std::vector<std::string> read_lines(const std::filesystem::path& path);
 
 }  // namespace switchyard

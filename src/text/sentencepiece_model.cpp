@@ -15,8 +15,8 @@ namespace switchyard {
 
 namespace {
 
-// Limits within which SentencePiece 0.1.97 is known to work, far above what it writes by itself:
-// its pieces have 16 characters by default, and the left sides of its built-in rules 18 bytes.
+// Limits within which SentencePiece 0.1.97 is known to work. They are far above what it writes
+// itself: by default, pieces of up to 16 characters, and rules with left sides of up to 18 bytes.
 constexpr std::size_t kMaxPieceBytes = 1024;
 constexpr int kMaxNestedSymbols = 64;
 constexpr int kMaxNestedRules = 32;
@@ -41,7 +41,7 @@ struct Field {
   std::string_view bytes;
 };
 
-// The fields of one protobuf message, one after another.
+// Iterates over the fields of a protobuf message.
 class Message {
  public:
   explicit Message(std::string_view bytes) : rest_(bytes) {}
@@ -79,12 +79,12 @@ class Message {
       value |= static_cast<std::uint64_t>(byte & 0x7F) << shift;
       if (byte < 0x80) return value;
     }
-    fail(ErrorKind::kData, "not a SentencePiece model (endless number)");
+    fail(ErrorKind::kData, "not a SentencePiece model (varint too long)");
   }
 
   std::string_view take(std::uint64_t count) {
-    require(count <= rest_.size(), "cut or damaged: a field of ", count, " bytes where ",
-            rest_.size(), " are left");
+    require(count <= rest_.size(), "truncated or damaged: a field of ", count, " bytes, but only ",
+            rest_.size(), " left");
     const std::string_view taken = rest_.substr(0, count);
     rest_.remove_prefix(count);
     return taken;
@@ -93,8 +93,8 @@ class Message {
   std::string_view rest_;
 };
 
-// The double array of Darts-clone (darts.h, DoubleArrayUnit), walked as commonPrefixSearch does.
-// Its nodes form an acyclic graph: equal endings are shared.
+// A double-array trie of Darts-clone (darts.h, DoubleArrayUnit), walked as commonPrefixSearch walks
+// it. Common suffixes are shared, so its nodes form an acyclic graph.
 class RuleTrie {
  public:
   RuleTrie(std::string_view units, std::string_view replacements)
@@ -107,7 +107,7 @@ class RuleTrie {
  private:
   static constexpr int kNew = -1, kOpen = -2;
 
-  // The most leaves on a path that starts at this unit.
+  // Returns the largest number of leaves on a path that starts at this unit.
   int leaves_below(std::size_t position, int depth) {
     int& known = leaves_below_[position];
     require(known != kOpen && depth <= kMaxRuleBytes, "charsmap: the trie has a loop");
@@ -115,7 +115,7 @@ class RuleTrie {
     known = kOpen;
     const std::uint32_t unit = units_[position];
     const std::size_t base = position ^ ((unit >> 10) << ((unit & (1u << 9)) >> 6));
-    // Any byte of a text may be looked up from here.
+    // A text may continue with any byte.
     require((base | 0xFF) < units_.size(), "charsmap: a trie node is out of range");
     const bool has_leaf = (unit >> 8) & 1u;
     if (has_leaf)
@@ -135,10 +135,11 @@ class RuleTrie {
   std::vector<int> leaves_below_;
 };
 
-// NormalizerSpec.precompiled_charsmap: u32 size of the trie, the trie, NUL-ended replacements.
+// NormalizerSpec.precompiled_charsmap: the size of the trie (u32), the trie, and the replacements,
+// each ending in NUL.
 void check_charsmap(std::string_view blob) {
   if (blob.empty()) return;
-  require(blob.size() > 4, "charsmap: cut");
+  require(blob.size() > 4, "charsmap: truncated");
   const std::size_t trie_bytes = read_pod<std::uint32_t>(blob);
   blob.remove_prefix(4);
   require(trie_bytes < blob.size() && trie_bytes % 4 == 0 && trie_bytes >= 1024,
@@ -183,7 +184,7 @@ Piece parse_piece(std::string_view bytes, std::size_t index) {
   for (Field field; message.next(field);) {
     if (field.number == 1 && field.wire_type == 2) piece.text = field.bytes;
     if (field.number == 2 && field.wire_type == 5) piece.score = read_pod<float>(field.bytes);
-    // As protobuf reads an enumeration: the upper bits are dropped.
+    // Drops the upper bits, as protobuf does for enumerations.
     if (field.number == 3 && field.wire_type == 0)
       piece.type = static_cast<std::uint32_t>(field.varint);
   }
@@ -196,10 +197,11 @@ Piece parse_piece(std::string_view bytes, std::size_t index) {
   return piece;
 }
 
-// How many of the symbols are a beginning of one of them: the most matches at one place of a text.
+// Returns the largest number of symbols that are prefixes of one symbol, itself included: the
+// largest number of matches at one place in a text.
 int deepest_nesting(std::vector<std::string_view> symbols) {
   std::sort(symbols.begin(), symbols.end());
-  std::vector<std::string_view> open;  // each a beginning of the next
+  std::vector<std::string_view> open;  // each is a prefix of the next
   std::size_t deepest = 0;
   for (const auto symbol : symbols) {
     while (!open.empty() && !symbol.starts_with(open.back())) open.pop_back();
@@ -224,7 +226,7 @@ SentencePieceTraits check_sentencepiece_model(std::string_view bytes) {
     if (field.number == 1) {
       const Piece piece = parse_piece(field.bytes, pieces++);
       require(seen.insert(piece.text).second, "piece ", pieces - 1, " (", escaped(piece.text),
-              ") is there twice");
+              ") occurs twice");
       if (piece.type == kUnknown) ++unknowns;
       if (piece.type == kUserDefined) user_defined.push_back(piece.text);
       if (piece.type == kUnused) ++traits.unused;
@@ -233,8 +235,8 @@ SentencePieceTraits check_sentencepiece_model(std::string_view bytes) {
     } else if (field.number == 3) {
       read_normalizer(field.bytes, traits);
     } else if (field.number == 5) {
-      SentencePieceTraits of_denormalizer;  // decoding's, of which only the tables are used
-      read_normalizer(field.bytes, of_denormalizer);
+      SentencePieceTraits ignored;  // the denormalizer, of which only the charsmap is used
+      read_normalizer(field.bytes, ignored);
     }
   }
   require(pieces > 0, "no pieces, expected a SentencePiece model");

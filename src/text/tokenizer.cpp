@@ -22,21 +22,21 @@ namespace switchyard {
 namespace {
 
 constexpr std::size_t kMaxModelBytes = std::size_t{64} << 20;
-// SentencePiece's time is quadratic in a run of unknown characters, its memory some 30 bytes for
-// each byte: a long line goes to it in parts (kMaxPartBytes), and only so much of it.
+// SentencePiece takes quadratic time in a run of unknown characters, and some 30 bytes of memory
+// per byte. Long lines are therefore encoded in parts (kMaxPartBytes) and cut off at this length.
 constexpr std::size_t kMaxLineBytes = std::size_t{1} << 20;
-// The sums of the EM steps, and so the bits of the model, depend on it.
+// The sums in EM steps, and with them the bits of the model, depend on this number.
 constexpr int kTrainingThreads = 16;
 // <pad>, </s> and <unk>.
-constexpr std::int64_t kControlPieces = 3;
+constexpr std::int64_t kControlTokens = 3;
 
-// SentencePiece's trainer skips longer sentences (its max_sentence_length) without an error, and
-// those with the character that it reserves for unknown ones.
+// SentencePiece's trainer silently skips sentences longer than this (its max_sentence_length) and
+// sentences with the character that it reserves for unknown ones.
 constexpr std::size_t kMaxTrainingBytes = 4192;
 constexpr std::string_view kUnknownMark = "\u2585";
 constexpr std::string_view kSpaceMark = "\u2581";
 
-// extra_ids 0: without it AutoTokenizer would add 100 sentinels to the pieces.
+// Without "extra_ids": 0, AutoTokenizer would add 100 sentinel tokens.
 constexpr std::string_view kTokenizerConfig = R"({
   "eos_token": "</s>",
   "extra_ids": 0,
@@ -56,16 +56,17 @@ void check_status(const sentencepiece::util::Status& status, std::string_view wh
   check(status.ok(), ErrorKind::kData, what, ": SentencePiece: ", status.ToString());
 }
 
-// If the text has more characters than the vocabulary may have pieces, the trainer's error says
-// "... required_chars. SIZE vs NEEDED. ...". Returns NEEDED, control pieces included; else 0.
-std::int64_t needed_pieces(const std::string& error) {
+// If the text has more distinct characters than the vocabulary may have tokens, the trainer's error
+// says "... required_chars. SIZE vs NEEDED. ...". Returns NEEDED, which includes control tokens, or
+// 0 for other errors.
+std::int64_t needed_tokens(const std::string& error) {
   const std::size_t what = error.find("required_chars. ");
   const std::size_t versus = what == error.npos ? what : error.find(" vs ", what);
   return versus == error.npos ? 0 : std::strtoll(error.c_str() + versus + 4, nullptr, 10);
 }
 
-// The beginning of a text, cut where a piece cannot span: before a space; where there is none,
-// between two characters.
+// Returns the start of a text, cut before a space, which no token spans, or else between two
+// characters.
 std::string_view first_part(std::string_view text, std::size_t max_bytes) {
   if (text.size() <= max_bytes) return text;
   std::size_t end = text.rfind(' ', max_bytes);
@@ -74,7 +75,7 @@ std::string_view first_part(std::string_view text, std::size_t max_bytes) {
   return text.substr(0, end);
 }
 
-// A line as valid UTF-8 without the characters that keep the trainer from reading it.
+// Returns a line as valid UTF-8, without the characters that make the trainer skip it.
 std::string trainable(std::string_view line) {
   std::string text = valid_utf8(line);
   std::replace(text.begin(), text.end(), '\0', ' ');
@@ -83,15 +84,15 @@ std::string trainable(std::string_view line) {
   return text;
 }
 
-// Whether the trainer can use a sentence: it ends the process where it is left with none.
+// Returns true if the trainer can use a sentence; it terminates the process if there is none.
 bool is_usable(const std::string& sentence) {
   const std::u32string text = to_code_points(sentence);
-  // The mark for a space and U+FFFD are taken for spaces.
+  // The trainer treats the mark for a space and U+FFFD as spaces.
   return std::any_of(text.begin(), text.end(),
                      [](char32_t c) { return is_visible(c) && c != 0x2581 && c != 0xFFFD; });
 }
 
-// Cuts the lines of a text into sentences that are short enough for the trainer.
+// Splits the lines of a text into sentences that are short enough for the trainer.
 class Sentences : public sentencepiece::SentenceIterator {
  public:
   explicit Sentences(const Tokenizer::NextSentence& next) : next_(next) { Next(); }
@@ -129,15 +130,15 @@ struct Tokenizer::Impl {
   SentencePieceTraits traits;
   sentencepiece::SentencePieceProcessor processor;
 
-  // Cuts a long text into parts, and calls take(pieces) for each: strings or ids, as Piece is.
-  template <class Piece, class F>
+  // Splits a long text into parts and calls take(tokens) for each; a Token is a string or an id.
+  template <class Token, class F>
   void encode_parts(std::string_view text, F&& take) const {
-    std::vector<Piece> pieces;
+    std::vector<Token> tokens;
     while (!text.empty()) {
       const std::string_view part = first_part(text, kMaxPartBytes);
       text.remove_prefix(part.size());
-      check_status(processor.Encode({part.data(), part.size()}, &pieces), "encoding a line");
-      take(pieces);
+      check_status(processor.Encode({part.data(), part.size()}, &tokens), "encoding a line");
+      take(tokens);
     }
   }
 };
@@ -183,8 +184,8 @@ Tokenizer Tokenizer::train(const NextSentence& next, std::int64_t vocab_size,
   check_threads(kTrainingThreads);
   std::string bytes;
   const auto status = sentencepiece::SentencePieceTrainer::Train(settings, &sentences, &bytes);
-  const std::int64_t needed = needed_pieces(status.ToString());
-  check(needed == 0, ErrorKind::kData, "the text has ", needed - kControlPieces,
+  const std::int64_t needed = needed_tokens(status.ToString());
+  check(needed == 0, ErrorKind::kData, "the text has ", needed - kControlTokens,
         " different characters, and each needs a piece of its own besides <pad>, </s> and <unk>; "
         "found --vocab-size ",
         vocab_size, ", expected at least ", needed);
@@ -203,7 +204,7 @@ std::vector<std::string> Tokenizer::unknown_parts(std::string_view line) const {
   impl_->encode_parts<std::string>(text, [&](const std::vector<std::string>& pieces) {
     for (const std::string& piece : pieces) {
       if (impl_->processor.PieceToId(piece) != unk_id()) continue;
-      // An unknown word that begins with the mark for a space is one piece with it.
+      // An unknown word includes the mark of the space before it.
       unknown.push_back(piece.starts_with(kSpaceMark) ? piece.substr(kSpaceMark.size()) : piece);
     }
   });
@@ -222,17 +223,17 @@ Ids Tokenizer::encode(std::string_view line, std::int64_t* replaced) const {
 
 std::string Tokenizer::decode(std::span<const std::int32_t> ids) const {
   for (const auto id : ids)
-    check(id >= 0 && id < vocab_size(), ErrorKind::kData, "piece id ", id, ", expected one below ",
+    check(id >= 0 && id < vocab_size(), ErrorKind::kData, "token id ", id, ", expected one below ",
           vocab_size());
   std::string text;
   check_status(impl_->processor.Decode(std::vector<int>(ids.begin(), ids.end()), &text),
-               "decoding pieces");
+               "decoding");
   std::replace(text.begin(), text.end(), '\n', ' ');
   return valid_utf8(text);
 }
 
 const std::string& Tokenizer::piece(int id) const {
-  check(id >= 0 && id < vocab_size(), ErrorKind::kData, "piece id ", id, ", expected one below ",
+  check(id >= 0 && id < vocab_size(), ErrorKind::kData, "token id ", id, ", expected one below ",
         vocab_size());
   return impl_->processor.IdToPiece(id);
 }

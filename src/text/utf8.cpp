@@ -59,7 +59,8 @@ bool is_cased(char32_t c) {
          (c >= 0x1F170 && c <= 0x1F189);
 }
 
-// Unicode 3.13, Final_Sigma: after a cased letter and not before one, case-ignorable ones aside.
+// Unicode 3.13, Final_Sigma: after a cased letter and not before one, ignoring case-ignorable
+// characters.
 bool ends_word(std::u32string_view text, std::size_t sigma) {
   std::size_t before = sigma;
   while (before > 0 && is_case_ignorable(text[before - 1])) --before;
@@ -128,7 +129,7 @@ std::u32string lower(std::u32string_view text) {
     if (c == 0x3A3) {
       out += ends_word(text, i) ? U'\u03C2' : U'\u03C3';
     } else if (c == 0x130) {
-      out += U"i\u0307";  // the one letter whose lower case is two code points
+      out += U"i\u0307";  // the only letter whose lower case is two code points
     } else {
       out += static_cast<char32_t>(utf8proc_tolower(static_cast<utf8proc_int32_t>(c)));
     }

@@ -12,16 +12,16 @@ namespace switchyard {
 namespace {
 
 constexpr std::size_t kExamples = 3;
-// Bounds the time that a text with few different unknown words takes.
+// Bounds the time spent on a text with few distinct unknown words.
 constexpr std::int64_t kMaxSearched = 100;
-// Characters shown on both sides of a change.
+// Number of characters to show on either side of a change.
 constexpr std::size_t kContext = 10;
 
 bool has_unknown(const Tokenizer& tokenizer, std::span<const std::int32_t> ids) {
   return std::find(ids.begin(), ids.end(), tokenizer.unk_id()) != ids.end();
 }
 
-// The words with one space between them.
+// Joins the words with single spaces.
 std::u32string squeezed(std::string_view line) {
   const std::u32string text = to_code_points(line);
   std::u32string result;
@@ -32,7 +32,7 @@ std::u32string squeezed(std::string_view line) {
   return result;
 }
 
-// The text around a place, for messages.
+// The text around a position, for messages.
 std::string excerpt(std::u32string_view text, std::size_t place) {
   const std::size_t begin = place - std::min(place, kContext), end = place + kContext;
   std::string result = begin > 0 ? "..." : "";
@@ -77,7 +77,7 @@ ChangedLines changed_lines(const Tokenizer& tokenizer, const std::vector<std::st
   for (std::int64_t i = 0; i < result.lines; ++i) {
     const std::size_t at = count > sample ? static_cast<std::size_t>(rng.below(lines.size()))
                                           : static_cast<std::size_t>(i);
-    if (lines[at].size() > Tokenizer::kMaxPartBytes) continue;  // not only normalization changes it
+    if (lines[at].size() > Tokenizer::kMaxPartBytes) continue;  // cutting it may change it too
     const Ids ids = tokenizer.encode(lines[at]);
     if (has_unknown(tokenizer, ids)) continue;
     const std::u32string before = squeezed(lines[at]);
@@ -88,13 +88,13 @@ ChangedLines changed_lines(const Tokenizer& tokenizer, const std::vector<std::st
   return result;
 }
 
-// Found by comparing ids of 26 texts for 20 models with sentencepiece 0.2.3. Texts that differ:
+// The ids of 26 texts under 20 models, compared with sentencepiece 0.2.3. Texts that differ:
 //                                   transformers 5.24.0    4.57.6, AutoTokenizer
 //                                   (all are T5Tokenizer)  (T5TokenizerFast)
 //   add_dummy_prefix: false         all                    all
 //   treat_whitespace_as_suffix      all                    all
 //   escape_whitespaces: false       all                    all
-//   pad, eos, unk named otherwise   all                    all
+//   pad, eos, unk with other names  all                    all
 //   byte_fallback                   unknown characters     unknown characters
 //   user-defined symbols            those symbols          those symbols
 //   unused pieces                   such a piece's text    such a piece's text
@@ -102,7 +102,7 @@ ChangedLines changed_lines(const Tokenizer& tokenizer, const std::vector<std::st
 //   normalization identity          tabs, U+3000, U+2581   U+2581
 //   normalization nfkc, nfkc_cf     tabs, U+2028, U+2581   U+2581
 //   nmt_nfkc, nmt_nfkc_cf, split_digits, split_by_whitespace: false, bos: none
-// The slow T5Tokenizer of 4.57.6 calls SentencePiece: there only the names make a difference.
+// The slow T5Tokenizer of 4.57.6 calls SentencePiece; only the names make a difference there.
 std::vector<std::string> differences_in_transformers(const Tokenizer& tokenizer) {
   const SentencePieceTraits& traits = tokenizer.traits();
   const auto is_named = [&](int id, const char* name) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// How well a vocabulary fits a text: unknown tokens, and lines that do not survive encoding and
-// decoding.
+// Measures how well a vocabulary fits a text: unknown tokens, and lines that change when they are
+// encoded and decoded.
 #pragma once
 
 #include <cstdint>
@@ -13,11 +13,11 @@
 
 namespace switchyard {
 
-// Counts the tokens of a text that are unknown, and keeps a few examples of what they stand for.
+// Counts a text's unknown tokens and keeps a few examples of what they stand for.
 class UnknownTokens {
  public:
-  // `ids` are those of `text` as the model gets them: perhaps cropped, with eos, which is not
-  // counted.
+  // `ids` are the tokens of `text` that the model gets: possibly cropped, ending in eos, which is
+  // not counted.
   void add(const Tokenizer& tokenizer, std::span<const std::int32_t> ids, std::string_view text);
 
   std::int64_t tokens() const { return tokens_; }
@@ -25,7 +25,7 @@ class UnknownTokens {
   double share() const {
     return tokens_ > 0 ? static_cast<double>(unknown_) / static_cast<double>(tokens_) : 0;
   }
-  // At most three, each the unknown part of a word.
+  // Up to three unknown parts of words.
   const std::vector<std::string>& examples() const { return examples_; }
 
  private:
@@ -36,21 +36,22 @@ class UnknownTokens {
   std::vector<std::string> examples_;
 };
 
-// Lines that are different once they have been encoded and decoded, runs of whitespace aside:
-// normalization has changed them. Lines with unknown tokens, or above Tokenizer::kMaxPartBytes, do
-// not count as changed.
+// Lines that normalization changes: encoding and decoding them gives another text, apart from
+// whitespace. Lines with unknown tokens or longer than Tokenizer::kMaxPartBytes do not count as
+// changed.
 struct ChangedLines {
-  std::int64_t lines = 0;  // looked at: all, or `sample` drawn at random
+  std::int64_t lines = 0;  // tested: all, or a random sample
   std::int64_t changed = 0;
-  std::string before, after;  // a part of the first changed line
+  std::string before, after;  // excerpt of the first changed line
 };
+// Tests all lines, or a random sample of `sample` lines if there are more.
 ChangedLines changed_lines(const Tokenizer& tokenizer, const std::vector<std::string>& lines,
                            std::int64_t sample);
 
-// The reasons why Hugging Face's T5 tokenizer, with the same spiece.model, gives some texts other
-// ids than SentencePiece and this program do: "it has user-defined symbols". Empty for vocabularies
-// trained here with normalization nmt_nfkc. Not among them: a control token spelled out in a text
-// ("</s>") is always one there, and never here.
+// Returns the reasons why Hugging Face's T5 tokenizer encodes some texts differently from
+// SentencePiece and this program, given the same spiece.model: "it has user-defined symbols". Empty
+// for vocabularies trained here with normalization nmt_nfkc. One difference is not listed: a
+// control token spelled out in a text ("</s>") is always a control token there, and never here.
 std::vector<std::string> differences_in_transformers(const Tokenizer& tokenizer);
 
 }  // namespace switchyard

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// BLEU and chrF against sacreBLEU's own figures (tests/golden/make_bleu.py). The folder with the
-// golden files is the environment variable GOLDEN.
+// Compares BLEU and chrF with sacreBLEU's own scores (tests/golden/make_bleu.py). The environment
+// variable GOLDEN is the directory with the golden files.
 #include <cmath>
 #include <cstdlib>
 #include <nlohmann/json.hpp>
@@ -27,7 +27,7 @@ std::string ours(std::string signature) {
 
 }  // namespace
 
-TEST_CASE("BLEU and chrF are sacreBLEU's") {
+TEST_CASE("BLEU and chrF equal sacreBLEU's") {
   const auto cases =
       nlohmann::json::parse(read_file(fs::path(std::getenv("GOLDEN")) / "bleu.json"));
   REQUIRE(cases.size() == 45);
@@ -58,13 +58,13 @@ TEST_CASE("BLEU and chrF are sacreBLEU's") {
   }
 }
 
-TEST_CASE("the tokenizer intl is sacreBLEU's on every code point") {
+TEST_CASE("the tokenizer intl equals sacreBLEU's on every code point") {
   const auto golden =
       nlohmann::json::parse(read_file(fs::path(std::getenv("GOLDEN")) / "intl.json"));
   const std::vector<std::string> probes = golden["probes"];
   const std::vector<std::vector<std::string>> outputs = golden["outputs"];
   const std::vector<std::pair<char32_t, std::size_t>> runs = golden["runs"];  // from, output
-  // The tokens of a probe with c in it, with spaces between them, and then c written as X.
+  // The tokens of a probe containing c, joined by spaces, with X in place of c.
   const auto tokenized = [](const std::string& probe, char32_t c) {
     std::string character, out;
     append_utf8(character, c);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A tokenizer for tests: trained on sentences made of a few words.
+// A tokenizer for tests, trained on sentences made of a few words.
 #pragma once
 
 #include "src/core/rng.h"
@@ -47,9 +47,9 @@ inline const Tokenizer& small_tokenizer() {
 
 // The bytes of its spiece.model.
 inline std::string model_bytes(const Tokenizer& tokenizer) {
-  const TempFolder folder;
-  tokenizer.save(folder.path());
-  return read_text(folder / "spiece.model");
+  const TempFolder directory;
+  tokenizer.save(directory.path());
+  return read_text(directory / "spiece.model");
 }
 
 }  // namespace switchyard

@@ -14,7 +14,7 @@ using namespace switchyard;
 
 namespace {
 
-// Protobuf, as far as a SentencePiece model needs it.
+// Writes protobuf, as far as a SentencePiece model needs it.
 std::string varint(std::uint64_t value) {
   std::string out;
   for (; value >= 0x80; value >>= 7) out += static_cast<char>(0x80 | (value & 0x7F));
@@ -42,7 +42,7 @@ std::string with_charsmap(std::string units, const std::string& replacements) {
 void set_unit(std::string& units, std::size_t position, std::uint32_t unit) {
   std::memcpy(units.data() + 4 * position, &unit, 4);
 }
-// A trie whose root has the given bits, and whose other units match no byte.
+// A trie with the given root, whose other units match no byte.
 std::string trie(std::uint32_t root, std::size_t count = 256) {
   std::string units(count * 4, '\0');
   for (std::size_t i = 0; i < count; ++i) set_unit(units, i, 1u << 31);
@@ -53,7 +53,7 @@ constexpr std::uint32_t kOffset1 = 1u << 10;  // children are at 1 ^ byte
 constexpr std::uint32_t kWide = 1u << 9;      // the offset is in units of 256
 constexpr std::uint32_t kLeaf = 1u << 8;
 
-// A trie of one path, whose bytes are all b, and whose nodes, with the root, have this leaf bit.
+// A trie with a single path of b's; every node, including the root, has this leaf bit.
 std::string chain(std::uint32_t levels, std::uint32_t leaf) {
   std::string units = trie(256u << 10 | leaf, 256 * (levels + 2));
   for (std::uint32_t level = 1; level <= levels; ++level) {
@@ -79,7 +79,7 @@ void check_refused(const std::string& bytes, const std::string& reason) {
 
 }  // namespace
 
-TEST_CASE("text goes to ids and back") {
+TEST_CASE("text is encoded and decoded") {
   const Tokenizer& t = small_tokenizer();
   CHECK(t.pad_id() == 0);
   CHECK(t.eos_id() == 1);
@@ -145,14 +145,14 @@ TEST_CASE("the same sentences train the same model") {
   CHECK(copy.encode("the train leaves") == small_tokenizer().encode("the train leaves"));
 }
 
-TEST_CASE("a tokenizer saves what transformers loads it from") {
-  const TempFolder folder;
-  small_tokenizer().save(folder.path());
-  CHECK(Tokenizer::load(folder / "spiece.model").hash() == small_tokenizer().hash());
-  CHECK(read_text(folder / "tokenizer_config.json") ==
+TEST_CASE("a tokenizer saves the files that transformers needs") {
+  const TempFolder directory;
+  small_tokenizer().save(directory.path());
+  CHECK(Tokenizer::load(directory / "spiece.model").hash() == small_tokenizer().hash());
+  CHECK(read_text(directory / "tokenizer_config.json") ==
         "{\n  \"eos_token\": \"</s>\",\n  \"extra_ids\": 0,\n  \"pad_token\": \"<pad>\",\n"
         "  \"tokenizer_class\": \"T5Tokenizer\",\n  \"unk_token\": \"<unk>\"\n}\n");
-  CHECK(read_text(folder / "special_tokens_map.json") ==
+  CHECK(read_text(directory / "special_tokens_map.json") ==
         "{\n  \"eos_token\": \"</s>\",\n  \"pad_token\": \"<pad>\",\n  \"unk_token\": "
         "\"<unk>\"\n}\n");
 }
@@ -176,7 +176,7 @@ TEST_CASE("a vocabulary needs text") {
   CHECK_THROWS_AS(train_tokenizer(small_sentences(50), 5), Error);
 }
 
-TEST_CASE("models built by hand load") {
+TEST_CASE("hand-made models load") {
   CHECK(load(model("")).vocab_size() == 5);
   CHECK(load(with_charsmap(trie(kOffset1), std::string(1, '\0'))).encode("a") == Ids{3, 4, 1});
   std::string nested, symbol;
@@ -184,15 +184,15 @@ TEST_CASE("models built by hand load") {
   CHECK(load(model(nested)).encode(std::string(64, 'b')).size() == 3);
 }
 
-// SentencePiece 0.1.97 works with each of these, or refuses it itself.
-TEST_CASE("bad models are refused") {
+// SentencePiece 0.1.97 either works with each of these or rejects it itself.
+TEST_CASE("bad models are rejected") {
   const std::string good = model("");
   check_refused("", "empty");
   check_refused("<!DOCTYPE html>", "");
-  check_refused(good.substr(0, good.size() - 1), "cut or damaged");
-  check_refused("\x0a\xff\xff\xff\xff\xff\xff\xff\xff\x7f", "cut or damaged");
+  check_refused(good.substr(0, good.size() - 1), "truncated or damaged");
+  check_refused("\x0a\xff\xff\xff\xff\xff\xff\xff\xff\x7f", "truncated or damaged");
   check_refused(std::string(1000, '\x0b'), "wire type 3");
-  check_refused(std::string(20, '\xff'), "endless number");
+  check_refused(std::string(20, '\xff'), "varint too long");
   check_refused(model(std::string(2, '\0')), "bad field key");
   check_refused(model(piece("", 0)), "empty");
   check_refused(model(piece(std::string(1025, 'x'), 0)), "1025 bytes");
@@ -210,10 +210,10 @@ TEST_CASE("bad models are refused") {
   check_refused(model(nested + bytes_missing), "nest deeper");
 
   const std::string end(1, '\0');
-  check_refused(model(bytes_field(3, bytes_field(2, "abc"))), "charsmap: cut");
+  check_refused(model(bytes_field(3, bytes_field(2, "abc"))), "charsmap: truncated");
   check_refused(with_charsmap(trie(kOffset1), ""), "charsmap: a trie of");
   check_refused(with_charsmap(trie(kOffset1), "x"), "NUL");
-  // What is looked up behind these tries matches nothing.
+  // Lookups past the end of these tries match nothing.
   const std::string padding = trie(1u << 31) + end;
   check_refused(with_charsmap(trie(kOffset1, 8), padding), "charsmap: a trie of");
   check_refused(with_charsmap(trie(256u << 10), padding), "out of range");  // root's children
@@ -221,7 +221,7 @@ TEST_CASE("bad models are refused") {
   std::string leaf = trie(kOffset1 | kLeaf);
   set_unit(leaf, 1, 1u << 31 | 100);  // its value
   check_refused(with_charsmap(leaf, end), "a replacement is out of range");
-  // The root's child for 'A' has the root's children.
+  // The root's child for 'A' has the root's children as its own.
   std::string loop = trie(kOffset1);
   set_unit(loop, 1 ^ 'A', std::uint32_t{'A'} << 10 | 'A');
   check_refused(with_charsmap(loop, end), "loop");
@@ -229,8 +229,8 @@ TEST_CASE("bad models are refused") {
   check_refused(with_charsmap(chain(32, kLeaf), "b" + end), "rules nest too deep");
 }
 
-TEST_CASE("damaged models are refused or work") {
-  // Not a trained model, so that these are the same bytes whatever trains it.
+TEST_CASE("damaged models are rejected or work") {
+  // Not trained, so that the bytes do not depend on the trainer.
   std::string more;
   for (const char* text :
        {"Z", "u", "g", "ug", "▁Z", "f", "ä", "h", "r", "t", "hrt", "▁f", "B", "C"})

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a vocabulary knows of a text, and what it changes.
+// Which text a vocabulary covers, and which text it changes.
 #include <algorithm>
 #include <set>
 #include <string>
@@ -28,8 +28,8 @@ std::string repeated(std::string_view text, int times) {
   return result;
 }
 
-// Fields of protobuf messages below 128 bytes: a number, or a message. Behind a whole model, a
-// message's fields stand over those it already has, and a piece is one more.
+// Protobuf fields of less than 128 bytes: a number or a message. Appended to a complete model, a
+// message's fields override earlier ones, and a piece is added to the others.
 std::string key(int number, int wire_type) {
   const int key = number << 3 | wire_type;
   return key < 128 ? std::string{static_cast<char>(key)}
@@ -45,7 +45,7 @@ std::string piece(const std::string& text, int type) {
 
 }  // namespace
 
-TEST_CASE("letters that only long lines have are in the vocabulary") {
+TEST_CASE("letters that occur in long lines only are in the vocabulary") {
   std::vector<std::string> lines = small_sentences(570);
   SECTION("with spaces") {
     for (int i = 0; i < 30; ++i) lines.push_back(repeated("где лежит снег ", 400));
@@ -66,7 +66,7 @@ TEST_CASE("letters that only long lines have are in the vocabulary") {
     CHECK(valid_utf8(tokenizer.piece(id)) == tokenizer.piece(id));
 }
 
-TEST_CASE("a vocabulary too small for its text's characters says which size is enough") {
+TEST_CASE("a vocabulary too small for the text's characters names a sufficient size") {
   std::vector<std::string> lines = small_sentences(100);
   for (char32_t c = 0x4E00; c < 0x4E00 + 300; ++c) {
     lines.emplace_back();
@@ -91,7 +91,7 @@ TEST_CASE("a vocabulary too small for its text's characters says which size is e
   CHECK(train_tokenizer(lines, needed).vocab_size() == needed);
 }
 
-TEST_CASE("each normalization does to text what its name says") {
+TEST_CASE("each normalization does what its name says") {
   struct Case {
     const char* normalization;
     const char* text;  // of "Über，１０ ½！"
@@ -116,7 +116,7 @@ TEST_CASE("lines that normalization changes are counted and shown") {
   lines[5] = "ﬀ";
   const Tokenizer tokenizer = train_tokenizer(lines, 100);
   lines[0] += "\u3000 \u00a0";  // whitespace does not count
-  lines[6] = "где，";           // nor do lines with unknown tokens
+  lines[6] = "где，";           // neither do lines with unknown tokens
   lines.emplace_back();
   const ChangedLines all = changed_lines(tokenizer, lines, 100);
   CHECK(all.lines == 9);
@@ -125,7 +125,7 @@ TEST_CASE("lines that normalization changes are counted and shown") {
   CHECK(all.after == "...he station,a switch!");
   CHECK(changed_lines(tokenizer, {100, lines[5]}, 7).changed == 7);
   CHECK(changed_lines(tokenizer, {}, 7).lines == 0);
-  // A line that is encoded in parts, and has no space between them.
+  // A line that is encoded in parts without a space between them.
   CHECK(changed_lines(tokenizer, {std::string(10'000, 'e')}, 7).changed == 0);
   const Tokenizer identity = train_tokenizer(lines, 100, "identity");
   CHECK(changed_lines(identity, lines, 100).changed == 0);
@@ -150,7 +150,7 @@ TEST_CASE("unknown tokens are counted, with the words they stand for") {
   CHECK(tokenizer.unknown_parts("trainгдеtrain <unk> " + repeated("x ", 9000) + "и").back() == "и");
 }
 
-TEST_CASE("what transformers does differently with a vocabulary is named") {
+TEST_CASE("the differences from transformers are listed") {
   enum { kTrainer = 2, kNormalizer = 3, kDenormalizer = 5 };
   enum { kUserDefined = 4, kUnused = 5, kByte = 6 };
   const std::string good = model_bytes(small_tokenizer());
@@ -175,7 +175,7 @@ TEST_CASE("what transformers does differently with a vocabulary is named") {
     bytes += piece(std::string("<0x") + hex[i >> 4] + hex[i & 15] + ">", kByte);
   }
   CHECK(reasons(good + bytes + field(kTrainer, field(35, 1))) == Reasons{"byte_fallback is true"});
-  // The denormalizer's settings are nothing to encoding.
+  // The denormalizer's settings do not affect encoding.
   CHECK(reasons(good + field(kDenormalizer, field(3, 0) + field(4, 0) + field(5, 0))).empty());
   CHECK(reasons(good + piece("<sep>", kUserDefined) + field(kNormalizer, field(3, 0))).size() == 2);
 

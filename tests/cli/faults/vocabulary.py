@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""spiece.model, beside a model's weights and as --vocab: damaged, hostile, another model's.
+"""Bad spiece.model files, in a model directory and as --vocab: damaged, hostile, or another model's.
 
-Every file here is harmless: SentencePiece 0.1.97 works with it, or refuses it itself.
+Every file here is harmless: SentencePiece 0.1.97 works with it or rejects it itself.
 """
 import os
 import random
@@ -23,7 +23,7 @@ def varint(value):
 
 
 def field(number, value):
-    """A protobuf field: bytes, or a whole number."""
+    """A protobuf field: bytes or an integer."""
     if isinstance(value, int):
         return varint(number << 3) + varint(value)
     return varint(number << 3 | 2) + varint(len(value)) + value
@@ -42,19 +42,19 @@ def nested_symbols(count, kind=USER_DEFINED):
     return b''.join(piece('b' * (i + 2), 0, kind) for i in range(count))
 
 
-# SentencePiece refuses a model that has this and no byte pieces; our check leaves that to it.
+# SentencePiece rejects a model with this and no byte pieces, which our check leaves to it.
 BYTES_MISSING = field(TRAINER, field(35, 1))
 
 
 def charsmap(units, replacements, size=None):
-    """A model with these rules: a double array of 32-bit units, and NUL-ended texts."""
+    """A model with these rules: a double array of 32-bit units, and texts that end in NUL."""
     trie = struct.pack(f'<{len(units)}I', *units)
     blob = struct.pack('<I', len(trie) if size is None else size) + trie + replacements
     return SMALL + field(NORMALIZER, field(2, blob))
 
 
 def trie(root, count=256, **units):
-    """Units that match no byte, but for the root and those given by position (_N=value)."""
+    """Units that match no byte, except for the root and those given by position (_N=value)."""
     found = [1 << 31] * count
     found[0] = root
     for position, value in units.items():
@@ -70,7 +70,7 @@ PADDING = struct.pack('<256I', *[1 << 31] * 256) + b'\0'
 
 
 def chain(levels, leaf=0):
-    """A trie of one path, whose bytes are all b, and whose nodes, with the root, have this leaf bit."""
+    """A trie with a single path of b's; every node, including the root, has this leaf bit."""
     units = trie(256 << 10 | leaf, 256 * (levels + 2))
     for level in range(1, levels + 1):
         at = 256 * level ^ ord('b')
@@ -82,8 +82,8 @@ DAMAGED = [
     ('text', b'hello world\n' * 20, ''),
     ('HTML', b'<!DOCTYPE html><html></html>', ''),
     ('noise', random.Random(5).randbytes(5000), ''),
-    ('cut', SMALL[:-1], 'cut or damaged'),
-    ('a length of 2^63', b'\x0a' + varint(2**63), 'cut or damaged'),
+    ('cut', SMALL[:-1], 'truncated or damaged'),
+    ('a length of 2^63', b'\x0a' + varint(2**63), 'truncated or damaged'),
     ('an endless length', b'\x0a' + b'\xff' * 20, ''),
     ('nested groups', b'\x0b' * 100_000, 'wire type 3'),
     ('a field of number 0', SMALL + bytes(2), 'bad field key'),
@@ -104,7 +104,7 @@ DAMAGED = [
     ('65 nested symbols of a type beyond 32 bits',
      SMALL + nested_symbols(65, USER_DEFINED + (1 << 32)) + BYTES_MISSING, 'nest deeper'),
     ('another algorithm', SMALL + field(TRAINER, field(3, 2)), 'model type 2'),
-    ('charsmap of 3 bytes', SMALL + field(NORMALIZER, field(2, b'abc')), 'charsmap: cut'),
+    ('charsmap of 3 bytes', SMALL + field(NORMALIZER, field(2, b'abc')), 'charsmap: truncated'),
     ('charsmap longer than it is', charsmap(trie(OFFSET_1), b'\0', size=1 << 31), 'charsmap: a trie of'),
     ('charsmap of trie alone', charsmap(trie(OFFSET_1), b''), 'charsmap: a trie of'),
     ('charsmap without its last NUL', charsmap(trie(OFFSET_1), b'x'), 'NUL'),
@@ -121,14 +121,14 @@ DAMAGED = [
 
 
 def set_pieces(content):
-    def spoil(folder):
-        with open(os.path.join(folder, 'spiece.model'), 'wb') as file:
+    def spoil(directory):
+        with open(os.path.join(directory, 'spiece.model'), 'wb') as file:
             file.write(content)
     return spoil
 
 
 def train_with(judge, case, code, words, vocabulary):
-    """switch-train --vocab refuses it before it trains anything."""
+    """Expects switch-train --vocab to reject it before training anything."""
     with open('text', 'w') as file:
         file.write('a b\nb a\n' * 10)
     judge.refused(case, code, words,
@@ -136,27 +136,27 @@ def train_with(judge, case, code, words, vocabulary):
                    '--preset', 'tiny', '--vocab', vocabulary], inputs=['text'])
 
 
-# A whole model without anything that a training might change.
+# A complete model that does not depend on the trainer.
 WHOLE = SMALL + b''.join(piece(text, -3 - i / 8) for i, text in enumerate(
     ['ab', 'cd', 'ef', '\u2581ab', '\u2581cd', 'gh', 'ij', '.', 'c', 'd', 'e', 'f', 'g', 'h', 'i', 'j']))
 
 
 def flipped_bits(models):
-    """Refused, or it translates to something."""
+    """Either rejected, or it translates somehow."""
     rng = random.Random(3)
     for _ in range(40):
         content = bytearray(WHOLE)
         for _ in range(rng.randint(1, 4)):
             content[rng.randrange(len(content))] ^= 1 << rng.randrange(8)
-        folder = models.spoiled(set_pieces(bytes(content)))
-        found = run_tool(models.command(folder), stdin=models.TEXT)
+        directory = models.spoiled(set_pieces(bytes(content)))
+        found = run_tool(models.command(directory), stdin=models.TEXT)
         models.judge.check('flipped bits', found.code in (0, 3) and
                            (found.code == 0) == (found.out.count(b'\n') == 3),
                            f'{found.code}, {found.out}, {found.err}')
 
 
 def another_at_resume(judge):
-    """A run goes on only with the vocabulary it was begun with, were another as large."""
+    """A run resumes only with its own vocabulary, even if another has the same size."""
     with open('pairs', 'w') as file:
         file.write('ab cd ef\ngh ij\n' * 20)
     command = [judge.tools.train, '-q', '-t', 'pairs', 'pairs', '-m', 'run', *TINY]
@@ -175,7 +175,7 @@ def run(judge):
     with open('good/spiece.model', 'rb') as file:
         good = file.read()
     models.refused('no spiece.model', 3, ['spoiled', 'no spiece.model'],
-                   lambda folder: os.remove(os.path.join(folder, 'spiece.model')))
+                   lambda directory: os.remove(os.path.join(directory, 'spiece.model')))
     train_with(judge, 'no --vocab', 1, ['missing.model'], 'missing.model')
     for case, content, word in DAMAGED:
         models.refused(case, 3, ['spiece.model: ', word], set_pieces(content))
@@ -190,12 +190,12 @@ def run(judge):
              piece('<unk>', 0, UNKNOWN) + piece('<pad>', 0, CONTROL) + piece('a'),
              ['pad has id 3, expected the model\'s pad_token_id 0'])]:
         models.refused(case, 3, ['spiece.model: ', *words], set_pieces(content))
-    # At the edge of what is refused.
+    # At the limits.
     for case, content in [('64 nested symbols', SMALL + nested_symbols(63)),
                           ('a piece of 1 kB', SMALL + piece('x' * 1024)),
                           ('charsmap without rules', charsmap(trie(OFFSET_1), b'\0'))]:
-        folder = models.spoiled(set_pieces(content))
-        out = judge.works(case, models.command(folder), stdin=b'b' * 100 + b'\n' + b'x' * 3000 + b'\n')
+        directory = models.spoiled(set_pieces(content))
+        out = judge.works(case, models.command(directory), stdin=b'b' * 100 + b'\n' + b'x' * 3000 + b'\n')
         judge.check(case, out.count(b'\n') == 2, f'{out}')
     flipped_bits(models)
     another_at_resume(judge)
