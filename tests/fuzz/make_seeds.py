@@ -16,7 +16,7 @@ ENTRY = {'dtype': 'F32', 'shape': [1], 'data_offsets': [0, 4]}
 WHOLE = content_of_tensors({'shared.weight': ('F32', [2, 2], struct.pack('<4f', 1, 2, 3, 4)),
                             'half': ('F16', [2], b'\0\x3c\0\xc0'), 'brain': ('BF16', [1, 2], b'\x80\x3f\0\xc0'),
                             'scalar': ('I64', [], bytes(8)), 'none': ('BOOL', [0, 3], b'')})
-# A rule: 'A' becomes 'a'. The root's children are at 1 ^ byte; that of 'A' ends in a leaf.
+# One rule: 'A' becomes 'a'. The root's children are at 1 ^ byte; the child for 'A' ends in a leaf.
 RULES = trie(OFFSET_1, 512, _64=(256 ^ 64) << 10 | LEAF | 65, _256=1 << 31)
 
 SEEDS = {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Runs a fuzz target on the files of a folder, where libFuzzer is not linked: an ordinary test.
+// Runs a fuzz target on the files in the given directories, as an ordinary test without libFuzzer.
 #include <cstdio>
 #include <filesystem>
 
@@ -11,7 +11,7 @@ int main(int argc, char** argv) {
   for (int i = 1; i < argc; ++i) {
     for (const auto& entry : std::filesystem::directory_iterator(argv[i])) {
       std::printf("%s\n", entry.path().c_str());
-      std::fflush(stdout);  // the last line is the seed that crashes
+      std::fflush(stdout);  // so that the last line names the seed that crashes
       const std::string bytes = switchyard::read_file(entry.path());
       LLVMFuzzerTestOneInput(reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size());
       ++seeds;

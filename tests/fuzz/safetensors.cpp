@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A file as model.safetensors: its header is checked, and what it then says is there can be read.
+// Reads the input as model.safetensors: every tensor in a header that passes the checks can be
+// read.
 #include "src/io/safetensors.h"
 
 #include <vector>
@@ -11,7 +12,7 @@ using namespace switchyard;
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const MemoryFile file(data, size);
-  read_or_refuse(ErrorKind::kData, [&] {
+  read_or_reject(ErrorKind::kData, [&] {
     const SafetensorsFile tensors(file.path());
     std::vector<std::byte> values;
     for (const auto& [name, tensor] : tensors.tensors()) {

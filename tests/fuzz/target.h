@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// What fuzz targets share. A target gets any bytes and hands them to an entry point of the library,
-// which reads them or refuses them with an Error of one kind. Everything else is found: another
-// exception, a crash, what the sanitizers report, too much time or memory.
+// Helpers for fuzz targets. A target passes arbitrary bytes to an entry point of the library, which
+// must read them or throw an Error of one kind. Anything else is a finding: another exception, a
+// crash, a sanitizer report, too much time or memory.
 #pragma once
 
 #include <sys/mman.h>
@@ -21,17 +21,17 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
 namespace switchyard {
 
 template <class F>
-void read_or_refuse(ErrorKind kind, F&& f) {
+void read_or_reject(ErrorKind kind, F&& f) {
   try {
     f();
   } catch (const Error& e) {
     if (e.kind() == kind) return;
-    std::fprintf(stderr, "refused with %d: %s\n", static_cast<int>(e.kind()), e.what());
+    std::fprintf(stderr, "rejected with %d: %s\n", static_cast<int>(e.kind()), e.what());
     std::abort();
   }
 }
 
-// A file in memory, for entry points that take a path.
+// An in-memory file, for entry points that take a path.
 class MemoryFile {
  public:
   MemoryFile(const std::uint8_t* data, std::size_t size) : fd_(::memfd_create("input", 0)) {

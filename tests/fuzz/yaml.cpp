@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A text as a preset, or as the file of --config: options of every kind take their values from it.
+// Reads the input as a preset or --config file that sets options of every kind.
 #include <string>
 #include <vector>
 
@@ -30,9 +30,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   options.number("number", number, 0, 1, "");
   options.numbers("numbers", numbers, 0, 1, "", {3, 4});
   options.alias("--other", "integer");
-  read_or_refuse(ErrorKind::kUsage, [&] {
+  read_or_reject(ErrorKind::kUsage, [&] {
     options.fill(std::string(reinterpret_cast<const char*>(data), size), "input");
-    // What is written is read again.
+    // What to_yaml() writes can be read back.
     options.fill(options.to_yaml(), "output");
   });
   return 0;

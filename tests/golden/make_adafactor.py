@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Writes adafactor.json: what the Adafactor of transformers makes of small parameters.
+"""Writes adafactor.json: updates of small parameters by Adafactor of transformers.
 
 Made with torch 2.15.0 (CPU), transformers 5.24.0:
     python3 tests/golden/make_adafactor.py > tests/golden/adafactor.json
 
-The setting is that of fine-tuning T5 with a learning rate of one's own. Gradients grow from step to
-step, so that the clipping of updates binds. A list of cases: shape, lr, the parameter at first,
-and for each step grad, param (after it) and what is remembered, row and col, or of a vector col.
+The settings are those for fine-tuning T5 with a fixed learning rate. Gradients grow from step to step,
+so that updates are clipped. The file is a list of cases: shape, lr, the initial param, and for each step
+grad, the updated param and the state: row and col, or col alone for a vector.
 """
 import json
 
@@ -38,7 +38,7 @@ def case(shape, seed):
 
 
 def rounded(value):
-    """Nine digits give a float32 back."""
+    """Rounds to nine digits, which determine a float32."""
     if isinstance(value, float):
         return float(f'{value:.9g}')
     if isinstance(value, list):

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Writes bleu.json: scores of sacrebleu 2.6.0 (pip install sacrebleu==2.6.0) on random texts.
+"""Writes bleu.json: scores by sacrebleu 2.6.0 (pip install sacrebleu==2.6.0) of random texts.
 
     python3 tests/golden/make_bleu.py > tests/golden/bleu.json
 """
@@ -30,7 +30,7 @@ def line():
 
 
 def variant(text):
-    """The text with some words replaced, dropped or doubled, so that n-grams match in part."""
+    """Replaces, drops and doubles some words, so that only some n-grams match."""
     out = []
     for word in text.split(" "):
         chance = rng.random()

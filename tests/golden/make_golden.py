@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Writes the golden folders beside this file: tiny models and what Hugging Face computes with them.
+"""Writes the golden directories next to this file: tiny models and Hugging Face's results for them.
 
 Made with torch 2.15.0 (CPU), transformers 5.23.0, safetensors 0.8.0:
     python3 make_golden.py
 
-A folder is a model as save_pretrained writes it, and expected.safetensors (batch 4, source 11 and
-target 9 positions, right-padded; rows of padded positions mean nothing):
+A directory has a model written by save_pretrained, and expected.safetensors (batch 4, source 11 and
+target 9 positions, right-padded; rows of padded positions are meaningless):
     input_ids, attention_mask, labels             labels are -100 where padded
     {encoder,decoder}_hidden_states.N             .0 is the embedding, the last after the final norm
     {encoder,decoder}_last_hidden_state
@@ -15,10 +15,10 @@ target 9 positions, right-padded; rows of padded positions mean nothing):
     ce_loss                                       mean over label tokens
     router_z_loss, router_aux_loss                the paper's: per layer over real tokens, summed
     loss                                          ce_loss + coefficient * each router loss
-    hf_loss, hf_{encoder,decoder}_{z,aux}_loss    Hugging Face's own: layers pooled, padding counted
+    hf_loss, hf_{encoder,decoder}_{z,aux}_loss    Hugging Face's own: pooled layers, padding included
     grad/NAME                                     d loss / d parameter
     greedy; beam4, beam4_scores; beam4_lp2        generate(max_new_tokens=24)
-Evaluation mode, float32. Hugging Face's capacity rule holds, in generation for the encoder only.
+Evaluation mode, float32. Hugging Face's capacity rule applies, during generation to the encoder only.
 """
 
 import pathlib
@@ -38,8 +38,8 @@ TARGET_LENGTHS = [3, 9, 5, 1]
 
 
 def spread(model):
-    """Moves the weights away from their start: norms, biases, routing and positions all matter, and
-    what is generated varies."""
+    """Moves the weights away from their initial values, so that norms, biases, routing and positions
+    matter and generated text varies."""
     with torch.no_grad():
         for name, weight in model.named_parameters():
             if "layer_norm" in name:
@@ -67,7 +67,7 @@ def t5_model(**sizes):
     model = T5ForConditionalGeneration._from_config(config, attn_implementation="eager")
     spread(model)
     if sizes.get("tie_word_embeddings") is False:
-        # transformers 5 ties T5's head all the same; released v1.1 models have one of their own.
+        # transformers 5 ties T5's head regardless; released v1.1 models have an untied head.
         head = torch.randn(config.vocab_size, config.d_model) / config.d_model**0.5
         model.lm_head.weight = torch.nn.Parameter(head)
         model.config.tie_word_embeddings = False
@@ -145,7 +145,7 @@ def expected_values(model):
             values["grad/" + name] = weight.grad
 
     inputs = {key: batch[key] for key in ("input_ids", "attention_mask")}
-    # T5's eager attention of 5.23 goes without its cache here: the same values, step by step.
+    # T5 in 5.23 runs without its cache here, which gives the same values.
     inputs.update(do_sample=False, max_new_tokens=24, use_cache=is_switch)
     with torch.no_grad():
         values["greedy"] = model.generate(**inputs)
@@ -166,10 +166,10 @@ def expected_values(model):
     }
 
 
-# Name: (seed, model). The seeds were picked for generation that differs from sentence to sentence
-# and ends in some of them.
+# Name: (seed, model). The seeds were chosen so that generated text differs between sentences and ends
+# in some of them.
 CASES = {
-    # Every layer sparse, an expert takes 2 tokens of a sequence: tokens are dropped.
+    # Every layer sparse; an expert takes 2 tokens per sequence, so that tokens are dropped.
     "switch-capacity": (17, lambda: switch_model(
         num_layers=2,
         num_decoder_layers=1,
@@ -188,7 +188,7 @@ CASES = {
         num_experts=3,
         dense_act_fn="gelu",
     )),
-    # What transformers 5 makes of tie_word_embeddings=False: three embeddings and a head.
+    # tie_word_embeddings=False in transformers 5: three embeddings and a head.
     "switch-untied": (14, lambda: switch_model(
         num_layers=2,
         num_decoder_layers=2,

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Writes what sacreBLEU's tokenizer intl makes of every code point: unicode_ranges.inc, the classes
-it asks for as `regex` has them, and intl.json, its own output, to test them with.
+"""Writes what sacreBLEU's tokenizer intl needs to know of every code point: unicode_ranges.inc, the
+character classes as defined by `regex`, and intl.json, the tokenizer's output, for tests.
 
     pip install sacrebleu==2.6.0 regex==2026.11.19
     python3 tests/golden/make_unicode.py
@@ -13,14 +13,14 @@ import regex
 import sacrebleu
 from sacrebleu.tokenizers.tokenizer_intl import TokenizerV14International
 
-UNICODE = '18.0.0'  # by the documentation of regex 2026.11.19
+UNICODE = '18.0.0'  # according to the documentation of regex 2026.11.19
 assert sacrebleu.__version__ == '2.6.0' and regex.__version__ == '2026.11.19'
 ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', '..')
 CODE_POINTS = [c for c in range(0x110000) if not 0xD800 <= c < 0xE000]
 
 
 def runs(values):
-    """[first code point, value] wherever the value changes."""
+    """Run-length encodes the values: [first code point, value] of each run."""
     found = []
     for c, value in zip(CODE_POINTS, values):
         if not found or found[-1][1] != value:
@@ -35,7 +35,7 @@ def ranges_of(name):
 
 
 def lines(items, width=96):
-    """The items with spaces between them, in lines of at most this width."""
+    """Joins the items with spaces into lines of at most this width."""
     line = ''
     for item in items:
         if line and len(line) + 1 + len(item) > width:
@@ -54,14 +54,14 @@ with open(os.path.join(ROOT, 'src/text/unicode_ranges.inc'), 'w') as out:
             out.write(f'    {line}\n')
         out.write('};\n')
 
-# They show in which of the three classes a character is.
+# Their output shows which of the three classes a character is in.
 PROBES = ['a{}a', '1{}1', '{}.', '.{}']
 tokenize = TokenizerV14International()
 outputs = []
 
 
 def output(c):
-    """The number of what the probes become, the character itself written as X."""
+    """Index into `outputs` of the tokenized probes, with X in place of the character."""
     text = [tokenize(probe.format(chr(c))).replace(chr(c), 'X') for probe in PROBES]
     if text not in outputs:
         outputs.append(text)

@@ -12,7 +12,7 @@ HfRouterLosses hf_router_losses(const std::vector<std::vector<float>>& layers, s
   const double rows_of_sequence = static_cast<double>(len) * static_cast<double>(layers.size());
   double z = 0, aux = 0;
   for (std::int64_t b = 0; b < batch; ++b) {
-    // Layers are concatenated on the sequence axis.
+    // Layers are concatenated along the sequence axis.
     std::vector<double> chosen(experts, 0), prob(experts, 0);
     for (const std::vector<float>& logits : layers) {
       for (std::int64_t t = 0; t < len; ++t) {

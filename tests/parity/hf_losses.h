@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Hugging Face's pooled router losses of one stack, from router logits as its models return them.
+// Hugging Face's pooled router losses of one stack, computed from the router logits of its models.
 // Source: transformers 5.23, modeling_switch_transformers.py: router_z_loss_func,
 // load_balancing_loss_func and their use in SwitchTransformersForConditionalGeneration.forward.
 #pragma once
@@ -14,7 +14,7 @@ struct HfRouterLosses {
   float aux = 0;
 };
 
-// `layers`: for each sparse layer its logits [batch * len * num_experts], padding included.
+// `layers` has the logits [batch * len * num_experts] of each sparse layer, including padding.
 HfRouterLosses hf_router_losses(const std::vector<std::vector<float>>& layers, std::int64_t batch,
                                 std::int64_t len, std::int64_t num_experts);
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// hf_parity DIR...: compares this program with Hugging Face's values. Each folder holds a model as
-// save_pretrained writes it and expected.safetensors (tests/golden/make_golden.py says what is in
-// it); Hugging Face's capacity rule is applied. Exit 1 where a value is past tolerance.h.
+// hf_parity DIR...: compares this program's values with Hugging Face's. Each directory has a model
+// written by save_pretrained, and expected.safetensors, which tests/golden/make_golden.py
+// describes. Applies Hugging Face's capacity rule. Exit code 1 if a value exceeds the tolerance
+// (tolerance.h).
 #include <algorithm>
 #include <cstdint>
 #include <filesystem>
@@ -34,11 +35,11 @@ std::vector<float> to_host(Context& ctx, ConstView v) {
   return host;
 }
 
-// A right-padded batch, and which of its positions are real.
+// A right-padded batch and the number of real tokens in each row.
 struct PaddedBatch {
   HostBatch host;
   std::int64_t batch = 0, source_len = 0, target_len = 0;
-  std::vector<std::int64_t> source_count, target_count;  // real tokens of each sentence
+  std::vector<std::int64_t> source_count, target_count;  // real tokens per sentence
 };
 
 class Case {
@@ -174,7 +175,7 @@ class Case {
 
   void compare_losses_and_gradients() {
     Pass pass;
-    pass.training = true;  // gradients are wanted; its dropout and jitter stay 0
+    pass.training = true;  // for gradients; dropout and jitter stay 0
     pass.capacity = capacity_;
     LossOptions options;
     options.router_aux_loss_coef = config().router_aux_loss_coef;
@@ -209,13 +210,13 @@ class Case {
                          " expected gradients belong to a parameter");
   }
 
-  // Their formulas, on the file's own router logits.
+  // Applies Hugging Face's formulas to the file's router logits.
   void compare_pooled_losses(double ce) {
     double total = ce;
     for (const bool target : {false, true}) {
       const std::string side = target ? "decoder" : "encoder";
       const std::vector<bool>& sparse = target ? config().decoder_sparse : config().encoder_sparse;
-      HfRouterLosses losses;  // 0 where every layer is sparse
+      HfRouterLosses losses;  // 0 if every layer is sparse
       if (std::find(sparse.begin(), sparse.end(), false) != sparse.end()) {
         std::vector<std::vector<float>> layers;
         for (std::size_t i = 0; has(side + "_router_logits." + std::to_string(i)); ++i)
@@ -233,7 +234,7 @@ class Case {
     compare_scalar("hf_loss", total);
   }
 
-  // Row `i` of a generated tensor, without the start token, up to and including the first eos.
+  // Row `i` of a generated tensor, without the start token, through the first eos.
   Ids expected_ids(const std::string& name, std::int64_t i) const {
     const std::vector<std::int64_t> all = ints(name);
     const std::int64_t len = shape(name)[1];
@@ -297,18 +298,18 @@ class Case {
   Verdict verdict_;
 };
 
-int run(const std::vector<std::string>& folders) {
-  // Row-invariant, as translation is, so that packed weights are compared as well.
+int run(const std::vector<std::string>& directories) {
+  // Row-invariant, like translation, so that packed weights are covered as well.
   const auto ctx = make_context({default_threads(), true});
   bool passed = true;
-  for (const std::string& folder : folders) {
-    const fs::path dir(folder);
+  for (const std::string& directory : directories) {
+    const fs::path dir(directory);
     if (!fs::exists(dir / "expected.safetensors")) {
-      std::cout << folder << ": skipped, no expected.safetensors in it\n";
+      std::cout << directory << ": skipped, no expected.safetensors in it\n";
       continue;
     }
     const Verdict verdict = Case(*ctx, dir).run();
-    std::cout << folder << ": " << (verdict.passed() ? "passed" : "FAILED") << "\n";
+    std::cout << directory << ": " << (verdict.passed() ? "passed" : "FAILED") << "\n";
     verdict.print(std::cout);
     passed = passed && verdict.passed();
   }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The verdict on computed against expected values, with the largest error of each kind.
+// Judges computed values against expected ones and reports the largest error of each kind.
 #pragma once
 
 #include <cstdint>
@@ -10,22 +10,23 @@
 
 namespace switchyard {
 
-// |error| <= 2e-4 * max|expected| + 1e-7 for every element of a tensor: float32 sums of a few
-// hundred terms in another order, through a few layers.
+// Tolerance for every element of a tensor: |error| <= 2e-4 * max|expected| + 1e-7, which allows for
+// float32 sums of a few hundred terms in another order, through a few layers.
 class Verdict {
  public:
-  // Compares one tensor; `kind` groups what is reported together.
+  // Compares one tensor; results are reported per `kind`.
   void compare(const std::string& kind, const std::string& name, const std::vector<float>& actual,
                const std::vector<float>& expected);
-  // |actual - expected| <= bound.
+  // Requires |actual - expected| <= bound.
   void compare_score(const std::string& kind, const std::string& name, float actual, float expected,
                      float bound);
-  // A comparison without a size: ids, a missing tensor.
+  // Records a check without a size of error: of ids, or of a missing tensor.
   void require(bool ok, const std::string& kind, const std::string& name,
                const std::string& what_differs);
   void count_swap() { ++swaps_; }
 
-  // A line for each kind: tensors compared, largest error as a number and as a share of its bound.
+  // Prints a line per kind: tensors compared, and the largest error, absolute and relative to its
+  // bound.
   void print(std::ostream& out) const;
   bool passed() const { return failures_.empty(); }
 

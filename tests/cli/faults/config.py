@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""config.json and generation_config.json: no JSON, values out of range, contradictions."""
+"""Bad config.json and generation_config.json: invalid JSON, values out of range, contradictions."""
 import json
 import os
 
@@ -12,15 +12,15 @@ IDS = ['pad_token_id', 'eos_token_id', 'decoder_start_token_id']
 
 
 def set_text(name, text):
-    def spoil(folder):
-        with open(os.path.join(folder, name), 'wb') as file:
+    def spoil(directory):
+        with open(os.path.join(directory, name), 'wb') as file:
             file.write(text if isinstance(text, bytes) else text.encode())
     return spoil
 
 
 def set_fields(name, **fields):
-    def spoil(folder):
-        path = os.path.join(folder, name)
+    def spoil(directory):
+        path = os.path.join(directory, name)
         with open(path) as file:
             values = json.load(file)
         with open(path, 'w') as file:
@@ -38,7 +38,7 @@ def not_json(models):
                 ('array', '[]', 'JSON array, expected an object'),
                 ('number', '5', 'expected an object'),
                 ('comment', '{\n  // d_model\n}', ':2:3: '),
-                ('text behind it', good.strip() + ' x', name + ':'),
+                ('trailing text', good.strip() + ' x', name + ':'),
                 ('NUL', b'{}\0', ':1:3: a NUL byte'),
                 ('UTF-16', good.encode('utf-16'), 'UTF-16'),
                 ('not UTF-8', b'{"a": "\xff"}', ':1:'),
@@ -58,7 +58,7 @@ def bad_values(models):
     for field in SIZES:
         for value in [0, -1, 10**9, 2**63, 1e30, 32.5, '32', None, True, [32],
                       2**32 + beyond_32_bits.get(field, 2)]:
-            # Only these may be left to the default or be large.
+            # Only these fields may be null or large.
             if field == 'num_decoder_layers' and value is None:
                 continue
             if field == 'expert_capacity' and value == 10**9:
@@ -86,7 +86,7 @@ def bad_values(models):
 
 
 def contradictions(models):
-    """With the weights: each names a tensor and both shapes or numbers."""
+    """Contradictions to the weights: the error names a tensor and both shapes or numbers."""
     for field, value, words in [
             ('vocab_size', 300, ['shared.weight', 'expected [300, 16]']),
             ('d_model', 32, ['shape', 'expected']),
@@ -117,7 +117,7 @@ def contradictions(models):
 def run(judge):
     models = Models(judge)
     models.refused('no config.json', 3, ['spoiled', 'config.json'],
-                   lambda folder: os.remove(os.path.join(folder, 'config.json')))
+                   lambda directory: os.remove(os.path.join(directory, 'config.json')))
     not_json(models)
     bad_values(models)
     contradictions(models)
@@ -126,4 +126,4 @@ def run(judge):
         'generation_config.json', no_repeat_ngram_size=3, repetition_penalty=1.5),
         ['generation_config.json: not implemented, and without effect: no_repeat_ngram_size, repetition_penalty'])
     models.same('no generation_config.json',
-                lambda folder: os.remove(os.path.join(folder, 'generation_config.json')))
+                lambda directory: os.remove(os.path.join(directory, 'generation_config.json')))

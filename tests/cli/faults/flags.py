@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The command line and config files of all tools."""
+"""Bad command lines and config files, for all tools."""
 import os
 import resource
 import shutil
@@ -28,7 +28,7 @@ PERIODS = ['after', 'disp-freq', 'valid-freq', 'save-freq', 'lr-warmup', 'lr-dec
 
 
 class Commands:
-    """A command of each tool that needs nothing more to work."""
+    """A working command of each tool."""
 
     def __init__(self, judge):
         self.judge = judge
@@ -44,7 +44,7 @@ class Commands:
 
 
 def without(command, option):
-    """The command without an option and its value."""
+    """Returns the command without an option and its value."""
     name = '--' + option
     if name not in command:
         return command
@@ -57,12 +57,12 @@ def values(commands):
     for tool, command in commands.all().items():
         for names, bad in ((INTEGERS, NO_INTEGER), (NUMBERS, NO_NUMBER), ({'train': PERIODS}, NO_PERIOD)):
             for name in names.get(tool, []):
-                # An empty one of these is as not given: the settings of a run are written so.
+                # Empty values of these mean that the option is not given; a run's settings have them.
                 for value in bad[name in ('save-freq', 'lr-decay-inv-sqrt'):]:
                     for given in ([f'--{name}={value}'], ['--' + name, value]):
                         judge.refused(f'{tool} {given}', 2, [f'--{name}: found ', 'expected'],
                                       without(command, name) + given)
-                        if value:  # one form suffices for most
+                        if value:  # one form is enough for most values
                             break
     for name in ('after', 'disp-freq', 'valid-freq', 'save-freq'):
         judge.refused(f'--{name} 0u', 2, [f'--{name}: found 0'], without(commands.train, name) + ['--' + name, '0u'])
@@ -129,11 +129,11 @@ def names(commands):
             ([judge.tools.train, '-t', 'lines', 'lines'], ['--model: missing']),
             ([judge.tools.train, '-m', 'out'], ['--train-sets: missing'])]:
         judge.refused(' '.join(command[-3:]), 2, words, command)
-    judge.check('nothing was trained', not os.path.exists('out'), 'a folder was made')
+    judge.check('nothing was trained', not os.path.exists('out'), 'a directory was made')
 
 
 def first_of_all(commands):
-    """--help and --version, whatever else is there, and without a model."""
+    """--help and --version work whatever else is given, and without a model."""
     for tool, command in commands.all().items():
         for option in ('--help', '-h', '--version'):
             for more in ([], ['--no-such'], ['--threads', 'x'], ['-m', 'nowhere'], ['-c', 'nowhere']):
@@ -195,10 +195,10 @@ def paths(commands):
         judge.refused('a path too long', 1, ['File name too long'], commands.evaluate[:1] + [name], stdin=b'a\n')
         judge.refused('a path too long', 1, ['xx' if name[1] == 'x' else 'x/x'],
                       [commands.translate[0], '-m', name], stdin=b'a\n')
-    # A run's own folder of an odd name, begun and gone on with.
+    # A training directory with an odd name, started and resumed.
     train = [*commands.train[:commands.train.index('-m')], *TINY, '-m', 'Stra\u00dfe new\nline']
-    judge.works('training in an odd folder', train + ['--after', '1u'])
-    judge.works('going on in an odd folder', train + ['--after', '2u'])
+    judge.works('training in an odd directory', train + ['--after', '1u'])
+    judge.works('resuming in an odd directory', train + ['--after', '2u'])
 
 
 def threads(commands):
@@ -212,7 +212,7 @@ def threads(commands):
 
     def one_process():
         resource.setrlimit(resource.RLIMIT_NPROC, (1, 1))
-        if os.getuid() == 0:  # whom the limit does not bind
+        if os.getuid() == 0:  # the limit does not apply to root
             os.setgid(65534)
             os.setuid(65534)
     os.chmod('.', 0o755)
@@ -226,7 +226,7 @@ def threads(commands):
 
 
 def locales(commands):
-    """The same bytes whatever the locale; those that the machine lacks are made where it can."""
+    """Output does not depend on the locale. Locales that the machine lacks are made if possible."""
     os.mkdir('locales')
     commands_to_try = [commands.translate + ['--scores'], commands.evaluate + ['-w', '5'],
                        commands.train + ['--dump-config', '--dropout', '0.25', '--config', 'half.yml']]

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Runs a tool on input that is spoiled in some way, and judges how it ends.
+"""Runs a tool on damaged input and judges the outcome.
 
-A refusal is an exit code and one line on stderr, `TOOL: error: FILE: what, found, expected`, behind
-warnings at most. Nothing is on stdout, no input is touched, no control character or text of a
-library is shown, and it takes little time and memory.
+A refusal is an exit code and one line on stderr, `TOOL: error: FILE: what, found, expected`, with
+nothing but warnings before it. stdout stays empty, inputs stay unchanged, no control characters or
+library messages appear, and it takes little time and memory.
 """
 import os
 import re
@@ -13,10 +13,10 @@ import tempfile
 import threading
 from typing import NamedTuple
 
-CPU_SECONDS = 5  # processor time: other programs of the machine do not count
-MEMORY_BYTES = 256 << 20  # beside the size of the input
+CPU_SECONDS = 5  # CPU time, so that other programs do not count
+MEMORY_BYTES = 256 << 20  # in addition to the size of the input
 KILLED_AFTER_SECONDS = 120
-# Control characters, C1 ones included, and what only a library or the runtime would say.
+# Control characters, including C1, and what only a library or the runtime would say.
 UNFIT = re.compile(r'[\x00-\x08\x0b-\x1f\x7f-\x9f]|std::|terminate|exception|internal error|libgomp|'
                    r'Assertion|Sanitizer|runtime error')
 
@@ -29,7 +29,7 @@ class Tools(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    code: int  # -N: ended by signal N
+    code: int  # -N: killed by signal N
     out: bytes
     err: str
     cpu_seconds: float
@@ -58,16 +58,16 @@ def run(command, stdin=b'', **how):
 
 
 def redirected(command, redirection):
-    """The command as a shell starts it with `>&-` or the like."""
+    """Returns the command as a shell would start it with `>&-` or the like."""
     return ['sh', '-c', f'exec "$@" {redirection}', 'sh', *command]
 
 
 def state_of(path):
-    """What must not change: names, sizes and times of a file, or of all files of a folder."""
+    """What must not change: names, sizes and times of a file or of all files in a directory."""
     found = {}
-    for folder, folders, files in os.walk(path):
-        for name in folders + files:
-            inside = os.path.join(folder, name)
+    for directory, directories, files in os.walk(path):
+        for name in directories + files:
+            inside = os.path.join(directory, name)
             status = os.lstat(inside)
             found[inside] = (status.st_size, status.st_mtime_ns)
     if os.path.lexists(path) and not os.path.isdir(path):
@@ -93,7 +93,7 @@ class Judge:
         return ok
 
     def refused(self, case, code, words, command, inputs=(), redirection='', **how):
-        """The command ends with this code, and its error line has all these words."""
+        """Expects this exit code and an error line that contains all these words."""
         before = [state_of(path) for path in inputs]
         size = sum(entry[0] for state in before for entry in state.values())
         found = run(redirected(command, redirection), **how)
@@ -104,7 +104,7 @@ class Judge:
         if found.code != code:
             wrong.append(f'exit code {found.code}, expected {code}')
         if not error.startswith(tool + ': error: ') or not found.err.endswith('\n'):
-            wrong.append('the last line is no error')
+            wrong.append('the last line is not an error')
         if not all(line.startswith(tool + ': warning: ') for line in lines[:-1]):
             wrong.append('more than warnings before the error')
         wrong += [f'"{word}" is not said' for word in words if word not in error]
@@ -121,7 +121,7 @@ class Judge:
         self.check(case, not wrong, '; '.join(wrong) + ': ' + found.err[:600])
 
     def works(self, case, command, words=(), **how):
-        """The command ends with 0; stderr has these words. Returns its stdout."""
+        """Expects exit code 0 and these words on stderr. Returns stdout."""
         found = run(command, **how)
         missing = [word for word in words if word not in found.err]
         ok = found.code == 0 and not missing and not UNFIT.search(found.err)
@@ -130,7 +130,7 @@ class Judge:
 
 
 class Models:
-    """Copies of one good model, each spoiled in its way."""
+    """Copies of a good model, each damaged in some way."""
     TEXT = b'ab cd ef\n\ngh ij.\n'
 
     def __init__(self, judge):
@@ -138,9 +138,9 @@ class Models:
         subprocess.run([judge.tools.make_model, 'good'], check=True)
         self.expected = judge.works('the good model', self.command('good'), stdin=self.TEXT)
 
-    def command(self, folder):
+    def command(self, directory):
         return [self.judge.tools.translate, '-q', '--threads', '1', '--max-output-length', '8',
-                '-m', folder]
+                '-m', directory]
 
     def spoiled(self, spoil):
         shutil.rmtree('spoiled', ignore_errors=True)
@@ -149,12 +149,12 @@ class Models:
         return 'spoiled'
 
     def refused(self, case, code, words, spoil):
-        folder = self.spoiled(spoil)
-        self.judge.refused(case, code, words, self.command(folder), inputs=[folder],
+        directory = self.spoiled(spoil)
+        self.judge.refused(case, code, words, self.command(directory), inputs=[directory],
                            stdin=self.TEXT)
 
     def same(self, case, spoil, words=()):
-        """The model is another file of the same: it translates as the good one."""
-        folder = self.spoiled(spoil)
-        out = self.judge.works(case, self.command(folder), words, stdin=self.TEXT)
+        """Expects a model in another form: it translates like the good one."""
+        directory = self.spoiled(spoil)
+        out = self.judge.works(case, self.command(directory), words, stdin=self.TEXT)
         self.judge.check(case, out == self.expected, f'another translation: {out[:200]}')

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Weights in shards: model.safetensors.index.json and the files it names."""
+"""Damaged shards: model.safetensors.index.json and the files it names."""
 import json
 import os
 
@@ -12,10 +12,10 @@ ONE, TWO = 'model-00001-of-00002.safetensors', 'model-00002-of-00002.safetensors
 SHARED = 'shared.weight'
 
 
-def split(folder, change=lambda shards, weight_map: None):
-    """Splits the weights of a folder into two shards, changed in some way."""
-    tensors = tensors_of(os.path.join(folder, NAME))
-    os.remove(os.path.join(folder, NAME))
+def split(directory, change=lambda shards, weight_map: None):
+    """Splits the weights in a directory into two shards and changes them."""
+    tensors = tensors_of(os.path.join(directory, NAME))
+    os.remove(os.path.join(directory, NAME))
     names = sorted(tensors)
     half = len(names) // 2
     shards = {ONE: {name: tensors[name] for name in names[:half]},
@@ -23,30 +23,30 @@ def split(folder, change=lambda shards, weight_map: None):
     weight_map = {name: shard for shard, held in shards.items() for name in held}
     change(shards, weight_map)
     for shard, held in shards.items():
-        write(os.path.join(folder, shard), content_of_tensors(held))
-    with open(os.path.join(folder, INDEX), 'w') as file:
+        write(os.path.join(directory, shard), content_of_tensors(held))
+    with open(os.path.join(directory, INDEX), 'w') as file:
         json.dump({'metadata': {'total_size': 1}, 'weight_map': weight_map}, file)
 
 
 def changed(change):
-    return lambda folder: split(folder, change)
+    return lambda directory: split(directory, change)
 
 
 def then(spoil):
-    """Shards as they should be, then something done to the folder."""
-    def both(folder):
-        split(folder)
-        spoil(folder)
+    """Splits the weights correctly, then damages the directory."""
+    def both(directory):
+        split(directory)
+        spoil(directory)
     return both
 
 
-def cut(folder):
-    path = os.path.join(folder, TWO)
+def cut(directory):
+    path = os.path.join(directory, TWO)
     os.truncate(path, os.path.getsize(path) - 1)
 
 
-def swap(folder):
-    one, two = os.path.join(folder, ONE), os.path.join(folder, TWO)
+def swap(directory):
+    one, two = os.path.join(directory, ONE), os.path.join(directory, TWO)
     os.rename(one, one + '.x')
     os.rename(two, one)
     os.rename(one + '.x', two)
@@ -61,7 +61,7 @@ def run(judge):
                        ('{"weight_map": []}', 'weight_map'), ('[' * 100_000, 'nested'),
                        ('{"weight_map": {}}', SHARED)]:
         models.refused('index ' + text[:20], 3, [INDEX, word], then(set_text(INDEX, text)))
-    # A shard of that name that could be read lies outside.
+    # A readable file of that name outside the directory.
     write('outside.safetensors', content_of_tensors({}))
     for name in ['../outside.safetensors', os.path.abspath('outside.safetensors'), '', '.', '..',
                  'a\0.safetensors', 'a' * 100_000, INDEX, 'sub/' + ONE, '.hidden.safetensors', None, 5,
@@ -72,7 +72,7 @@ def run(judge):
         lambda shards, weight_map: weight_map.update(
             {str(i): f'{i}.safetensors' for i in range(100_000)})))
     models.refused('no second shard', 1, [TWO, 'cannot open'],
-                   then(lambda folder: os.remove(os.path.join(folder, TWO))))
+                   then(lambda directory: os.remove(os.path.join(directory, TWO))))
     models.refused('second shard cut', 3, [TWO], then(cut))
     models.refused('shards swapped', 3, ['in this shard, but the index says'], then(swap))
     models.refused('tensor elsewhere', 3, [TWO, SHARED, 'in this shard, but the index says', ONE],
@@ -84,11 +84,11 @@ def run(judge):
     models.refused('tensor in the index alone', 3, [ONE, 'no tensor ghost'],
                    changed(lambda shards, weight_map: weight_map.update(ghost=ONE)))
     models.refused('a shard is a pipe', 1, [TWO, 'named pipe'], then(
-        lambda folder: (os.remove(os.path.join(folder, TWO)),
-                        os.mkfifo(os.path.join(folder, TWO)))))
+        lambda directory: (os.remove(os.path.join(directory, TWO)),
+                        os.mkfifo(os.path.join(directory, TWO)))))
 
-    def keep_single(folder):
-        single = tensors_of(os.path.join(folder, NAME))
-        split(folder, lambda shards, weight_map: weight_map.clear())
-        write(os.path.join(folder, NAME), content_of_tensors(single))
+    def keep_single(directory):
+        single = tensors_of(os.path.join(directory, NAME))
+        split(directory, lambda shards, weight_map: weight_map.clear())
+        write(os.path.join(directory, NAME), content_of_tensors(single))
     models.same('a single file beside an index', keep_single, ['the index is not read'])

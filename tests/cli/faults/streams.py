@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Standard streams that are closed, full or left, and a translation that is interrupted."""
+"""Standard streams that are closed, full or abandoned, and interrupted translations."""
 import json
 import os
 import select
@@ -15,7 +15,7 @@ TINY = ['--preset', 'tiny', '--d-model', '16', '--d-ff', '16', '--num-layers', '
 
 
 def outputs(judge, good):
-    """Every way in which a tool prints a result."""
+    """One command for each way of printing results."""
     write('text', b'ab cd\nef\n')
     return [good + ['-i', 'text'], good + ['-i', 'text', '--n-best', '--long-input', 'crop'],
             [judge.tools.evaluate, 'text', '-i', 'text'],
@@ -37,7 +37,7 @@ def stdout_that_fails(judge, good):
         os.close(writer)
         judge.check(f'{case} into a pipe nobody reads', (found.code, found.err) == (0, ''), str(found))
     judge.refused('-o /dev/full', 1, ['write error', 'No space left'], good + ['-i', 'text', '-o', '/dev/full'])
-    judge.refused('-o into no folder', 1, ['no/out: ', 'No such file'], good + ['-i', 'text', '-o', 'no/out'])
+    judge.refused('-o into a missing directory', 1, ['no/out: ', 'No such file'], good + ['-i', 'text', '-o', 'no/out'])
     judge.refused('-o into a file', 1, ['text/out: ', 'Not a directory'], good + ['-i', 'text', '-o', 'text/out'])
 
 
@@ -62,7 +62,7 @@ def streams_that_are_missing(judge, good):
     expected = judge.works('-i text', good + ['-i', 'text'])
     found = run_tool(redirected(good + ['-i', 'text'], '2>&-'))
     judge.check('stderr is closed', (found.code, found.out) == (0, expected), str(found))
-    # What a run writes must not have what was meant for stderr or stdout.
+    # A run's files must not receive what was meant for stderr or stdout.
     write('pairs', b'ab cd\nef gh\n' * 20)
     found = run_tool(redirected([judge.tools.train, '-t', 'pairs', 'pairs', '-m', 'closed', *TINY, '--after', '2u',
                                  '--disp-freq', '1u'], '<&- >&- 2>&-'))
@@ -75,7 +75,7 @@ def streams_that_are_missing(judge, good):
 
 
 def interrupted(judge, good):
-    """Whole lines, also where a signal comes in the middle of a long one."""
+    """A signal in the middle of a long line does not cut it."""
     long_line = b'ab cd ' * 60_000 + b'\n'
     command = good + ['-b', '1', '--max-input-length', '20', '--long-input', 'split']
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -84,7 +84,7 @@ def interrupted(judge, good):
         process.stdin.close()
         first = process.stdout.readline()
         select.select([process.stdout], [], [])
-        time.sleep(0.2)  # until the pipe is full, and the rest of the line waits for its reader
+        time.sleep(0.2)  # until the pipe is full and the rest of the line waits for a reader
         process.send_signal(number)
         time.sleep(0.1)
         judge.check(f'signal {number}', process.poll() is None, 'the line was not waited for')
@@ -94,7 +94,7 @@ def interrupted(judge, good):
         judge.check(f'signal {number}', code == 128 + number, f'exit code {code}')
         judge.check(f'signal {number}', first.endswith(b'\n') and len(rest) > 70_000 and rest.endswith(b'\n') and
                     rest.count(b'\n') == 1, f'{len(rest)} bytes, {rest.count(bytes([10]))} lines')
-    # Nobody reads the line: the second signal does not wait.
+    # If nobody reads the line, the second signal does not wait.
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
     process.stdin.write(long_line)
     process.stdin.close()
@@ -108,7 +108,7 @@ def interrupted(judge, good):
 
 
 def text_that_is_cut(judge, good):
-    """A text that becomes shorter while it is read is an error, not an end."""
+    """Truncating a text while it is read is an error, not its end."""
     write('long', b'ab cd\n' * 1_000_000)
     process = subprocess.Popen(good + ['-b', '1', '--mini-batch', '1', '--maxi-batch', '1', '-i', 'long'],
                                stdout=subprocess.PIPE, stderr=subprocess.PIPE)

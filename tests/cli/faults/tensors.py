@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The safetensors format, as far as spoiling it needs: a header (a dict) and the data."""
+"""Reads and writes safetensors files as a header (a dict) and data, to damage them."""
 import json
 import os
 import struct
@@ -15,14 +15,14 @@ def read(path):
 
 
 def content_of(header, data):
-    """header: a dict, or the text as it shall be."""
+    """header: a dict, or the literal text."""
     text = json.dumps(header) if isinstance(header, dict) else header
     text = text if isinstance(text, bytes) else text.encode()
     return struct.pack('<Q', len(text)) + text + data
 
 
 def content_of_tensors(tensors):
-    """tensors: {name: (dtype, shape, bytes)}, laid out in this order."""
+    """tensors: {name: (dtype, shape, bytes)}, stored in this order."""
     header, data = {}, b''
     for name, (dtype, shape, values) in tensors.items():
         header[name] = {'dtype': dtype, 'shape': shape,
@@ -32,7 +32,7 @@ def content_of_tensors(tensors):
 
 
 def tensors_of(path):
-    """What content_of_tensors takes."""
+    """Returns the argument that content_of_tensors needs to write this file."""
     header, data = read(path)
     header.pop('__metadata__', None)
     return {name: (entry['dtype'], entry['shape'], data[slice(*entry['data_offsets'])])
@@ -45,9 +45,9 @@ def write(path, content):
 
 
 def change_header(change):
-    """A spoiler of a model's folder: change(header) edits the dict, or returns a text instead."""
-    def spoil(folder):
-        path = os.path.join(folder, NAME)
+    """Returns a function that damages a model: change(header) edits the dict or returns a text."""
+    def spoil(directory):
+        path = os.path.join(directory, NAME)
         header, data = read(path)
         text = change(header)
         write(path, content_of(header if text is None else text, data))
@@ -55,16 +55,16 @@ def change_header(change):
 
 
 def change_tensors(change):
-    def spoil(folder):
-        path = os.path.join(folder, NAME)
+    def spoil(directory):
+        path = os.path.join(directory, NAME)
         tensors = tensors_of(path)
         write(path, content_of_tensors(change(tensors) or tensors))
     return spoil
 
 
 def change_content(change):
-    def spoil(folder):
-        path = os.path.join(folder, NAME)
+    def spoil(directory):
+        path = os.path.join(directory, NAME)
         with open(path, 'rb') as file:
             content = file.read()
         write(path, change(content))

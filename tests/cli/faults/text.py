@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Odd text for every tool: as many lines come out as went in, and what is no text is named."""
+"""Odd text for every tool: one line out per line in, and files that are not text are named."""
 import gzip
 import json
 import os
@@ -24,7 +24,7 @@ ODD_LINES = [
     ('1 MB', b'x' * 1_000_000), ('1 MB of words', b'ab cd ' * 170_000),
 ]
 ALL = b'\n'.join(line for _, line in ODD_LINES) + b'\n'
-# Each is an error for every tool that is given it as text.
+# Each is an error for every tool that reads it as text.
 NO_TEXT = [
     ('utf16', 'ab cd\n'.encode('utf-16'), 'looks like UTF-16'),
     ('utf16be', b'\xfe\xff' + 'ab cd\n'.encode('utf-16-be'), 'looks like UTF-16'),
@@ -47,7 +47,7 @@ def write(name, content):
 
 
 def translated(models, case, command, lines, **how):
-    """Exit 0 and this many lines of UTF-8, which are returned."""
+    """Expects exit code 0 and this many lines of UTF-8. Returns the lines."""
     out = models.judge.works(case, command, **how)
     try:
         out.decode()
@@ -80,10 +80,10 @@ def lines_of_translations(models):
     judge.refused('--strict', 3, ['stdin:2: not UTF-8'], command + ['--strict'],
                   stdin=b'ab\n\xc0\xaf\n\xed\xa0\x80\n')
     judge.works('a cropped line is named', command, ['stdin:2: cropped'], stdin=b'ab\n' + b'x' * 100_000)
-    # A control token that is spelled out does not end the sentence.
+    # A spelled-out control token does not end the sentence.
     with_score = command + ['--scores']
     one, two = translated(models, '</s>', with_score, 2, stdin=b'ab </s> cd ef gh\nab\n')
-    judge.check('</s>', one != two, 'what follows it is not read')
+    judge.check('</s>', one != two, 'the text after it is ignored')
 
 
 def ends_of_lines(models):
@@ -105,7 +105,7 @@ def ends_of_lines(models):
 
 
 def carriage_returns(models):
-    """Lines that end in CR alone are one line to every tool, and each says so."""
+    """Lines that end in CR alone are a single line to every tool, with a warning."""
     judge = models.judge
     mac = write('mac', b''.join(b'ab cd %d\r' % i for i in range(40)))
     write('lines', b'ab cd\nef gh\n' * 20)
@@ -135,7 +135,7 @@ def carriage_returns(models):
 
 
 def large_text(models):
-    """One line of 100 MB needs little more than its own size, 200,000 lines no more than 10,000."""
+    """A line of 100 MB needs little more than its size; 200,000 lines no more than 10,000 lines."""
     with open('large', 'wb') as file:
         for _ in range(100):
             file.write(b'x' * 1_000_000)
@@ -176,7 +176,7 @@ def no_text(judge, good):
 
 
 def pairs(judge):
-    """Two texts that do not belong together: both counts, and the first line that may be why."""
+    """Texts with different numbers of lines: the error gives both, and the first likely culprit."""
     train = [judge.tools.train, '-q', '--threads', '1', '--preset', 'tiny', '-m', 'out']
     hundred = write('hundred', b'ab cd\n' * 100)
     for case, content, words in [
@@ -211,7 +211,7 @@ def pairs(judge):
 
 
 def training_text(judge):
-    """Odd lines are trained on as they are: nothing stops, and what is left out is counted."""
+    """Training accepts odd lines and counts those it leaves out."""
     lines = [line for _, line in ODD_LINES] + [b'ab cd ef', b'gh ij'] * 20
     write('odd.src', b'\n'.join(lines) + b'\n')
     write('odd.tgt', b'\n'.join(b'ab' for _ in lines) + b'\n')
@@ -231,7 +231,7 @@ def training_text(judge):
                   [judge.tools.train, '--threads', '1', '--preset', 'tiny', *sizes, '-t', 'odd.src', 'odd.tgt',
                    '-m', 'never', '--strict', '-q'], inputs=['odd.src', 'odd.tgt'])
     models = {case: open(f'trained-{case}/model.safetensors', 'rb').read() for case in ('files', 'gzip')}
-    judge.check('gzip', models['files'] == models['gzip'], 'another model than of the plain files')
+    judge.check('gzip', models['files'] == models['gzip'], 'not the model of the plain files')
 
 
 def scored_text(judge):

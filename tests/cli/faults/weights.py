@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""model.safetensors: damaged files, hostile headers, tensors that are not the model's."""
+"""Bad model.safetensors: damaged files, hostile headers, tensors that do not fit the model."""
 import json
 import os
 import random
@@ -36,8 +36,8 @@ def damaged_files(models):
 
 def no_files(models):
     def replaced(by):
-        def spoil(folder):
-            path = os.path.join(folder, NAME)
+        def spoil(directory):
+            path = os.path.join(directory, NAME)
             os.remove(path)
             by(path)
         return spoil
@@ -127,20 +127,20 @@ def wrong_tensors(models):
             tensors[NORM] = dtype, shape, values[:8] + struct.pack('<f', value) + values[12:]
         models.refused(f'{value} in the weights', 3, [NAME, NORM, 'at element 2', 'expected finite'],
                        change_tensors(spoil_value))
-    # Loaded, it is found by what it computes.
-    folder = models.spoiled(change_tensors(spoil_value))
+    # If it is loaded nevertheless, its results show it.
+    directory = models.spoiled(change_tensors(spoil_value))
     models.judge.refused('--allow-nonfinite', 3, ['logits are not finite'],
-                         models.command(folder) + ['--allow-nonfinite'], stdin=b'ab\n')
+                         models.command(directory) + ['--allow-nonfinite'], stdin=b'ab\n')
 
     def huge(tensors):
-        """All weights are finite, what is computed with them is not."""
+        """All weights are finite, but the results are not."""
         dtype, shape, values = tensors[NORM]
         tensors[NORM] = dtype, shape, struct.pack('<f', 3e38) * (len(values) // 4)
     models.refused('weights of 3e38', 3, ['not finite'], change_tensors(huge))
 
 
 def other_forms(models):
-    """Files that look different and hold the same."""
+    """Files that look different but hold the same tensors."""
     models.same('padded header', change_header(lambda header: json.dumps(header) + ' ' * 1000))
     models.same('pretty-printed header', change_header(lambda header: json.dumps(header, indent=4) + '\n'))
     models.same('escaped names', change_header(
@@ -160,7 +160,7 @@ def other_forms(models):
 
 
 def flipped_bits(models):
-    """Refused or translated, never a crash: a flip may fall into a name that nobody needs."""
+    """Every bit flip in the header is detected."""
     rng = random.Random(7)
     with open(os.path.join('good', NAME), 'rb') as file:
         good = file.read()
