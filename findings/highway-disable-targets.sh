@@ -1,20 +1,20 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # Highway 1.0.3 (Debian 12) and 1.2.0 (Debian 13), x86-64: hwy::SupportedTargets() undoes
-# hwy::DisableTargets() for every dispatch that follows, although it returns the capped set itself.
+# hwy::DisableTargets() for all later dispatches, although it returns the capped set itself.
 #
-# A program caps its kernels with DisableTargets(), calls SupportedTargets() somewhere, for instance to
-# log which instruction set is in use, and from then on runs uncapped; the next DisableTargets() caps
-# it again. Where the layout of packed data depends on the vector length, what was packed before is
-# read wrongly after. Seen with 1.0.3 on Zen 4:
+# A program that caps its kernels with DisableTargets() and then calls SupportedTargets(), for instance to
+# log the instruction set in use, runs uncapped from then on, until the next DisableTargets(). If the
+# layout of packed data depends on the vector length, data packed before is misread after. With 1.0.3 on
+# Zen 4:
 #   at first                      AVX3
 #   after DisableTargets()        SSE4
 #   after SupportedTargets()      AVX3
 #   after DisableTargets() again  SSE4
-# and with 1.2.0 the same with AVX3_ZEN4.
+# With 1.2.0 the same, with AVX3_ZEN4.
 #
-# Needs a Debian or Ubuntu with libhwy-dev among its packages, g++ and a processor with AVX2. Unpacks
-# the package in a temporary folder. Exit 0 if the behaviour is as described, 1 if it has changed.
+# Needs Debian or Ubuntu with the package libhwy-dev, g++, and a processor with AVX2. Unpacks the package
+# in a temporary directory. Exit code 0 if the behaviour is as described, 1 if it has changed.
 set -euo pipefail
 cd "$(mktemp -d)"
 trap 'rm -rf "$PWD"' EXIT

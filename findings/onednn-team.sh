@@ -1,18 +1,18 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 # With OMP_THREAD_LIMIT=1 or OMP_MAX_ACTIVE_LEVELS=0, and omp_set_num_threads(2), oneDNN reports success
-# and leaves part of a matmul's result unwritten: it splits the work for omp_get_max_threads() threads,
-# and the team that OpenMP grants is smaller.
+# but leaves part of a matmul's result unwritten: it divides the work among omp_get_max_threads() threads,
+# but OpenMP grants a smaller team.
 #
-# Seen with the GNU OpenMP builds on PyPI, onednn-cpu-gomp 2022.2.1 (dnnl_version() says 2.6.0) and
+# Affects the GNU OpenMP builds on PyPI, onednn-cpu-gomp 2022.2.1 (dnnl_version() says 2.6.0) and
 # 2023.2.0 (3.2.0), and with Debian 12's libdnnl2 2.6.3, all with the same counts; dnnl_sgemm of 3.7.2
-# behaves alike. On an AVX-512 processor with AVX512_BF16, for 3,374 shapes m x n x k of 1 to 512 and
-# row-major matrices of small whole numbers, whose products are exact:
+# behaves the same way. On an AVX-512 processor with AVX512_BF16, for 3,374 shapes m x n x k of 1 to 512 and
+# row-major matrices of small integers, whose products are exact:
 #   dnnl_sgemm         978 shapes wrong: all with m, n > 1 and m * n * k >= 196,608, and some narrow
 #                      ones (n <= 8, m >= 64) from k = 1 on. Vectors (m or n = 1) are right.
 #   matmul, float32    2,384 shapes wrong: exactly those with m > 16 or n > 64.
 #   matmul, bfloat16   the same 2,384.
-# In each of them the elements that were written are right; mostly half of them were not.
+# In each case the elements that were written are right, and usually half of the elements were not.
 # Without the variables, or with omp_set_num_threads(1), every shape is right.
 #
 # usage: findings/onednn-team.sh    needs python3 with venv, g++, the network; not part of CI

@@ -1,29 +1,29 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# sentencepiece 0.2.3 (PyPI), also 0.1.97: with character_coverage=1.0 a vocabulary should have every
-# character of its text. From some 33 million characters on it does not: the covered share is a 32-bit
-# float, which rounds to 1 while the rarest characters are still to come, and those are left out
-# while its log says "100% characters are covered".
+# sentencepiece 0.2.3 (PyPI) and 0.1.97: with character_coverage=1.0 a vocabulary should cover every
+# character of its text. Above some 33 million characters it does not. The coverage is a 32-bit float,
+# which rounds to 1 before the rarest characters are counted; they are left out, although the log says
+# "100% characters are covered".
 #
-# One line has the only letter U+044F; all others repeat one word. Seen:
+# One line has the only U+044F; all other lines repeat one word:
 #   sentencepiece 0.2.3
 #   16,000,001 characters: U+044F is known
 #   36,000,001 characters: U+044F is unknown
 #
-# Takes half a minute. Exit 0 if the behaviour is as described, 1 if it has changed.
+# Takes half a minute. Exit code 0 if the behaviour is as described, 1 if it has changed.
 set -euo pipefail
-folder=$(mktemp -d)
-trap 'rm -rf "$folder"' EXIT
-python3 -m venv "$folder/venv"
-"$folder/venv/bin/pip" install -q sentencepiece==0.2.3
-"$folder/venv/bin/python" - <<'PYTHON'
+directory=$(mktemp -d)
+trap 'rm -rf "$directory"' EXIT
+python3 -m venv "$directory/venv"
+"$directory/venv/bin/pip" install -q sentencepiece==0.2.3
+"$directory/venv/bin/python" - <<'PYTHON'
 import io
 import sys
 
 import sentencepiece
 
 WORD = 'a' * 15
-WORDS = 250  # of a line: 4,000 characters with their spaces
+WORDS = 250  # per line: 4,000 characters including spaces
 
 
 def is_known(lines):

@@ -1,15 +1,15 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# A saved T5 configuration of Hugging Face cannot be given another feed_forward_proj.
+# Hugging Face: the feed_forward_proj of a saved T5 configuration cannot be changed.
 #
 # Versions: transformers 4.57.6 and 5.24.0.
 # T5Config derives dense_act_fn and is_gated_act from feed_forward_proj, its documented field, and
-# save_pretrained() writes all three. On loading, the two derived fields of the file are set last.
-# So a new feed_forward_proj has no effect, whether it is written into config.json or passed to
-# from_pretrained(). There is no error and no warning, and the model computes another activation.
+# save_pretrained() writes all three. Loading sets the two derived fields last, from the file. A new
+# feed_forward_proj therefore has no effect, whether in config.json or passed to from_pretrained().
+# Without an error or warning, the model uses another activation than requested.
 # Expected: the derived fields follow feed_forward_proj, or a contradiction is an error.
 #
-# Output seen on 2026-11-29:
+# Output on 2026-11-29:
 #   transformers 4.57.6
 #     saved as relu:                       relu, not gated
 #     changed to gated-silu in the file:   relu, not gated
@@ -19,13 +19,13 @@
 #     (the same four lines)
 #
 # usage: findings/t5-feed-forward-proj.sh
-# Installs the packages into temporary virtual environments. Exits with 0 if both versions behave as
-# described, else with 1.
+# Installs the packages into temporary virtual environments. Exit code 0 if both versions behave as
+# described, 1 if not.
 set -euo pipefail
-folder=$(mktemp -d)
-trap 'rm -rf "$folder"' EXIT
+directory=$(mktemp -d)
+trap 'rm -rf "$directory"' EXIT
 
-cat > "$folder/show.py" <<'EOF'
+cat > "$directory/show.py" <<'EOF'
 import json
 import sys
 import tempfile
@@ -38,17 +38,17 @@ def described(config):
     return f"{config.dense_act_fn}, {'gated' if config.is_gated_act else 'not gated'}"
 
 
-with tempfile.TemporaryDirectory() as folder:
-    T5Config(feed_forward_proj="relu").save_pretrained(folder)
-    path = folder + "/config.json"
-    saved = described(T5Config.from_pretrained(folder))
-    passed = described(T5Config.from_pretrained(folder, feed_forward_proj="gated-silu"))
+with tempfile.TemporaryDirectory() as directory:
+    T5Config(feed_forward_proj="relu").save_pretrained(directory)
+    path = directory + "/config.json"
+    saved = described(T5Config.from_pretrained(directory))
+    passed = described(T5Config.from_pretrained(directory, feed_forward_proj="gated-silu"))
     with open(path) as file:
         fields = json.load(file)
     fields["feed_forward_proj"] = "gated-silu"
     with open(path, "w") as file:
         json.dump(fields, file)
-    edited = described(T5Config.from_pretrained(folder))
+    edited = described(T5Config.from_pretrained(directory))
 fresh = described(T5Config(feed_forward_proj="gated-silu"))
 print("transformers", transformers.__version__)
 print("  saved as relu:                      ", saved)
@@ -60,8 +60,8 @@ EOF
 
 rc=0
 for version in 4.57.6 5.24.0; do
-  python3 -m venv "$folder/$version"
-  "$folder/$version/bin/pip" install --quiet --disable-pip-version-check "transformers==$version"
-  "$folder/$version/bin/python" "$folder/show.py" 2> "$folder/stderr" || { rc=1; cat "$folder/stderr"; }
+  python3 -m venv "$directory/$version"
+  "$directory/$version/bin/pip" install --quiet --disable-pip-version-check "transformers==$version"
+  "$directory/$version/bin/python" "$directory/show.py" 2> "$directory/stderr" || { rc=1; cat "$directory/stderr"; }
 done
 exit $rc

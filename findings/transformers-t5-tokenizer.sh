@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# transformers 5.24.0 with sentencepiece 0.2.3 (PyPI): T5Tokenizer reads a valid spiece.model, and
-# gives some text other ids than SentencePiece itself, without a message. In 5.x it is built anew on
-# the library "tokenizers" from the pieces and the normalization table alone; the model's other
-# settings are not looked at. With SentencePiece's default settings the ids are the same.
+# transformers 5.24.0 with sentencepiece 0.2.3 (PyPI): T5Tokenizer silently encodes some texts differently
+# from SentencePiece, given the same valid spiece.model. Since 5.0 it is rebuilt on the library
+# "tokenizers" from the model's pieces and normalization table, ignoring the model's other settings. With
+# SentencePiece's default settings the ids are the same.
 #
-# Seen, per setting of SentencePiece's trainer, the texts with other ids:
+# Texts with different ids, by setting of SentencePiece's trainer:
 #   transformers 5.24.0, sentencepiece 0.2.3
 #   defaults: none
 #   add_dummy_prefix=False: 'a dog runs' 'a  dog' 'a\tdog' 'a\u3000dog' '<sep>' '\u65e5'
@@ -15,14 +15,14 @@
 #   user_defined_symbols=<sep>: '<sep>'
 #   byte_fallback=True: '<sep>' '\u65e5'
 #
-# Exit 0 if the behaviour is as described, 1 if it has changed.
+# Exit code 0 if the behaviour is as described, 1 if it has changed.
 set -euo pipefail
-folder=$(mktemp -d)
-trap 'rm -rf "$folder"' EXIT
-python3 -m venv "$folder/venv"
-"$folder/venv/bin/pip" install -q transformers==5.24.0 tokenizers==0.23.3 sentencepiece==0.2.3 \
+directory=$(mktemp -d)
+trap 'rm -rf "$directory"' EXIT
+python3 -m venv "$directory/venv"
+"$directory/venv/bin/pip" install -q transformers==5.24.0 tokenizers==0.23.3 sentencepiece==0.2.3 \
   protobuf==7.36.2
-cd "$folder"
+cd "$directory"
 venv/bin/python - <<'PYTHON' 2>stderr || { cat stderr; exit 1; }
 import sys
 
