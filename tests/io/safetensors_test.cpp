@@ -103,6 +103,14 @@ TEST_CASE("safetensors: a header may be padded, reordered, pretty-printed and es
   }
 }
 
+TEST_CASE("safetensors: a header's length may look like another format") {
+  for (const std::size_t length : {0x8B1F, 0xFEFF, 0xFFFE}) {  // gzip data, UTF-16 text
+    CAPTURE(length);
+    CHECK(error_of(file_of(kGoodHeader + std::string(length - kGoodHeader.size(), ' '),
+                           good_data())) == "");
+  }
+}
+
 TEST_CASE("safetensors: half and integer types") {
   const TempFolder directory;
   const std::uint16_t halves[4] = {0x3F80, 0xC000, 0x3C00, 0xC000};  // 1, -2 as bf16, then as f16
