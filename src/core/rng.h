@@ -49,7 +49,7 @@ constexpr std::uint32_t drop_threshold(float rate) {
 // A sequential generator over one stream, for the host: shuffles, initialisation.
 class Rng {
  public:
-  explicit Rng(std::uint64_t key, std::uint64_t counter = 0) : key_(key), counter_(counter) {}
+  explicit Rng(std::uint64_t key) : key_(key) {}
   std::uint64_t next_u64() { return mix64(key_ ^ mix64(counter_++)); }
   // Uniform in [0, n), n > 0, without modulo bias.
   std::uint64_t below(std::uint64_t n) {
@@ -65,7 +65,7 @@ class Rng {
 
  private:
   std::uint64_t key_;
-  std::uint64_t counter_;
+  std::uint64_t counter_ = 0;
 };
 
 }  // namespace switchyard
