@@ -11,7 +11,7 @@ HWY_BEFORE_NAMESPACE();
 namespace switchyard::simd {
 namespace HWY_NAMESPACE {
 
-// Each activation gives its value and derivative; the value of NaN is NaN.
+// Each activation has a value and a derivative; the value at NaN is NaN.
 
 struct Relu {
   static V value(V x) { return hn::IfThenZeroElse(hn::Lt(x, hn::Zero(f32)), x); }
@@ -99,7 +99,7 @@ void backward(std::int64_t rows, std::int64_t cols, Rows<const T> hidden, Rows<c
   }
 }
 
-// f.template operator()<Act, T>() for the activation and the element type.
+// Calls f.template operator()<Act, T>() for the activation and the element type.
 template <class T, class F>
 void with_activation(Activation act, F&& f) {
   switch (act) {

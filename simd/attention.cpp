@@ -12,22 +12,22 @@
 #include "simd/small_gemm-inl.h"
 #include "simd/softmax-inl.h"
 
-// Shared by all targets; this file is included once for each.
+// Shared by all targets: this file is included once for each.
 #ifndef SWITCHYARD_SIMD_ATTENTION_LAYOUT_
 #define SWITCHYARD_SIMD_ATTENTION_LAYOUT_
 namespace switchyard::simd {
 
-// Queries go through in blocks, so that their scores stay in the first-level cache.
+// Queries are processed in blocks whose scores stay in the first-level cache.
 constexpr std::int64_t kQueryBlock = 32;
 
-// Rows of scores, and of transposed keys, are whole vectors of the widest target: masked stores are
-// slow on some machines, and rows are short.
+// Rows of scores and of transposed keys are padded to whole vectors of the widest target: rows are
+// short, and masked stores are slow on some machines.
 constexpr std::int64_t padded(std::int64_t n) {
   constexpr std::int64_t widest = HWY_ARCH_X86 ? 16 : 64;
   return (n + widest - 1) / widest * widest;
 }
 
-// Floats of a block's window of biases, see below.
+// Floats in a block's window of biases, see window_len().
 constexpr std::int64_t window_capacity(std::int64_t stride) { return kQueryBlock + stride; }
 
 }  // namespace switchyard::simd
@@ -70,7 +70,7 @@ struct Block {
   std::int64_t begin, count, seen;
 };
 
-// How many keys query t sees.
+// The number of keys that query t sees.
 HWY_INLINE std::int64_t visible(const AttentionHead& head, std::int64_t t) {
   return head.causal ? std::min(t + 1, head.key_len) : head.key_len;
 }
@@ -80,8 +80,8 @@ HWY_INLINE Block block_from(const AttentionHead& head, std::int64_t begin) {
   return {begin, count, visible(head, begin + count - 1)};
 }
 
-// A block's biases lie in one window: those of its query i from window + (count - 1 - i) on. The
-// copy may be read, and its gradient written, by whole vectors.
+// A block's biases are copied into one window, where those of query i start at (count - 1 - i).
+// Whole vectors may be read from the copy, and written to that of its gradient.
 HWY_INLINE std::int64_t window_len(const Block& block) { return block.count - 1 + block.seen; }
 HWY_INLINE std::int64_t window_start(const Block& block) {
   return -(block.begin + block.count - 1);
@@ -97,7 +97,7 @@ HWY_INLINE void add_row(std::int64_t n, const float* x, float* y) {
 }
 
 // Calls f(i, live) for the whole vectors that cover n elements; live(v, other) is v in the lanes of
-// these elements, `other` past them.
+// those elements and `other` past them.
 template <class F>
 HWY_INLINE void each_padded_vector(std::int64_t n, F&& f) {
   const std::size_t size = static_cast<std::size_t>(n), step = lanes();
@@ -108,7 +108,7 @@ HWY_INLINE void each_padded_vector(std::int64_t n, F&& f) {
       [&](V v, V other) HWY_ATTR { return hn::IfThenElse(hn::FirstN(f32, size - i), v, other); });
 }
 
-// p = softmax(p + bias) over n elements, 0 in the rest of the last vector; returns logsumexp.
+// p = softmax(p + bias) over n elements, 0 in the rest of the last vector. Returns the logsumexp.
 HWY_INLINE float biased_softmax(std::int64_t n, const float* bias, float* p) {
   const V none = hn::Set(f32, -std::numeric_limits<float>::infinity());
   V most = none;
@@ -160,11 +160,12 @@ void attention(const AttentionHead& head, In q, In k, In v, Out out, Out logsume
   }
 }
 
-// From scores, the gradient of the dropped probabilities, logsumexp and out . grad_out of one
-// query:
+// For one query, computes from its scores, the gradient w.r.t. its dropped probabilities, its
+// logsumexp and out_dot = out . grad_out:
 //   p = exp(score + bias - logsumexp),  dropped = mask * p / (1 - rate),
-//   grad_score = dropped * grad - p * (out . grad_out)
-// in the place of scores and gradients, 0 in the rest of the last vector; grad_bias += grad_score.
+//   grad_score = dropped * grad - p * out_dot
+// dropped replaces the scores, grad_score the gradients, with 0 in the rest of the last vector;
+// grad_bias += grad_score.
 HWY_INLINE void softmax_backward(const AttentionHead& head, std::int64_t t, std::int64_t own,
                                  const float* bias, float logsumexp, float out_dot, float* scores,
                                  float* grads, float* grad_bias) {

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// T5's attention for one head of one sequence: no scaling by 1 / sqrt(d_kv), an additive bias by
-// relative position. Vaswani et al. 2017 (arXiv 1706.03762) eq. 1, Raffel et al. 2020 (1910.10683).
-//   scores = q . k^T + bias,  probs = softmax(scores),  out = dropped(probs) . v
-// Pointers are to the head's first column in the sequence's first row; strides are of whole rows.
+// T5's attention for one head of one sequence: no scaling by 1 / sqrt(d_kv), and an additive bias
+// by relative position. Vaswani et al. 2017 (arXiv 1706.03762) eq. 1, Raffel et al. 2020
+// (1910.10683).
+//   scores = q . k^T + bias,  probs = softmax(scores),  out = dropout(probs) . v
+// Pointers are to the head's first column in the sequence's first row; strides are those of whole
+// rows.
 #pragma once
 
 #include "simd/dropout.h"
@@ -15,28 +17,28 @@ struct AttentionHead {
   std::int64_t key_len = 0;
   std::int64_t d_kv = 0;
   bool causal = false;  // key position <= query position
-  const float* bias =
-      nullptr;  // bias[-query_len + 1 .. key_len - 1], by key_pos - query_pos; null: none
-  // Element (head << 16) + key position of the query's row; tags are those of the sequence's
-  // queries.
+  // bias[key_pos - query_pos], from -query_len + 1 to key_len - 1; null: none.
+  const float* bias = nullptr;
+  // Keyed by element (head << 16) + key position of the query's row; tags are the queries'.
   Dropout drop;
   std::uint32_t head = 0;
 };
 
-// Floats of scratch that one call needs; 64-byte aligned is fastest.
+// Floats of scratch that a call needs, fastest if 64-byte aligned.
 std::int64_t attention_scratch(std::int64_t key_len, std::int64_t d_kv);
 
-// out [query_len, d_kv]; logsumexp [query_len, 1] of the scores, for backward (empty: not wanted).
+// out [query_len, d_kv]; logsumexp [query_len, 1] of the scores, for backward; may be empty.
 extern void (*const attention)(const AttentionHead& head, In q, In k, In v, Out out, Out logsumexp,
                                float* scratch);
 
-// Computes the probabilities again. dq, dk, dv overwritten; grad_bias[key_pos - query_pos], as
-// head.bias, added to (null: not wanted). Rows without any key or query become 0.
+// Recomputes the probabilities. Overwrites dq, dk and dv, with 0 in rows that attend to nothing or
+// are not attended to; adds to grad_bias[key_pos - query_pos], laid out like head.bias, unless it
+// is null.
 extern void (*const attention_backward)(const AttentionHead& head, In q, In k, In v, In out,
                                         In logsumexp, In grad_out, Out dq, Out dk, Out dv,
                                         float* grad_bias, float* scratch);
 
-// probs [query_len, key_len] before dropout, 0 where causal forbids.
+// probs [query_len, key_len] before dropout, 0 for masked keys.
 extern void (*const attention_probs)(const AttentionHead& head, In q, In k, In logsumexp,
                                      Out probs);
 

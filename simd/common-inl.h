@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The loops over one row that all kernels share: whole vectors, then the rest as a part of one.
-// Nothing past the row is read or written. Included once for each target (Highway's -inl.h form).
+// The loops over a row that kernels share: whole vectors, then a partial one. Nothing past the row
+// is read or written. Included once per target (Highway's -inl.h convention).
 #if defined(SWITCHYARD_SIMD_COMMON_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef SWITCHYARD_SIMD_COMMON_INL_H_
 #undef SWITCHYARD_SIMD_COMMON_INL_H_
@@ -25,7 +25,7 @@ constexpr F32 f32{};
 using U32 = hn::RebindToUnsigned<F32>;
 using VU = hn::Vec<U32>;
 constexpr U32 u32{};
-// As many bfloat16 as a vector has lanes.
+// One bfloat16 for each lane of a float vector.
 using U16 = hn::Rebind<std::uint16_t, F32>;
 using VHalf = hn::Vec<U16>;
 constexpr U16 u16{};
@@ -35,7 +35,8 @@ inline std::size_t lanes() { return hn::Lanes(f32); }
 HWY_INLINE V widen(VHalf bf16) {
   return hn::BitCast(f32, hn::ShiftLeft<16>(hn::PromoteTo(u32, bf16)));
 }
-// Round to nearest, ties to even; NaN stays NaN: f32_to_bf16 of src/core/dtype.h.
+// Rounds to nearest, ties to even; NaN stays NaN. The same bits as f32_to_bf16() in
+// src/core/dtype.h.
 HWY_INLINE VHalf narrow(V v) {
   const VU bits = hn::BitCast(u32, v), top = hn::ShiftRight<16>(bits);
   const VU to_even = hn::Add(hn::Set(u32, 0x7FFFu), hn::And(top, hn::Set(u32, 1u)));
@@ -54,8 +55,9 @@ struct Whole {
   V or_zero(V v) const { return v; }
 };
 
-// The first `count` lanes of a vector, 0 < count < lanes: the end of a row. Loads zeros elsewhere.
-// Below AVX2 a masked load touches the memory of all lanes, so there it goes through a buffer.
+// The first `count` lanes of a vector, 0 < count < lanes: the end of a row. The other lanes load as
+// zeros. Before AVX2 a masked load touches the memory of all lanes, so there it goes through a
+// buffer.
 struct Part {
   std::size_t count;
 
@@ -87,7 +89,7 @@ struct Part {
 #endif
 };
 
-// Calls f(i, Whole or Part) for the vectors of n elements, first to last.
+// Calls f(i, chunk) for each vector of n elements, in order; chunk is a Whole or a Part.
 template <class F>
 HWY_INLINE void each_vector(std::int64_t n, F&& f) {
   const std::size_t size = static_cast<std::size_t>(n), step = lanes();
@@ -96,8 +98,8 @@ HWY_INLINE void each_vector(std::int64_t n, F&& f) {
   if (i < size) f(i, Part{size - i});
 }
 
-// The sum of n terms: f(sum, i, chunk) returns `sum` with the terms of the chunk added, lanes past
-// the end with zeros. Four partial sums, so that additions overlap; added in a fixed order.
+// Sums n terms: f(sum, i, chunk) returns `sum` plus the chunk's terms, zero in the lanes past the
+// end. Four partial sums let additions overlap; they are added in a fixed order.
 template <class F>
 HWY_INLINE float sum_over(std::int64_t n, F&& f) {
   const std::size_t size = static_cast<std::size_t>(n), step = lanes();
@@ -122,7 +124,7 @@ HWY_INLINE float dot_product(std::int64_t n, const X* x, const Y* y) {
 }
 
 #if HWY_TARGET != HWY_SCALAR
-// Rows of four by four 32-bit values become columns.
+// Transposes 4 x 4 32-bit values in place.
 template <class V4>
 HWY_INLINE void transpose_4x4(V4& x0, V4& x1, V4& x2, V4& x3) {
   const hn::FixedTag<float, 4> four;

@@ -17,7 +17,7 @@ HWY_INLINE float sum_of(std::int64_t n, const float* x) {
                          HWY_ATTR { return hn::Add(sum, chunk.load(x + i)); });
 }
 
-// f(columns, first element) added up over the blocks of a row.
+// Sums f(columns, offset of the first) over the blocks of a row.
 template <class F>
 HWY_INLINE float sum_blocks(const LogitBlocks& shape, std::int64_t row, F&& f) {
   float sum = 0;
@@ -43,7 +43,7 @@ HWY_INLINE std::int64_t index_of(const LogitBlocks& shape, std::int64_t row, std
   return shape.offset(row, label / shape.width) + label % shape.width;
 }
 
-// From a row's largest logit, its sum of exp(logit - max), the label's logit and the mean of all.
+// From a row's largest logit, its sum of exp(logit - max), its label's logit and its mean logit.
 TokenLoss token_loss(float max, float exp_total, float label_logit, double mean_logit,
                      float smoothing) {
   const double logsumexp = static_cast<double>(max) + std::log(static_cast<double>(exp_total));
@@ -77,7 +77,7 @@ void gradient_typed(const LogitBlocks& shape, std::int64_t first, std::int64_t c
       return exp_and_sum(cols, logits + at, max, logits + at);
     });
     losses[r] = token_loss(max, exp_total, label_logit, mean, smoothing);
-    // exp_total goes with the label too, so that its gradient is rounded once.
+    // The label's term is scaled by exp_total as well, so that its gradient is rounded once.
     of_label -= (1 - smoothing) * exp_total;
     const V factor = hn::Set(f32, grad_scale / exp_total);
     for (std::int64_t b = 0; b < shape.count(); ++b) {

@@ -9,15 +9,15 @@
 
 namespace switchyard::simd {
 
-// Logits [rows, vocab] in blocks of `width` columns, block after block; the last may be narrower. A
-// product of a block reads and writes it as it lies.
+// Logits [rows, vocab] stored as blocks of `width` columns, one after another; the last may be
+// narrower. A matmul reads and writes a block in place.
 struct LogitBlocks {
   std::int64_t rows = 0, vocab = 0, width = 0;
-  std::int64_t gap = 0;  // elements between two rows of the only block
+  std::int64_t gap = 0;  // elements between rows, if there is a single block
 
   std::int64_t count() const { return (vocab + width - 1) / width; }
   std::int64_t cols(std::int64_t block) const { return std::min(width, vocab - block * width); }
-  // Where a row begins in a block, in elements.
+  // The offset of a block's row, in elements.
   std::int64_t offset(std::int64_t row, std::int64_t block) const {
     return block * width * rows + row * (cols(block) + gap);
   }
@@ -28,15 +28,15 @@ struct TokenLoss {
   double nll = 0;
 };
 
-// losses [shape.rows] of the rows [first, first + count). labels [shape.rows, 1], each in
+// Writes losses [shape.rows] of the rows [first, first + count). labels [shape.rows, 1], each in
 // [0, vocab).
 extern void (*const cross_entropy)(const LogitBlocks& shape, std::int64_t first, std::int64_t count,
                                    const float* logits, IndexIn labels, float smoothing,
                                    TokenLoss* losses);
 
-// The same, and grad = grad_scale * d loss / d logits
+// Also computes grad = grad_scale * d loss / d logits
 //   = grad_scale * (softmax - (1 - smoothing) * onehot(label) - smoothing / vocab).
-// logits are used up; grad lies as they do, whatever its stride, and may be logits.
+// Overwrites logits. grad is laid out like logits, whatever its stride, and may be logits.
 extern void (*const cross_entropy_gradient)(const LogitBlocks& shape, std::int64_t first,
                                             std::int64_t count, float* logits, IndexIn labels,
                                             float smoothing, float grad_scale, TokenLoss* losses,

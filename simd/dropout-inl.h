@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// random_u32 of src/core/rng.h, one element per lane, and the dropout of a row with it.
+// random_u32() of src/core/rng.h, one element per lane, and the dropout of a row with it.
 #if defined(SWITCHYARD_SIMD_DROPOUT_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef SWITCHYARD_SIMD_DROPOUT_INL_H_
 #undef SWITCHYARD_SIMD_DROPOUT_INL_H_
@@ -22,8 +22,7 @@ HWY_INLINE VU set_u32(std::uint64_t value) {
 
 // random_u32(key, first), random_u32(key, first + 1), ...
 HWY_INLINE VU random_from(std::uint64_t key, std::uint32_t first) {
-  // The product of first + lane by the constant is the sum of two: one is the same in all rounds of
-  // a loop, the other a scalar's.
+  // (first + lane) * kStep as a sum of two products: one is loop-invariant, the other scalar.
   constexpr std::uint32_t kStep = 0x9E3779B1u;
   const VU lane = hn::Mul(hn::Iota(u32, 0), set_u32(kStep));
   VU x = hn::Xor(hn::Add(lane, set_u32(first * kStep)), set_u32(key));
@@ -37,19 +36,19 @@ inline std::uint64_t tag_key(std::uint64_t stream, const std::int32_t* tag) {
   return row_key(stream, static_cast<std::uint32_t>(tag[0]), static_cast<std::uint32_t>(tag[1]));
 }
 
-// The dropout of one row of a call.
+// Dropout of one row of a call.
 class DropRow {
  public:
   DropRow(const Dropout& drop, std::int64_t row) : on_(drop.rate > 0) {
     if (!on_) return;
-    // A row without a token holds zeros: any mask will do.
+    // A row without a token holds zeros, so any mask will do.
     const std::int64_t token = drop.token_of_row ? std::max(0, *drop.token_of_row[row]) : row;
     key_ = tag_key(drop.stream, drop.tags[token]);
     threshold_ = drop_threshold(drop.rate);
     factor_ = 1.0f / (1.0f - drop.rate);
   }
 
-  // x with the elements first, first + 1, ... of the row dropped or scaled.
+  // x, the row's elements from `first` on, dropped or scaled.
   HWY_INLINE V operator()(V x, std::size_t first) const {
     if (!on_) return x;
     const VU random = random_from(key_, static_cast<std::uint32_t>(first));

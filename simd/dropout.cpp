@@ -46,7 +46,7 @@ void add_dropout(std::int64_t rows, std::int64_t cols, const Dropout& drop, AnyI
 template <class X>
 void jitter_typed(std::int64_t rows, std::int64_t cols, float eps, std::uint64_t stream,
                   IndexIn tags, Rows<X> x, Out y) {
-  // 1 + eps * (2 * u - 1) for u = (random >> 8) * 2^-24, as uniform_f32 of core/rng.h.
+  // 1 + eps * (2 * u - 1) with u = (random >> 8) * 2^-24, as in uniform_f32() of core/rng.h.
   const V slope = hn::Set(f32, 2 * eps * 0x1p-24f), start = hn::Set(f32, 1 - eps);
   for (std::int64_t r = 0; r < rows; ++r) {
     const std::uint64_t key = tag_key(stream, tags[r]);

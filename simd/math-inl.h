@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Functions of a vector to f32 accuracy. NaN in gives NaN out.
+// Elementary functions of a vector, to f32 accuracy. NaN in, NaN out.
 #if defined(SWITCHYARD_SIMD_MATH_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef SWITCHYARD_SIMD_MATH_INL_H_
 #undef SWITCHYARD_SIMD_MATH_INL_H_
@@ -13,7 +13,7 @@
 HWY_BEFORE_NAMESPACE();
 namespace switchyard::simd::HWY_NAMESPACE {
 
-// Highway's Exp is 0 for NaN and undefined above 104.
+// Highway's Exp gives 0 for NaN and is undefined above 104.
 HWY_INLINE V exp(V x) {
   return hn::IfThenElse(hn::IsNaN(x), x, hn::Exp(f32, hn::Min(x, hn::Set(f32, 104.0f))));
 }

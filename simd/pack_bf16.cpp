@@ -12,10 +12,10 @@ HWY_BEFORE_NAMESPACE();
 namespace switchyard::simd {
 namespace HWY_NAMESPACE {
 
-// A row of pairs: 64 columns of two rows of b, as 32-bit values.
+// A pair of rows of b: 64 columns, each a 32-bit value.
 constexpr std::int64_t kPairs = kBf16PanelCols;
 
-// Elements as bfloat16, in the upper halves.
+// v as bfloat16 in the upper halves of its lanes.
 HWY_INLINE VU upper_halves(V v, const float*) {
   return hn::ShiftLeft<16>(hn::PromoteTo(u32, narrow(v)));
 }
@@ -67,7 +67,7 @@ HWY_INLINE void transpose_4x4(const float* from, std::int64_t from_stride, float
 void pack_bf16_transposed(std::int64_t k, std::int64_t n, In w, std::int64_t panel, Bf16* packed) {
   const std::int64_t first = panel * kBf16PanelCols;
   const std::int64_t cols = std::min(kBf16PanelCols, n - first);
-  // A row of w rounded is a row of pairs along k: what is left is to transpose them.
+  // A rounded row of w is already a row of pairs along k; only the transposition is left.
   constexpr std::int64_t kBlock = kBf16PanelRows / 2;
   HWY_ALIGN Bf16 block[kBf16PanelCols * kBf16PanelRows];
   std::fill(std::begin(block), std::end(block), Bf16{0});
@@ -106,12 +106,12 @@ HWY_INLINE void transpose_8x8(Rows<const Bf16> x, Rows<Bf16> y) {
   };
   const auto x0 = load(0), x1 = load(1), x2 = load(2), x3 = load(3);
   const auto x4 = load(4), x5 = load(5), x6 = load(6), x7 = load(7);
-  // Pairs of rows, of columns 0-3 and 4-7.
+  // Pairs of rows: columns 0-3 (a) and 4-7 (b).
   const auto a01 = low(eight, x0, x1), b01 = high(eight, x0, x1);
   const auto a23 = low(eight, x2, x3), b23 = high(eight, x2, x3);
   const auto a45 = low(eight, x4, x5), b45 = high(eight, x4, x5);
   const auto a67 = low(eight, x6, x7), b67 = high(eight, x6, x7);
-  // Four rows each, two columns in a vector; then all eight rows of each column.
+  // Four rows of two columns per vector, then all eight rows of each column.
   const auto store = [&](std::int64_t col, auto top, auto bottom) HWY_ATTR {
     hn::StoreU(hn::BitCast(eight, low(two, top, bottom)), eight, &y[col]->bits);
     hn::StoreU(hn::BitCast(eight, high(two, top, bottom)), eight, &y[col + 1]->bits);
@@ -124,8 +124,8 @@ HWY_INLINE void transpose_8x8(Rows<const Bf16> x, Rows<Bf16> y) {
 }
 
 void transpose_bf16(std::int64_t rows, std::int64_t cols, Rows<const Bf16> x, Rows<Bf16> y) {
-  // A cache line of each row of y at a time. Strides are often a multiple of 1 KiB, where few lines
-  // of x fit into a first-level cache together: those of 32 rows do.
+  // One cache line of each row of y at a time. Strides are often a multiple of 1 KiB, so few lines
+  // of x fit in the first-level cache together; those of 32 rows do.
   constexpr std::int64_t kLine = 32;
   const std::int64_t whole_rows = rows / 8 * 8, whole_cols = cols / 8 * 8;
   for (std::int64_t line = 0; line < whole_rows; line += kLine)

@@ -26,9 +26,9 @@ void pack_weight(std::int64_t out, std::int64_t in, In w, float* packed) {
   }
 }
 
-// c [kRows, panel] = or += x [kRows, depth] . panel [depth, panel]. Twelve sums fill the sixteen
-// registers of SSE4 and AVX2, with the two vectors of the weight, and hide the latency of the
-// multiply-add.
+// c [kRows, panel] = x [kRows, depth] . panel [depth, panel], or += if `add`. Twelve sums and two
+// vectors of the weight fill the sixteen registers of SSE4 and AVX2, and twelve chains hide the
+// latency of the multiply-add.
 template <int kRows>
 HWY_INLINE void multiply_panel(std::int64_t depth, bool add, In x, const float* HWY_RESTRICT panel,
                                Out c) {
@@ -44,7 +44,7 @@ HWY_INLINE void multiply_panel(std::int64_t depth, bool add, In x, const float* 
   V c30 = start(3, 0), c31 = start(3, n);
   V c40 = start(4, 0), c41 = start(4, n);
   V c50 = start(5, 0), c51 = start(5, n);
-  // Rows that are not there point at the first, and are not read.
+  // Rows past the last alias the first and are not read.
   const float *x0 = x[0], *x1 = kRows > 1 ? x[1] : x0, *x2 = kRows > 2 ? x[2] : x0,
               *x3 = kRows > 3 ? x[3] : x0, *x4 = kRows > 4 ? x[4] : x0, *x5 = kRows > 5 ? x[5] : x0;
   const auto row = [](const float* from, std::int64_t k, V b0, V b1, V& sum0, V& sum1) HWY_ATTR {
@@ -74,7 +74,7 @@ HWY_INLINE void multiply_panel(std::int64_t depth, bool add, In x, const float* 
   finish(5, c50, c51);
 }
 
-// One row with four panels at a time: as many sums at once as with four rows.
+// One row by four panels: as many sums in flight as with four rows.
 HWY_INLINE void multiply_four_panels(std::int64_t depth, bool add, const float* HWY_RESTRICT x,
                                      const float* HWY_RESTRICT panel, std::int64_t panel_size,
                                      float* HWY_RESTRICT c) {
@@ -126,8 +126,8 @@ HWY_INLINE void multiply_rows(std::int64_t rows, std::int64_t depth, bool add, I
 
 void packed_gemm(std::int64_t rows, std::int64_t first_col, std::int64_t last_col, std::int64_t in,
                  In x, const float* packed, Out y) {
-  // A piece of a panel stays in the first-level cache while the rows go by. Between the pieces the
-  // sums rest in y, which changes no bit.
+  // One piece of a panel stays in the first-level cache while all rows pass over it. Between pieces
+  // the sums are kept in y, which changes no bits.
   constexpr std::int64_t kDepth = 256, kRows = 6;
   const std::int64_t panel = packed_gemm_panel();
   HWY_ALIGN float edge[kRows * 2 * hn::MaxLanes(f32)] = {};

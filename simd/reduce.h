@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// Sums.
+// Deterministic sums over rows and columns.
 #pragma once
 
 #include "simd/rows_view.h"
 
 namespace switchyard::simd {
 
-// In double, in an order that depends only on n and the target. Not finite where an element is not.
+// Computed in double, in an order that depends only on n and the target. Not finite if an element
+// is not.
 extern double (*const sum_of_squares)(std::int64_t n, const float* x);
 extern double (*const sum)(std::int64_t n, const float* x);
 

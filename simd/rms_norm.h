@@ -7,12 +7,12 @@
 namespace switchyard::simd {
 
 // y = weight * x * inv_rms; inv_rms [rows, 1] = 1 / sqrt(mean(x^2) + eps). weight [cols]; x may be
-// y; an empty inv_rms is not written.
+// y; inv_rms may be empty.
 extern void (*const rms_norm)(std::int64_t rows, std::int64_t cols, In x, const float* weight,
                               float eps, AnyOut y, Out inv_rms);
 
 // dx += inv_rms * (weight * dy - x * inv_rms^2 * mean(weight * dy * x));
-// grad_weight [cols] += dy * x * inv_rms, summed over rows in their order (null: not wanted).
+// grad_weight [cols] += dy * x * inv_rms, summed over rows in order; may be null.
 extern void (*const rms_norm_backward)(std::int64_t rows, std::int64_t cols, In x,
                                        const float* weight, In inv_rms, In dy, Out dx,
                                        float* grad_weight);

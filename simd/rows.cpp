@@ -14,7 +14,7 @@ HWY_BEFORE_NAMESPACE();
 namespace switchyard::simd {
 namespace HWY_NAMESPACE {
 
-// to = f(from, to) over one row, by vectors.
+// to = f(from, to) for one row.
 template <class X, class F>
 HWY_INLINE void update_row(std::int64_t cols, const X* from, float* to, F&& f) {
   each_vector(cols, [&](std::size_t i, auto chunk) HWY_ATTR {
@@ -71,8 +71,8 @@ void scatter_rows_add(std::int64_t rows, std::int64_t cols, In x, IndexIn index,
     if (const std::int32_t to = *index[r]; to >= 0) add_row(cols, x[r], y[to]);
 }
 
-// y[r] = factor[index[r]] * x[index[r]] or, with factor_by_row, factor[r] * x[index[r]]; 0 where
-// the index is negative.
+// y[r] = factor[index[r]] * x[index[r]] or, with factor_by_row, factor[r] * x[index[r]]; 0 if the
+// index is negative.
 template <bool factor_by_row, class X, class Y>
 void gather_scaled(std::int64_t rows, std::int64_t cols, Rows<X> x, IndexIn index, In factor,
                    Rows<Y> y) {
@@ -143,7 +143,7 @@ HWY_EXPORT(combine_rows_grad_weight);
 decltype(combine_rows_grad_weight) combine_rows_grad_weight =
     dispatch<HWY_DISPATCH_TABLE(combine_rows_grad_weight)>;
 
-// Moving rows unchanged is the C library's work.
+// Rows that move unchanged need no kernel: the C library copies them.
 
 void fill(std::int64_t rows, std::int64_t cols, float value, AnyOut y) {
   for (std::int64_t r = 0; r < rows; ++r) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Whole rows: elementwise arithmetic, and moving rows by index (embedding, dispatch to experts,
-// combination of their outputs). Matrices are [rows, cols]; an index is [rows, 1]. What moves rows
-// unchanged takes x and y of one type.
+// Elementwise arithmetic on rows, and moving rows by index (embedding, dispatch to experts,
+// combining their outputs). Matrices are [rows, cols]; an index is [rows, 1]. Functions that move
+// rows unchanged take x and y of one type.
 #pragma once
 
 #include "simd/rows_view.h"
@@ -19,26 +19,26 @@ extern void (*const lerp)(std::int64_t rows, std::int64_t cols, float t, In x, O
 // y += bias [cols]
 extern void (*const add_bias)(std::int64_t rows, std::int64_t cols, const float* bias, Out y);
 
-// y[r] = x[index[r]]; 0 where the index is negative.
+// y[r] = x[index[r]], or 0 if the index is negative.
 void gather_rows(std::int64_t rows, std::int64_t cols, AnyIn x, IndexIn index, AnyOut y);
-// y[r] += x[index[r]]; nothing where the index is negative.
+// y[r] += x[index[r]], unless the index is negative.
 extern void (*const gather_rows_add)(std::int64_t rows, std::int64_t cols, AnyIn x, IndexIn index,
                                      Out y);
-// y[index[r]] = x[r]; nothing where the index is negative.
+// y[index[r]] = x[r], unless the index is negative.
 void scatter_rows(std::int64_t rows, std::int64_t cols, In x, IndexIn index, Out y);
-// y[index[r]] += x[r], in row order; nothing where the index is negative.
+// y[index[r]] += x[r] in row order, unless the index is negative.
 extern void (*const scatter_rows_add)(std::int64_t rows, std::int64_t cols, In x, IndexIn index,
                                       Out y);
 
-// y[t] = combine_weight[t] * expert_out[slot_of_token[t]]; 0 where the slot is negative.
+// y[t] = combine_weight[t] * expert_out[slot_of_token[t]], or 0 if the slot is negative.
 extern void (*const combine_rows)(std::int64_t tokens, std::int64_t cols, AnyIn expert_out,
                                   IndexIn slot_of_token, In combine_weight, AnyOut y);
-// Its backward, by slot: grad_out[s] = combine_weight[t] * dy[t], t = token_of_slot[s]; 0 where t
-// is negative. combine_weight and dy are those of all tokens, not of the block's.
+// Its backward by slot: grad_out[s] = combine_weight[t] * dy[t] with t = token_of_slot[s], or 0 if
+// t is negative. combine_weight and dy are those of all tokens, not of a block.
 extern void (*const combine_rows_grad_out)(std::int64_t slots, std::int64_t cols, AnyIn dy,
                                            IndexIn token_of_slot, In combine_weight,
                                            AnyOut grad_out);
-// And by token: grad_weight[t] = dy[t] . expert_out[slot_of_token[t]]; 0 where the slot is
+// Its backward by token: grad_weight[t] = dy[t] . expert_out[slot_of_token[t]], or 0 if the slot is
 // negative. dy and expert_out are of one type.
 extern void (*const combine_rows_grad_weight)(std::int64_t tokens, std::int64_t cols, AnyIn dy,
                                               AnyIn expert_out, IndexIn slot_of_token,

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// What every kernel takes for a matrix: the first element and the distance between rows, in
-// elements. The number of rows and columns is the call's. Per-row scalars are a matrix of one
-// column. An empty one switches an optional argument off.
-// Kernels are single-threaded and work on a block of rows; what a row becomes depends neither on
-// the other rows nor on their number, unless a comment says "summed over rows".
+// How kernels see a matrix: a pointer to its first element and the distance between rows, in
+// elements. The call gives the number of rows and columns. Per-row scalars are a matrix of one
+// column. An empty matrix omits an optional argument.
+// Kernels are single-threaded and work on a block of rows. A row's result depends neither on the
+// other rows nor on their number, unless a comment says "summed over rows".
 #pragma once
 
 #include <cstdint>
@@ -28,7 +28,7 @@ using In = Rows<const float>;
 using IndexOut = Rows<std::int32_t>;
 using IndexIn = Rows<const std::int32_t>;
 
-// A matrix of f32 or of bf16: kernels compute in f32, and round to nearest even where they store.
+// A matrix of f32 or bf16: kernels compute in f32 and round to nearest even when they store.
 struct AnyOut {
   void* data = nullptr;
   std::int64_t stride = 0;
@@ -62,7 +62,7 @@ Rows<T> rows_of(AnyOut x) {
   return {static_cast<T*>(x.data), x.stride};
 }
 
-// f with x as the rows that it holds.
+// Calls f with x as rows of its element type.
 template <class Any, class F>
 void with_rows(Any x, F&& f) {
   if (x.dtype == DType::bf16)

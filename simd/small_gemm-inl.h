@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Products of small matrices by register tiles: 4 rows by 2 vectors, or 8 rows by the vector that
-// is left. Rows past the last one repeat it, which costs less code than tiles of every height; all
-// loads of c come before its stores, so that the repetition changes nothing.
+// Matmuls of small matrices, as tiles in registers: 4 rows by 2 vectors, or 8 rows by the last
+// vector. Out-of-range rows alias the last row, which takes less code than a tile for every height;
+// c is loaded before any of it is stored, so the aliasing changes nothing.
 #if defined(SWITCHYARD_SIMD_SMALL_GEMM_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef SWITCHYARD_SIMD_SMALL_GEMM_INL_H_
 #undef SWITCHYARD_SIMD_SMALL_GEMM_INL_H_
@@ -17,7 +17,7 @@
 HWY_BEFORE_NAMESPACE();
 namespace switchyard::simd::HWY_NAMESPACE {
 
-// The left operand: element (m, k) is data[m * row + k * col], so that it may be a transpose.
+// The left operand, which may be a transpose: element (m, k) is data[m * row + k * col].
 struct Left {
   const float* data;
   std::int64_t row, col;
@@ -85,7 +85,7 @@ HWY_INLINE void tile_8x1(std::int64_t k, Left a, std::int64_t last_row, In b, Ou
   chunk.store(s4, c[r4]), chunk.store(s5, c[r5]), chunk.store(s6, c[r6]), chunk.store(s7, c[r7]);
 }
 
-// c [M, N] = a [M, K] . b [K, N], or with kAdd: +=. Each element is summed over K in order.
+// c [M, N] = a [M, K] . b [K, N], or += with kAdd. Each element is summed over K in order.
 template <bool kAdd>
 HWY_INLINE void multiply(std::int64_t m, std::int64_t n, std::int64_t k, Left a, In b, Out c) {
   const std::int64_t step = static_cast<std::int64_t>(lanes());
@@ -104,7 +104,7 @@ HWY_INLINE void multiply(std::int64_t m, std::int64_t n, std::int64_t k, Left a,
                      Part{static_cast<std::size_t>(n - j)});
 }
 
-// y[j] = x [K] . b[j], four rows of b [N, K] at a time; lanes run along K.
+// y[j] = x [K] . b[j], four rows of b [N, K] at a time, with lanes along K.
 HWY_INLINE void dot_rows(std::int64_t n, std::int64_t k, const float* x, In b, float* y) {
   for (std::int64_t j = 0; j < n; j += 4) {
     const std::int64_t j1 = std::min(j + 1, n - 1), j2 = std::min(j + 2, n - 1),

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Parts of a row's softmax.
+// The parts of a row's softmax.
 #if defined(SWITCHYARD_SIMD_SOFTMAX_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef SWITCHYARD_SIMD_SOFTMAX_INL_H_
 #undef SWITCHYARD_SIMD_SOFTMAX_INL_H_
@@ -16,7 +16,7 @@
 HWY_BEFORE_NAMESPACE();
 namespace switchyard::simd::HWY_NAMESPACE {
 
-// The largest element, NaN passed over; -inf where there is none.
+// The largest element, ignoring NaN; -inf if there is none.
 HWY_INLINE float row_max(std::int64_t n, const float* x) {
   const std::size_t size = static_cast<std::size_t>(n), step = lanes();
   const auto larger = [](V max, V v) HWY_ATTR { return hn::IfThenElse(hn::Gt(v, max), v, max); };
@@ -29,14 +29,14 @@ HWY_INLINE float row_max(std::int64_t n, const float* x) {
     m3 = larger(m3, hn::LoadU(f32, x + i + 3 * step));
   }
   for (; i + step <= size; i += step) m0 = larger(m0, hn::LoadU(f32, x + i));
-  // The last vector may overlap those before it: a maximum does not mind.
+  // The last vector may overlap earlier ones, which is harmless for a maximum.
   if (size >= step) m1 = larger(m1, hn::LoadU(f32, x + size - step));
   float max = hn::GetLane(hn::MaxOfLanes(f32, hn::Max(hn::Max(m0, m1), hn::Max(m2, m3))));
   for (; size < step && i < size; ++i) max = x[i] > max ? x[i] : max;
   return max;
 }
 
-// Sum of exp(x - max).
+// Returns the sum of exp(x - max).
 HWY_INLINE float exp_sum(std::int64_t n, const float* x, float max) {
   const V shift = hn::Set(f32, max);
   return sum_over(n, [&](V sum, std::size_t i, auto chunk) HWY_ATTR {
@@ -44,7 +44,7 @@ HWY_INLINE float exp_sum(std::int64_t n, const float* x, float max) {
   });
 }
 
-// The same, with y = exp(x - max) kept; y may be x.
+// The same, but also stores y = exp(x - max); y may be x.
 HWY_INLINE float exp_and_sum(std::int64_t n, const float* x, float max, float* y) {
   const V shift = hn::Set(f32, max);
   return sum_over(n, [&](V sum, std::size_t i, auto chunk) HWY_ATTR {
@@ -68,7 +68,7 @@ HWY_INLINE float softmax_row(std::int64_t n, const float* x, float* y) {
   return max + std::log(sum);
 }
 
-// The lowest index whose element equals `value`; -1 where none does.
+// The lowest index whose element equals `value`, or -1.
 HWY_INLINE std::int64_t first_index_of(std::int64_t n, const float* x, float value) {
   const std::size_t size = static_cast<std::size_t>(n), step = lanes();
   const V wanted = hn::Set(f32, value);

@@ -25,11 +25,11 @@ namespace {
 
 HWY_EXPORT(target_name);
 
-// The targets that a cap by oneDNN's name forbids. On x86 a better target has a lower bit.
+// The targets that a cap (oneDNN's name) forbids. On x86 better targets have lower bits.
 [[maybe_unused]] std::int64_t forbidden_targets(const std::string& isa) {
   if (isa == "SSE41" || isa == "AVX") return HWY_SSE4 - 1;
   if (isa == "AVX2" || isa == "AVX2_VNNI" || isa == "AVX2_VNNI_2") return HWY_AVX2 - 1;
-  // Highway's next steps, AVX3_DL and AVX3_ZEN4, use more than any of these has.
+  // Highway's next targets, AVX3_DL and AVX3_ZEN4, need more than any of these offers.
   if (isa == "AVX512_CORE" || isa == "AVX512_CORE_VNNI" || isa == "AVX512_CORE_BF16")
     return HWY_AVX3 - 1;
   return 0;
@@ -49,10 +49,10 @@ void apply_isa_cap() {
 #endif
 }
 
-// Asks the kernels, not hwy::SupportedTargets(): in Highway 1.0.3 and 1.2 calling that one makes
+// Asks a kernel, not hwy::SupportedTargets(): in Highway 1.0.3 and 1.2, calling that function makes
 // later dispatches ignore DisableTargets().
 std::string target_name() {
-  // Highway's own names, and the usual ones.
+  // Highway's names and the usual ones.
   constexpr const char* kNames[][2] = {{"AVX3", "AVX-512"},
                                        {"AVX3_DL", "AVX-512 (Ice Lake)"},
                                        {"AVX3_ZEN4", "AVX-512 (Zen 4)"},

@@ -13,7 +13,7 @@ HWY_BEFORE_NAMESPACE();
 namespace switchyard::simd {
 namespace HWY_NAMESPACE {
 
-// A row without one id is two ranges: before it and after it.
+// A row without one id is two ranges: those before and after it.
 struct Range {
   std::int64_t first, count;
 };
@@ -48,7 +48,7 @@ void argmax(std::int64_t rows, std::int64_t vocab, In logits, std::int32_t suppr
   }
 }
 
-// The best so far, in order.
+// The best candidates so far, in order.
 struct Best {
   std::int64_t k;
   std::int64_t count;
@@ -59,7 +59,7 @@ struct Best {
     return count < k ? -std::numeric_limits<float>::infinity() : values[k - 1];
   }
 
-  // Goes behind those that are equal: candidates come in the order of their index.
+  // Inserts behind equal values: candidates arrive in index order.
   void offer(float value, std::int64_t id) {
     if (std::isnan(value)) value = -std::numeric_limits<float>::infinity();
     if (count == k && !(value > values[k - 1])) return;
@@ -85,7 +85,7 @@ void top_k(std::int64_t beams, std::int64_t vocab, In logits, In score, std::int
       const std::int64_t end = range.first + range.count;
       std::int64_t v = range.first;
       while (v < end) {
-        // Whole vectors without a candidate are passed over.
+        // Skip whole vectors without a candidate.
         if (best.count == k && v + step <= end) {
           const V log_prob = hn::Sub(hn::LoadU(f32, row + v), hn::Set(f32, lse));
           const V value = hn::Add(hn::Set(f32, base), log_prob);

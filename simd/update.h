@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Optimizer steps over flat ranges.
+// The optimizer's step over a flat range.
 #pragma once
 
 #include <cstdint>
