@@ -49,7 +49,7 @@ inline std::uint32_t bits_of_f32(float value) {
   return bits;
 }
 
-// One bfloat16 in memory: the upper half of an f32.
+// A bfloat16 in memory: the upper half of an f32.
 struct Bf16 {
   std::uint16_t bits;
 };
@@ -58,7 +58,7 @@ inline float bf16_to_f32(std::uint16_t value) {
   return f32_of_bits(static_cast<std::uint32_t>(value) << 16);
 }
 
-// IEEE 754 binary16 to f32, exactly; subnormals, infinities and NaN included.
+// IEEE 754 binary16 to f32, exact, including subnormals, infinities and NaN.
 inline float f16_to_f32(std::uint16_t value) {
   const std::uint32_t sign = static_cast<std::uint32_t>(value & 0x8000u) << 16;
   const std::uint32_t exponent = (value >> 10) & 0x1Fu;
@@ -74,7 +74,7 @@ inline float f16_to_f32(std::uint16_t value) {
   return f32_of_bits(sign | ((113 - shift) << 23) | ((mantissa & 0x3FFu) << 13));
 }
 
-// Round to nearest, ties to even; NaN stays NaN.
+// Rounds to nearest, ties to even; NaN stays NaN.
 inline std::uint16_t f32_to_bf16(float value) {
   const std::uint32_t bits = bits_of_f32(value);
   if ((bits & 0x7FFFFFFFu) > 0x7F800000u) return static_cast<std::uint16_t>((bits >> 16) | 0x40u);

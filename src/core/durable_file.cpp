@@ -27,7 +27,7 @@ fs::path directory_of(const fs::path& path) {
   return directory.empty() ? fs::path(".") : directory;
 }
 
-// A name beside `path` that no other writer uses. Its form is what remove_leftovers() looks for.
+// A name next to `path` that no other writer uses, in the form that remove_leftovers() looks for.
 fs::path temporary_beside(const fs::path& path) {
   static std::atomic<unsigned> counter{0};
   fs::path temporary = path;
@@ -36,7 +36,7 @@ fs::path temporary_beside(const fs::path& path) {
   return temporary;
 }
 
-// The name beside which temporary_beside() made `name`; empty where it made no such name.
+// The name for which temporary_beside() made `name`; empty if it did not make `name`.
 std::string_view name_of_temporary(std::string_view name) {
   const std::size_t mark = name.rfind(kTemporaryMark);
   if (mark == std::string_view::npos) return {};
@@ -56,7 +56,7 @@ void rename_or_fail(const fs::path& from, const fs::path& to) {
   fail_errno(from, "cannot rename to " + escaped(to.filename().native()), error);
 }
 
-// Puts what was written beside its place there; where that fails nothing is left behind.
+// Renames a temporary into place; on failure it leaves nothing behind.
 void move_into_place(const fs::path& temporary, const fs::path& path) {
   if (std::rename(temporary.c_str(), path.c_str()) == 0) return;
   const int error = errno;
@@ -70,7 +70,7 @@ void sync_path(const fs::path& path, int flags) {
   if (retry([&] { return ::fsync(file.get()); }) != 0) fail_errno(path, "fsync", errno);
 }
 
-// fsync of everything in a directory, the deepest first, and of the directory itself.
+// Fsyncs everything in a directory, deepest first, then the directory itself.
 void sync_tree(const fs::path& directory) {
   for (const fs::directory_entry& entry : fs::directory_iterator(directory)) {
     if (entry.is_symlink()) continue;
@@ -80,12 +80,12 @@ void sync_tree(const fs::path& directory) {
   sync_directory(directory);
 }
 
-// Puts the directory `temporary` where `path` is; what was there lies at `temporary` afterwards.
+// Swaps the directories `temporary` and `path`.
 void exchange_directories(const fs::path& temporary, const fs::path& path) {
   if (::renameat2(AT_FDCWD, temporary.c_str(), AT_FDCWD, path.c_str(), RENAME_EXCHANGE) == 0)
     return;
-  // Some file systems cannot exchange; the old directory then steps aside first, under a name from
-  // which remove_leftovers() puts it back.
+  // Some file systems cannot exchange. There the old directory first moves aside, under a name from
+  // which remove_leftovers() can restore it.
   if (errno != EINVAL && errno != ENOSYS) fail_errno(path, "cannot replace", errno);
   const fs::path old = temporary_beside(fs::path(path) += kAsideMark);
   rename_or_fail(path, old);
@@ -137,7 +137,7 @@ void DurableFile::flush() {
 void DurableFile::commit() {
   flush();
   if (retry([&] { return ::fsync(fd_); }) != 0) fail_errno(path_, "fsync", errno);
-  // close() is not retried: Linux has given the descriptor back even where it reports EINTR.
+  // close() is not retried: Linux releases the descriptor even if it reports EINTR.
   const int closed = ::close(fd_);
   const int error = errno;
   fd_ = -1;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Durable writing: after a crash at any moment there is what was before, or all of what was
-// written. Errors name the file, the operation and errno's text.
+// Durable writing: after a crash at any moment, either the old content or all of the new is there.
+// Errors name the file, the operation and errno's text.
 #pragma once
 
 #include <cstddef>
@@ -14,13 +14,13 @@ namespace switchyard {
 
 namespace fs = std::filesystem;
 
-// Writes a file so that after a crash at any moment `path` holds either what it held before or all
-// of what was written: a temporary beside it, fsync, rename, fsync of the directory. The temporary
-// is removed where writing fails.
+// Writes a temporary next to `path`, fsyncs it, renames it into place and fsyncs the directory, so
+// that after a crash `path` holds either its old content or all of the new. If writing fails, the
+// temporary is removed.
 class DurableFile {
  public:
   explicit DurableFile(fs::path path);
-  ~DurableFile();  // not committed: the temporary is removed, `path` is as it was
+  ~DurableFile();  // without commit(): removes the temporary and leaves `path` as it was
   DurableFile(const DurableFile&) = delete;
   DurableFile& operator=(const DurableFile&) = delete;
 
@@ -41,24 +41,23 @@ class DurableFile {
 void write_file_durably(const fs::path& path, std::string_view text);
 void copy_file_durably(const fs::path& from, const fs::path& to);
 
-// A directory written under a temporary name and renamed into place once its files are durable; one
-// that is there already is replaced. `fill` writes the files (with plain names) into the directory
-// it gets.
+// Writes a directory under a temporary name and renames it into place once its files are durable,
+// replacing any directory there. `fill` writes the files into the directory it is given.
 void write_directory_durably(const fs::path& path,
                              const std::function<void(const fs::path&)>& fill);
 
-// fsync of a directory: makes the renames in it durable.
+// Fsyncs a directory, which makes renames in it durable.
 void sync_directory(const fs::path& path);
 
-// Removes a directory with all it holds. Under its name it is never seen half removed.
+// Removes a directory and its contents. Under its own name it is never seen half removed.
 void remove_directory(const fs::path& path);
 
-// Points the symbolic link `link` at `target` (a relative name) in one step.
+// Points the symbolic link `link` at `target` (a relative name) atomically.
 void replace_symlink(const fs::path& link, const fs::path& target);
 
-// Removes from a directory what a writer that was killed has left: the temporaries of the functions
-// above; a directory that had stepped aside for one that did not come is put back. Only while no
-// other process writes there.
+// Cleans up a directory after a writer that was killed: removes the temporaries of the functions
+// above, and restores a directory that an interrupted replacement had moved aside. Call it only
+// while no other process writes there.
 void remove_leftovers(const fs::path& directory);
 
 }  // namespace switchyard

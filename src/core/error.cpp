@@ -10,8 +10,8 @@ namespace switchyard {
 
 namespace {
 
-// Bytes of the well-formed, printable UTF-8 character that the text begins with; 0 where it does
-// not. The C1 controls count as not printable: terminals obey them.
+// The length in bytes of the printable UTF-8 character that the text starts with; 0 if it starts
+// with none. C1 controls count as not printable: terminals obey them.
 std::size_t printable_length(std::string_view text) {
   const Decoded first = decode_first(text);
   const bool control =

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The one error type. Bad input (file, option, text, config) throws Error; only main() catches it.
+// The one error type. Bad input (a file, option, text or config) throws Error; only main() catches
+// it.
 #pragma once
 
 #include <sstream>
@@ -36,7 +37,7 @@ void check(bool ok, ErrorKind kind, const Parts&... parts) {
   if (!ok) fail(kind, parts...);
 }
 
-// Runs f; an Error it throws gets "context: " put before its message.
+// Runs f and prefixes the message of any Error it throws with "context: ".
 template <class F>
 decltype(auto) with_context(std::string_view context, F&& f) {
   try {
@@ -46,8 +47,8 @@ decltype(auto) with_context(std::string_view context, F&& f) {
   }
 }
 
-// `text` with control characters and bytes that are not printable ASCII or valid UTF-8 shown as
-// \xNN, cut after `max_bytes`: what is safe to print of a name that came from a file.
+// `text` cut after `max_bytes`, with control characters and invalid UTF-8 shown as \xNN: safe to
+// print even if it comes from a file.
 std::string escaped(std::string_view text, std::size_t max_bytes = 200);
 
 }  // namespace switchyard

@@ -14,8 +14,8 @@ namespace switchyard {
 
 namespace {
 
-// Opens a regular file for reading; anything else is an error at once. O_NONBLOCK: opening a FIFO
-// would otherwise wait for its writer.
+// Opens a regular file for reading; anything else is an error. O_NONBLOCK keeps open() from waiting
+// for a FIFO's writer.
 int open_regular(const fs::path& path, std::size_t& size_bytes) {
   const int fd =
       retry([&] { return ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY); });

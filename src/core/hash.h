@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// FNV-1a (Fowler, Noll, Vo): tells content that has changed from content that has not, where nobody
-// means to deceive.
+// FNV-1a (Fowler, Noll, Vo): detects changed content; not for adversarial input.
 #pragma once
 
 #include <cstdint>
@@ -9,7 +8,7 @@ namespace switchyard {
 
 class Fnv1a {
  public:
-  // A byte, or as one step a whole number.
+  // Adds a byte, or a whole number in one step.
   void add(std::uint64_t x) { hash_ = (hash_ ^ x) * 0x100000001B3ull; }
   std::uint64_t value() const { return hash_; }
 

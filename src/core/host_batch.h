@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A batch of sentence pairs as ids on the host: what text/ makes, what nn/ and train/ compute on.
+// A batch of sentence pairs as token ids on the host, which text/ produces and nn/ and train/ use.
 #pragma once
 
 #include <cstdint>
@@ -9,7 +9,7 @@
 
 namespace switchyard {
 
-// Tokens of all sequences together.
+// The total number of tokens.
 inline std::int64_t total_tokens(const std::vector<Ids>& sequences) {
   std::int64_t total = 0;
   for (const Ids& ids : sequences) total += static_cast<std::int64_t>(ids.size());

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A sentence as piece ids: what text/ makes, nn/ and decode/ work on.
+// A sentence as token ids, which text/ produces and nn/ and decode/ work on.
 #pragma once
 
 #include <cstdint>

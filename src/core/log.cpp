@@ -37,8 +37,8 @@ std::string time_stamp() {
   return std::string(text, length);
 }
 
-// The caller holds the mutex. One write() a line, so that lines of several processes do not mix; a
-// log that cannot be written stops nothing.
+// The caller holds the mutex. One write() per line keeps lines of several processes apart. Failures
+// to write the log are ignored.
 void print_line(Log& log, const std::string& line, bool to_stderr) {
   if (to_stderr && log.terminal && !log.status.empty())
     write_all(STDERR_FILENO, "\r\x1b[K" + line + "\n" + log.status);
@@ -50,7 +50,7 @@ void print_line(Log& log, const std::string& line, bool to_stderr) {
 void log_at(LogLevel level, std::string_view text) {
   Log& log = the_log();
   const std::lock_guard<std::mutex> lock(log.mutex);
-  // A quiet program still writes its log file; verbose lines are for nobody who did not ask.
+  // A quiet program still writes its log file; verbose lines only on request.
   if (level == LogLevel::kVerbose && log.level < level) return;
   print_line(log, time_stamp() + std::string(text), log.level >= level);
 }

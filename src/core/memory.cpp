@@ -19,7 +19,7 @@ namespace {
 
 constexpr std::int64_t kNoLimit = std::numeric_limits<std::int64_t>::max();
 
-// The number after `name` at the start of a line ("MemAvailable: 123 kB"); -1: there is none.
+// The number after `name` at the start of a line ("MemAvailable: 123 kB"), or -1.
 std::int64_t field(const std::filesystem::path& file, const std::string& name) {
   std::ifstream lines(file);
   for (std::string line; std::getline(lines, line);) {

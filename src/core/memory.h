@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-// How much memory there is, so that what cannot fit is refused before it is begun.
+// How much memory there is, so that work that cannot fit is refused before it starts.
 #pragma once
 
 #include <cstdint>
 
 namespace switchyard {
 
-// What this process may still take: the least of what the machine has available, what each of its
-// control groups leaves, and what RLIMIT_AS leaves.
+// The memory that this process may still allocate: the minimum of what the machine has available
+// and what its control groups and RLIMIT_AS leave.
 std::int64_t available_memory_bytes();
 
-// What this process has in memory now.
+// The resident memory of this process.
 std::int64_t resident_bytes();
 
 }  // namespace switchyard

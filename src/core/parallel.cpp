@@ -39,7 +39,7 @@ cpu_set_t process_cpus() {
   return cpus;
 }
 
-// The cores behind these CPUs, two hardware threads of one core counted once.
+// The number of cores behind these CPUs, counting a core's hardware threads once.
 int physical_cores() {
   const cpu_set_t mask = process_cpus();
   std::set<std::pair<int, int>> cores;
@@ -65,7 +65,7 @@ void check_threads(int threads) {
   started.reserve(static_cast<std::size_t>(threads));
   std::string problem;
   try {
-    // Each waits, so that all are there at once.
+    // Each waits, so that all exist at the same time.
     while (started.size() < static_cast<std::size_t>(threads))
       started.emplace_back([&held] { const std::scoped_lock wait(held); });
   } catch (const std::system_error& e) {

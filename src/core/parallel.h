@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The thread loop: OpenMP lives here, and in backend/cpu where a profile demands it.
+// Parallel loops. OpenMP is used here, and in backend/cpu where a profile demands it.
 #pragma once
 
 #include <algorithm>
@@ -7,9 +7,8 @@
 
 namespace switchyard {
 
-// Calls f(first, last) on the pieces of [begin, end) that are `grain` long (the last one shorter),
-// on at most `threads` threads. The pieces do not depend on the number of threads. f must not
-// throw.
+// Calls f(first, last) on pieces of [begin, end) of length `grain` (the last may be shorter), on at
+// most `threads` threads. The pieces do not depend on the number of threads. f must not throw.
 template <class F>
 void parallel_for(int threads, std::int64_t begin, std::int64_t end, std::int64_t grain, F&& f) {
   const std::int64_t pieces = (end - begin + grain - 1) / grain;
@@ -19,15 +18,15 @@ void parallel_for(int threads, std::int64_t begin, std::int64_t end, std::int64_
       f(begin + p * grain, std::min(end, begin + (p + 1) * grain));
     return;
   }
-  // The whole team, however few the pieces: libgomp ends the threads that a smaller team leaves
-  // out, and starts them again for the next.
+  // Always the whole team, however few the pieces: libgomp ends the threads that a smaller team
+  // does not need, and restarts them later.
 #pragma omp parallel for schedule(static) num_threads(threads)
   for (std::int64_t p = 0; p < pieces; ++p)
     f(begin + p * grain, std::min(end, begin + (p + 1) * grain));
 }
 
-// As parallel_for with a grain of 1, where pieces differ in cost: each thread takes the next piece
-// when it is free. Same results, as long as the pieces are independent.
+// Like parallel_for with a grain of 1, for pieces of different cost: a thread takes the next piece
+// when it is free. The results are the same as long as the pieces are independent.
 template <class F>
 void parallel_tasks(int threads, std::int64_t count, F&& f) {
   if (threads <= 1 || count <= 1) {
@@ -53,8 +52,8 @@ void unbind_thread();
 // success.
 int openmp_team(int threads);
 
-// Error(kRuntime) where the system does not give so many threads beside this one: OpenMP and others
-// would end the process instead.
+// Error(kRuntime) if the system does not grant this many threads in addition to this one; OpenMP
+// and others would end the process instead.
 void check_threads(int threads);
 
 }  // namespace switchyard

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Counter-based random numbers: a pure function of (seed, step, site, sentence, position, element),
-// so that a number does not depend on threads, batch order or where a buffer puts a row.
-// Mixing: the finalizers of SplitMix64 (Steele et al. 2014) and of a 32-bit multiply-xorshift hash.
-// simd/ computes random_u32 on whole rows and must give the same values.
+// so a number does not depend on threads, batch order or where a buffer puts a row. Mixing: the
+// finalizers of SplitMix64 (Steele et al. 2014) and of a 32-bit multiply-xorshift hash. simd/
+// computes random_u32 on whole rows and must give the same values.
 #pragma once
 
 #include <cstdint>
@@ -27,7 +27,8 @@ constexpr std::uint64_t row_key(std::uint64_t stream, std::uint32_t sentence,
   return mix64(stream ^ ((std::uint64_t{sentence} << 32) | position));
 }
 
-// The number of element `i` of a row. 32-bit operations only, so that a vector does one per lane.
+// The number of element `i` of a row. 32-bit operations only, so that a vector computes one per
+// lane.
 constexpr std::uint32_t random_u32(std::uint64_t row_key, std::uint32_t i) {
   std::uint32_t x = (i * 0x9E3779B1u) ^ static_cast<std::uint32_t>(row_key);
   x = (x ^ (x >> 16)) * 0x7FEB352Du;
@@ -41,12 +42,12 @@ constexpr float uniform_f32(std::uint32_t random) {
   return static_cast<float>(random >> 8) * 0x1p-24f;
 }
 
-// An element is dropped where its number is below this: rate in units of 2^-32.
+// An element is dropped if its number is below this: the rate in units of 2^-32.
 constexpr std::uint32_t drop_threshold(float rate) {
   return static_cast<std::uint32_t>(static_cast<double>(rate) * 4294967296.0);
 }
 
-// A sequential generator over one stream, for the host: shuffles, initialisation.
+// A sequential generator over one stream, for the host: shuffling, initialization.
 class Rng {
  public:
   explicit Rng(std::uint64_t key) : key_(key) {}
@@ -59,7 +60,7 @@ class Rng {
     return x % n;
   }
   double uniform() { return static_cast<double>(next_u64() >> 11) * 0x1p-53; }
-  // Standard normal (Box-Muller); normal cut to +-2 by rejection is truncated_normal.
+  // Standard normal (Box-Muller); truncated_normal() rejects values beyond +-2.
   double normal();
   double truncated_normal();
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What all calls of the system for files need: errors with errno's text, descriptors that are
-// closed, calls that a signal interrupts.
+// Helpers for system calls on files: retry after a signal, errors with errno's text, descriptors
+// that close themselves.
 #pragma once
 
 #include <unistd.h>
@@ -15,7 +15,7 @@
 
 namespace switchyard {
 
-// Calls a function of the system until it is not interrupted by a signal.
+// Repeats a system call until no signal interrupts it.
 template <class F>
 auto retry(F&& f) {
   auto result = f();
@@ -30,12 +30,12 @@ auto retry(F&& f) {
        std::generic_category().message(error));
 }
 
-// Writes all of `text`; returns how many bytes were: fewer where errno says why.
+// Writes all of `text`. Returns the number of bytes written; if it is smaller, errno says why.
 inline std::size_t write_all(int fd, std::string_view text) {
   std::size_t done = 0;
   while (done < text.size()) {
     const ssize_t n = retry([&] { return ::write(fd, text.data() + done, text.size() - done); });
-    if (n == 0) errno = EIO;  // no device of ours does that
+    if (n == 0) errno = EIO;  // should not happen on a regular file
     if (n <= 0) break;
     done += static_cast<std::size_t>(n);
   }
@@ -51,7 +51,7 @@ class Descriptor {
   Descriptor(const Descriptor&) = delete;
   Descriptor& operator=(const Descriptor&) = delete;
   int get() const { return fd_; }
-  // The owner is the caller from now on.
+  // Passes ownership to the caller.
   int release() { return std::exchange(fd_, -1); }
 
  private:

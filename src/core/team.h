@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// A team of threads that share a few long tasks and sleep between them. OpenMP's threads spin while
-// they wait, which takes the processor from other work, their own team's included; these soon give
-// it up. Waking them takes tens of microseconds.
+// A team of threads that share a few long tasks and sleep in between. OpenMP's threads spin while
+// they wait, which takes the processor from other work, even that of their own team; these soon
+// yield it. Waking them takes tens of microseconds.
 #pragma once
 
 #include <atomic>

@@ -11,7 +11,7 @@ Decoded decode_first(std::string_view text) {
   const std::size_t length = lead < 0xE0 ? 2 : lead < 0xF0 ? 3 : 4;
   char32_t c = lead & (0xFFu >> (length + 1));
   for (std::size_t i = 1; i < length; ++i) {
-    // The second byte's range keeps out overlong forms, surrogates and values past U+10FFFF.
+    // The second byte's range excludes overlong forms, surrogates and values past U+10FFFF.
     unsigned char low = 0x80, high = 0xBF;
     if (i == 1) {
       if (lead == 0xE0) low = 0xA0;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// UTF-8, a code point at a time.
+// Decodes UTF-8, one code point at a time.
 #pragma once
 
 #include <cstddef>
@@ -11,12 +11,12 @@ constexpr char32_t kReplacement = 0xFFFD;
 
 struct Decoded {
   char32_t code_point;
-  std::size_t bytes;  // taken from the text, at least 1
+  std::size_t bytes;  // consumed, at least 1
   bool valid;
 };
 
-// The first code point of a text that is not empty. An ill-formed one (Unicode 15, table 3-7) is
-// U+FFFD and takes its maximal subpart: as many bytes as could begin a well-formed sequence, or
+// The first code point of a non-empty text. Ill-formed input (Unicode 15, table 3-7) decodes to
+// U+FFFD and consumes its maximal subpart: the bytes that could start a well-formed sequence, or
 // one.
 Decoded decode_first(std::string_view text);
 

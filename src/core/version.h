@@ -5,7 +5,7 @@
 
 namespace switchyard {
 
-// The project's, as in meson.build: "0.1.0".
+// The project's version, as in meson.build: "0.1.0".
 std::string_view version();
 
 }  // namespace switchyard
