@@ -57,9 +57,9 @@ class OneMatmul {
   std::unordered_map<int, memory> arguments_;
 };
 
-// GFLOP/s of one worker.
+// Returns the GFLOP/s of one worker.
 double worker_gflops(const Matmuls& matmuls, memory::data_type type, int threads, double seconds) {
-  omp_set_num_threads(threads);  // of this thread alone
+  omp_set_num_threads(threads);  // for this thread alone
   const dnnl::engine engine(dnnl::engine::kind::cpu, 0);
   const dnnl::stream stream(engine);
   const memory::format_tag layouts[] = {memory::format_tag::any, memory::format_tag::ab,
@@ -77,7 +77,7 @@ double worker_gflops(const Matmuls& matmuls, memory::data_type type, int threads
   return flops(matmuls) / time * 1e-9;
 }
 
-// Equal shapes are measured once.
+// Measures each shape once.
 Matmuls merged(const Matmuls& matmuls) {
   std::map<std::tuple<std::int64_t, std::int64_t, std::int64_t>, double> counts;
   for (const Matmul& x : matmuls)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The yardstick of the benches: which matmuls a model's pass consists of, and how fast oneDNN alone
-// does them. A bench's mfu is the FLOPs of these matmuls over its time, over this rate. Attention's
-// own products (queries by keys, probabilities by values) are not counted.
+// The benches' yardstick: the matmuls in a model's pass, and how fast oneDNN alone runs them. A
+// bench's mfu is the FLOP/s that it achieves on these matmuls divided by this rate. Attention's own
+// matmuls (queries by keys, probabilities by values) are not counted.
 #pragma once
 
 #include <cstdint>
@@ -12,7 +12,7 @@
 
 namespace switchyard::bench {
 
-// [m, k] times [k, n], `count` times a step.
+// [m, k] times [k, n], `count` times per step.
 struct Matmul {
   std::int64_t m = 0, k = 0, n = 0;
   double count = 1;
@@ -24,23 +24,23 @@ using Matmuls = std::vector<Matmul>;
 
 double flops(const Matmuls& matmuls);
 
-// The forward matmuls of `tokens` rows through the encoder; through the decoder and head without
-// cross-attention's keys and values; and those two, of `tokens` source rows. A sparse layer's rows
-// are spread over its experts evenly.
+// The forward matmuls of `tokens` rows through the encoder; through the decoder and head, without
+// cross-attention's keys and values; and those keys and values, for `tokens` source rows. A sparse
+// layer's rows are spread evenly over its experts.
 Matmuls encoder_matmuls(const ModelConfig& config, std::int64_t tokens);
 Matmuls decoder_matmuls(const ModelConfig& config, std::int64_t tokens);
 Matmuls cross_key_matmuls(const ModelConfig& config, std::int64_t source_tokens);
-// For every y = x . w^T also dx = dy . w and dw = dy^T . x.
+// Adds to every y = x . w^T its dx = dy . w and dw = dy^T . x.
 Matmuls with_backward(const Matmuls& forward);
 Matmuls operator+(Matmuls a, const Matmuls& b);
-// A training step's, of a batch with these tokens.
+// The matmuls of a training step on a batch with these numbers of tokens.
 Matmuls training_matmuls(const ModelConfig& config, std::int64_t source_tokens,
                          std::int64_t target_tokens);
 
-// GFLOP/s of oneDNN with the mix of `matmuls`: total FLOPs over the sum of each shape's median
-// time in a loop of its own, with the fastest of three weight layouts (packed, [k, n], [n, k]).
-// `workers` threads at once, each with `threads` inside oneDNN: their sum. f32 or bf16 (bf16 in and
-// out, where oneDNN has it: else Error(kUsage)). Takes about `seconds`.
+// GFLOP/s of oneDNN on the mix of `matmuls`: their FLOPs over the sum of each shape's median time
+// in a loop of its own, in the fastest of three weight layouts (packed, [k, n], [n, k]). The sum
+// over `workers` concurrent threads, each with `threads` inside oneDNN. f32 or bf16 (in and out;
+// Error(kUsage) if oneDNN has no such matmul here). Takes about `seconds`.
 double gemm_gflops(const Matmuls& matmuls, DType dtype, int workers, int threads, double seconds);
 
 }  // namespace switchyard::bench

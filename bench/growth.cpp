@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// growth: how does the speed of training change with one quantity at a time, and is it as the law
-// says? Steps on random ids, dropout off, optimizer included. The law starts from the first point
-// of a sweep and the time of its phases: FLOPs (matmuls and attention's products) take time by
-// their number, over the threads; bytes (of parameters, gradients and moments, each touched a fixed
-// number of times a step) by the number of parameters. `of_law` is the measured speed over the
-// law's: below 1 the program is slower than its work explains.
+// growth: how does training speed scale with one quantity at a time, and does it follow the law?
+// Steps on random ids, dropout off, optimizer included. The law extrapolates from the first point
+// of a sweep and the time of its phases: FLOPs (all matmuls, attention's included) take time in
+// proportion to their number and are shared among the threads; bytes (of parameters, gradients and
+// moments, each touched a fixed number of times per step) take time in proportion to the number of
+// parameters. `of_law` is the measured speed over the law's: below 1 the program is slower than its
+// work explains.
 #include <algorithm>
 #include <string>
 #include <vector>
@@ -21,13 +22,13 @@ namespace {
 using namespace switchyard;
 using namespace switchyard::bench;
 
-// One measurement's settings; the defaults are what a sweep leaves alone.
+// The settings of one measurement; the defaults hold for what a sweep does not vary.
 struct Point {
   std::int64_t experts = 8;
-  std::int64_t length = 16;  // of each source and target
+  std::int64_t length = 16;  // of each source and each target
   std::int64_t batch = 64;   // sentences
   std::int64_t vocab = 8000;
-  std::int64_t d_model = 256;  // d_ff is twice as wide, a head has 64
+  std::int64_t d_model = 256;  // d_ff is twice as wide, d_kv is 64
   std::int64_t threads = 1;
 };
 
@@ -74,8 +75,8 @@ HostBatch random_batch(const Point& p, const ModelConfig& config) {
   return batch;
 }
 
-// Queries by keys and probabilities by values forward; backward makes the scores again and four
-// more products. Half of them in the decoder's own attention, which sees no later position.
+// Forward: queries by keys and probabilities by values. Backward: the scores recomputed, and four
+// more matmuls. The decoder's self-attention needs half of them, as it sees no later position.
 double attention_flops(const Point& p, const ModelConfig& config) {
   const double layers =
       static_cast<double>(config.num_layers) + 1.5 * static_cast<double>(config.num_decoder_layers);
@@ -113,15 +114,15 @@ Measured measure(const Point& p, DType type, double seconds) {
   return result;
 }
 
-// What a step costs by the law, in seconds.
+// The cost of a step by the law, in seconds.
 struct Cost {
   double flops = 0, bytes = 0;
   double total() const { return flops + bytes; }
 };
 
-// At `x`, from a measurement `first` at another point. The ends touch 36 bytes a parameter: norm 4,
-// AdamW 28, clearing the gradient 4. The pass touches 16, at the same speed: its weights are read
-// forward and for dx, gradients read and written.
+// The law at `x`, from the measurement `first` at another point. The ends of a step touch 36 bytes
+// per parameter: the norm 4, AdamW 28, clearing the gradient 4. The pass touches 16 at the same
+// speed: weights are read forward and for dx, gradients are read and written.
 Cost law(const Measured& first, const Measured& x) {
   constexpr double kEndsBytes = 36, kPassBytes = 16;
   const double in_pass = first.ends_seconds * kPassBytes / kEndsBytes;
@@ -159,8 +160,7 @@ int run(int argc, char** argv) {
     if (sweep.field != &Point::threads)
       options.numbers(sweep.name, sweep.values, sweep.min, 1 << 20, "the sweep's values of it");
   options.numbers("sweep-threads", sweeps.back().values, 1, 1024, "the sweep's values of it");
-  options.choice("compute-type", compute_type, {"float32", "bfloat16"},
-                 "the type of numbers matmuls work on");
+  options.choice("compute-type", compute_type, {"float32", "bfloat16"}, "matmul precision");
   options.number("seconds", seconds, 0.01, 1e3, "time to measure each point for");
   options.flag("json", json, "the last line of stdout is one JSON object");
   if (!options.parse(argc, argv)) return 0;

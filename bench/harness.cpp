@@ -17,7 +17,7 @@ using Json = nlohmann::ordered_json;
 
 constexpr std::size_t kWidth = 10;  // of a number and the space before it
 
-// Four digits are more than a timing has.
+// Four digits are more than a timing is good for.
 std::string cell(const Json& value) {
   if (value.is_string()) return value.get<std::string>();
   if (!value.is_number_float()) return value.dump();

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the benches share: a clock, the quantiles of samples, the process's peak memory, and how a
-// result is printed.
+// Shared by the benches: a clock, quantiles of samples, the process's peak memory, and the printing
+// of results.
 #pragma once
 
 #include <chrono>
@@ -20,14 +20,14 @@ class Stopwatch {
   std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
 };
 
-// The q-quantile (0.5: the median) of samples, at least one.
+// The q-quantile (0.5: the median) of one or more samples.
 double quantile(std::vector<double> samples, double q);
 
-// The median time of a call of f, in seconds: one call to warm up, then calls for about `seconds`,
-// at least one. Short calls are timed many at a time.
+// The median time of a call of f, in seconds: one call to warm up, then at least one and about
+// `seconds` of calls. Short calls are timed in groups.
 template <class F>
 double median_seconds(double seconds, F&& f) {
-  constexpr double kShortest = 20e-6;  // beside which the clock's own time is nothing
+  constexpr double kShortest = 20e-6;  // long enough to hide the cost of reading the clock
   const Stopwatch warm_up;
   f();
   const double once = warm_up.seconds();
@@ -41,17 +41,17 @@ double median_seconds(double seconds, F&& f) {
   return quantile(std::move(samples), 0.5);
 }
 
-// The most memory the process ever had resident.
+// The process's peak resident memory.
 std::int64_t peak_bytes();
 
-// "name: value" lines, or as the last line of stdout one JSON object.
+// Prints "name: value" lines, or one JSON object as the last line of stdout.
 void print_result(const nlohmann::ordered_json& result, bool json);
 
-// A bench of many cases: prints each as a line when it is added, under the names of its values; or
-// at the end all as one JSON object, `about` with the cases in "rows".
+// The results of a bench with many cases: prints a line for each as it is added, under a header of
+// value names, or at the end one JSON object: `about` with the cases in "rows".
 class Table {
  public:
-  // Names in the first column are up to `name_width` long.
+  // Names in the first column have at most `name_width` characters.
   Table(nlohmann::ordered_json about, bool json, std::size_t name_width = 12);
   void add(const nlohmann::ordered_json& row);
   void finish();

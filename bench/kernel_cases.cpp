@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What works on rows, element by element or by index.
+// Kernels that work on rows, element by element or by index.
 #include "bench/kernel_cases.h"
 
 #include "simd/activation.h"
@@ -17,7 +17,7 @@ using namespace simd;
 
 namespace {
 
-// Tags as of sentences of 16 tokens.
+// Tags of sentences of 16 tokens.
 Dropout some_dropout(Context& ctx, std::int64_t rows) {
   const auto tag = [](std::int64_t row, std::int64_t col) {
     return col == 0 ? row / 16 : row % 16;
@@ -25,12 +25,12 @@ Dropout some_dropout(Context& ctx, std::int64_t rows) {
   return {0.1f, 1, make_indices(ctx, rows, 2, tag), {}};
 }
 
-// Every row once, neighbours far apart (1009 is a prime): as tokens sorted by expert.
+// A permutation that moves neighbours far apart (1009 is a prime), like sorting tokens by expert.
 IndexIn permutation(Context& ctx, std::int64_t rows) {
   return make_indices(ctx, rows, 1, [=](auto row, auto) { return row * 1009 % rows; });
 }
 
-// What takes matrices of either type; residual sums and gradients of parameters stay f32.
+// Kernels on matrices of either type; residual sums and parameter gradients stay f32.
 void add_typed_cases(Context& ctx, const KernelSizes& s, DType type,
                      std::vector<KernelCase>& cases) {
   const std::int64_t n = s.rows, d = s.d_model;

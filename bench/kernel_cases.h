@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Every kernel of simd/ as one call at the sizes of training, with the bytes or FLOPs that it
-// cannot do without.
+// Every kernel of simd/ as a call with training's sizes, and the bytes or FLOPs that it needs at
+// least.
 #pragma once
 
 #include <cassert>
@@ -15,8 +15,8 @@
 namespace switchyard::bench {
 
 struct KernelSizes {
-  std::int64_t rows = 4096;    // tokens of a batch; the head's blocks of logits have an eighth
-  std::int64_t d_model = 512;  // d_ff too
+  std::int64_t rows = 4096;    // tokens of a batch; blocks of logits have an eighth of them
+  std::int64_t d_model = 512;  // and d_ff
   std::int64_t vocab = 8000;
   std::int64_t num_experts = 16;
   std::int64_t length = 32;  // of a sentence
@@ -29,12 +29,12 @@ struct KernelCase {
   std::function<void()> run;
 };
 
-// Their matrices lie in ctx.saved and must not be released before the cases.
+// The cases' matrices are in ctx.saved, which must not be released before them.
 std::vector<KernelCase> kernel_cases(Context& ctx, const KernelSizes& sizes);
 void add_row_cases(Context& ctx, const KernelSizes& sizes, std::vector<KernelCase>& cases);
 void add_product_cases(Context& ctx, const KernelSizes& sizes, std::vector<KernelCase>& cases);
 
-// A matrix as training lays it out, with values from [-1, 1), in each form that a kernel may want.
+// A matrix laid out as in training, with values from [-1, 1), that converts to what kernels take.
 class Matrix {
  public:
   Matrix(Context& ctx, std::int64_t rows, std::int64_t cols, DType dtype = DType::f32);
@@ -55,7 +55,7 @@ class Matrix {
   View view_;
 };
 
-// [rows, cols] of f(row, column).
+// Makes [rows, cols] indices f(row, column).
 simd::IndexOut make_indices(Context& ctx, std::int64_t rows, std::int64_t cols,
                             const std::function<std::int64_t(std::int64_t, std::int64_t)>& f);
 

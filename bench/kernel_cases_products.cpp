@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Products, what is on logits, and packing.
+// Kernels that multiply, work on logits, or pack.
 #include "bench/kernel_cases.h"
 #include "simd/attention.h"
 #include "simd/cross_entropy.h"
@@ -42,11 +42,11 @@ void add_attention_cases(Context& ctx, const KernelSizes& s, std::vector<KernelC
     };
   };
   const double one = product_flops(n, n, inner);
-  // Scores, and probabilities by values.
+  // The scores, and probabilities by values.
   cases.push_back({"attention", {}, 2 * one, each_head([=](auto of) {
                      attention(call, of(q), of(k), of(v), of(out), logsumexp, scratch.data());
                    })});
-  // Scores again, and four products more.
+  // The scores recomputed, and four more matmuls.
   cases.push_back({"attention_backward", {}, 5 * one, each_head([=](auto of) {
                      attention_backward(call, of(q), of(k), of(v), of(out), logsumexp, of(grad_out),
                                         of(dq), of(dk), of(dv), grad_bias.data() + n,

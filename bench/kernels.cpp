@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// kernels: how near is each kernel of simd/ to what one thread of this machine can do, on each of
-// its instruction sets? A kernel that moves bytes is judged by the least time that the same bytes
-// take in plain loops over as large a working set; one that multiplies, by multiply-adds on
-// registers. `of_limit` is that time over its own: a kernel with exponentials or divisions has
-// reasons to be below 1, one that keeps in cache what the plain loops lose may be above.
+// kernels: how close is each kernel of simd/ to the limits of one thread, on each of the machine's
+// instruction sets? A kernel that moves bytes is judged by the shortest time in which plain loops
+// move the same bytes over a working set of the same size; one that multiplies, by multiply-adds on
+// registers. `of_limit` is that time over the kernel's: exponentials and divisions explain values
+// below 1, better use of caches than the plain loops' explains values above.
 #include <map>
 
 #include "bench/harness.h"
@@ -18,7 +18,7 @@ namespace {
 using namespace switchyard;
 using namespace switchyard::bench;
 
-// Sets of about the same size share their rates.
+// Working sets of about the same size share their rates.
 std::int64_t rounded_set(double bytes) {
   std::int64_t size = 4096;
   while (static_cast<double>(size) < bytes) size = size * 5 / 4;
@@ -34,14 +34,14 @@ int run(int argc, char** argv) {
                    .usage = "[options]",
                    .about = "Measures the kernels on one thread, by instruction set"});
   options.group("Bench");
-  options.text("only", only, "TEXT", "kernels whose name has this in it");
-  options.text("target", target_wanted, "NAME", "one instruction set, as the table names it");
+  options.text("only", only, "TEXT", "kernels whose name contains this");
+  options.text("target", target_wanted, "NAME", "one instruction set, by its name in the table");
   options.number("rows", sizes.rows, 8, 1 << 20, "tokens");
   options.number("d-model", sizes.d_model, 8, 65536, "columns");
-  options.number("vocab", sizes.vocab, 8, 1 << 20, "columns of logits");
+  options.number("vocab", sizes.vocab, 8, 1 << 20, "columns of the logits");
   options.number("num-experts", sizes.num_experts, 1, 65536, "columns of the router");
-  options.number("length", sizes.length, 1, 4096, "tokens of a sentence, for attention");
-  options.number("seconds", seconds, 0.001, 1e3, "time to measure each kernel and limit for");
+  options.number("length", sizes.length, 1, 4096, "tokens per sentence, for attention");
+  options.number("seconds", seconds, 0.001, 1e3, "time to spend on each kernel and each limit");
   options.flag("json", json, "the last line of stdout is one JSON object");
   if (!options.parse(argc, argv)) return 0;
 
@@ -79,7 +79,7 @@ int run(int argc, char** argv) {
     }
   });
   check(measured, ErrorKind::kUsage,
-        "--only, --target: no kernel, or no such instruction set here");
+        "--only, --target: no such kernel, or no such instruction set on this machine");
   table.finish();
   return 0;
 }

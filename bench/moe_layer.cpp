@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// moe_layer: what does a Switch layer cost, forward and backward, by the number of tokens and
-// experts and by how the router spreads the tokens? `tax` is its time over that of a dense layer of
-// the same active size. Its products include the router's; `of_onednn` is their rate over oneDNN's
-// own with the same shapes, of which each expert in use has its own. Where experts have few tokens
-// each, the tax is the bytes of their weights and gradients. Packing weights for bfloat16 is not
-// timed: train_step has it under `update`.
+// moe_layer: what does a Switch layer cost, forward and backward, depending on the number of tokens
+// and experts and on how the router spreads the tokens? `tax` is its time over that of a dense
+// layer of the same active size. Its matmuls include the router's; `of_onednn` is their rate over
+// that of oneDNN alone on the same shapes, one shape per expert in use. When experts have few
+// tokens each, the tax is the bytes of their weights and gradients. Packing weights for bfloat16 is
+// not timed: train_step counts it under `update`.
 #include <algorithm>
 #include <string>
 #include <vector>
@@ -31,10 +31,10 @@ struct MoeOptions {
   bool json = false;
 };
 
-// The expert of each token. Zipf: expert e is chosen 1 / (e + 1) times as often as the first.
+// The expert of each token. Zipf: expert e gets 1 / (e + 1) times the tokens of expert 0.
 Ids choose_experts(const std::string& routing, std::int64_t tokens, std::int64_t num_experts) {
   Rng rng(1);
-  std::vector<double> up_to;  // sums of the experts' weights
+  std::vector<double> up_to;  // cumulative weights of the experts
   for (std::int64_t e = 0; e < num_experts; ++e)
     up_to.push_back((e > 0 ? up_to.back() : 0) + 1 / static_cast<double>(e + 1));
   Ids chosen;
@@ -49,7 +49,7 @@ Ids choose_experts(const std::string& routing, std::int64_t tokens, std::int64_t
   return chosen;
 }
 
-// A model whose encoder has one Switch layer and whose decoder one dense layer.
+// A model with one Switch layer in its encoder and one dense layer in its decoder.
 ModelConfig layer_config(const MoeOptions& o, std::int64_t num_experts) {
   ModelConfig config;
   config.d_model = o.d_model;
@@ -71,7 +71,7 @@ class Layers {
         params_(*ctx_, model_.layout()),
         grads_(*ctx_, model_.layout()) {
     initialise(*ctx_, model_, 1, {}, params_);
-    // The logit of expert e is a token's element e.
+    // A token's logit for expert e is its element e.
     const Param& router = sparse().router.weight;
     std::vector<float> unit(static_cast<std::size_t>(router.size()));
     for (std::int64_t e = 0; e < num_experts; ++e)
@@ -81,7 +81,7 @@ class Layers {
     if (type == DType::bf16) model_.prepare(*ctx_);
   }
 
-  // Seconds of forward and backward of the Switch layer, and of the dense one.
+  // Seconds for forward and backward of the Switch layer and of the dense one.
   std::pair<double, double> time(const Ids& experts) {
     const ArenaScope scope(ctx_->saved);
     const auto tokens = static_cast<std::int64_t>(experts.size());
@@ -110,7 +110,7 @@ class Layers {
  private:
   const SwitchLayer& sparse() const { return *model_.encoder.blocks[0].sparse; }
 
-  // Small random numbers, but for a large one at each token's expert.
+  // Small random numbers, with a large one at each token's expert.
   View token_matrix(std::int64_t tokens, const Ids* experts) {
     Rng rng(2);
     std::vector<float> host;
@@ -132,7 +132,7 @@ class Layers {
   ParamBuffer params_, grads_;
 };
 
-// The layer's matmuls with this choice.
+// The layer's matmuls with this choice of experts.
 Matmuls layer_matmuls(const MoeOptions& o, const Ids& experts, std::int64_t num_experts) {
   Matmuls list = {{static_cast<std::int64_t>(experts.size()), o.d_model, num_experts}};
   std::vector<std::int64_t> rows(static_cast<std::size_t>(num_experts));
@@ -152,14 +152,13 @@ int run(int argc, char** argv) {
                    .usage = "[options]",
                    .about = "Measures one Switch layer, forward and backward"});
   options.group("Bench");
-  options.numbers("tokens", o.tokens, 1, 1 << 20, "tokens of the batch");
-  options.numbers("num-experts", o.num_experts, 1, 1 << 16, "experts of the layer");
+  options.numbers("tokens", o.tokens, 1, 1 << 20, "tokens in the batch");
+  options.numbers("num-experts", o.num_experts, 1, 1 << 16, "experts in the layer");
   options.choices("routing", o.routing, {"balanced", "zipf", "one"}, "how tokens choose experts");
-  options.choices("compute-type", o.compute_types, {"float32", "bfloat16"},
-                  "the types of numbers matmuls work on");
+  options.choices("compute-type", o.compute_types, {"float32", "bfloat16"}, "matmul precisions");
   options.number("d-model", o.d_model, 1, 65536, "width of the model");
   options.number("d-ff", o.d_ff, 1, 1 << 20, "width inside an expert");
-  options.number("seconds", o.seconds, 0.001, 1e3, "time to measure each of three for");
+  options.number("seconds", o.seconds, 0.001, 1e3, "time to spend on each of three measurements");
   options.flag("json", o.json, "the last line of stdout is one JSON object");
   if (!options.parse(argc, argv)) return 0;
   check(*std::max_element(o.num_experts.begin(), o.num_experts.end()) <= o.d_model,

@@ -17,7 +17,7 @@ namespace HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 constexpr hn::ScalableTag<float> f32{};
 
-// n is a multiple of 4 vectors in all of these.
+// In all of these, n is a multiple of 4 vectors.
 float read(std::size_t n, const float* x) {
   const std::size_t step = hn::Lanes(f32);
   auto a = hn::Zero(f32), b = a, c = a, d = a;
@@ -46,10 +46,11 @@ void scale(std::size_t n, float factor, const float* x, float* y) {
       hn::StoreU(hn::Mul(f, hn::LoadU(f32, x + i + j * step)), f32, y + i + j * step);
 }
 
-// 12 chains, more than any processor's latency asks for, of `rounds`; FLOPs done in `flops`.
+// 12 chains of `rounds` multiply-adds, more than any processor needs to hide its latency; sets
+// `flops`.
 float multiply_add(std::size_t rounds, float factor, double* flops) {
   const auto m = hn::Set(f32, factor);
-  // Each starts elsewhere, or the compiler would make one of them.
+  // Different starting values keep the compiler from merging the chains.
   auto a = m, b = hn::Add(a, m), c = hn::Add(b, m), d = hn::Add(c, m), e = hn::Add(d, m),
        f = hn::Add(e, m), g = hn::Add(f, m), h = hn::Add(g, m), i = hn::Add(h, m),
        j = hn::Add(i, m), k = hn::Add(j, m), l = hn::Add(k, m);
@@ -88,7 +89,7 @@ HWY_EXPORT(multiply_add);
 
 void each_target(const std::function<void(const std::string& target)>& f) {
   std::vector<std::int64_t> targets = hwy::SupportedAndGeneratedTargets();
-  std::sort(targets.begin(), targets.end());  // a better one is a lower bit
+  std::sort(targets.begin(), targets.end());  // better targets have lower bits
   for (const std::int64_t target : targets) {
     hwy::SetSupportedTargetsForTest(target);
     f(hwy::TargetName(target));

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// train_step: how fast does a model train? The preset's batches of real text, length-sorted in
-// pools of 20 batches and cut at 50 tokens; dropout off; optimizer included; three steps of warm-up
-// not timed. Tokens are source and target with their ends.
+// train_step: how fast does a model train? The preset's batches of real text, sorted by length in
+// pools of 20 batches and cropped to 50 tokens; dropout off; optimizer included; three untimed
+// warm-up steps. Tokens are those of source and target, eos included.
 #include <algorithm>
 #include <utility>
 
@@ -21,9 +21,9 @@ using namespace switchyard;
 using namespace switchyard::bench;
 
 constexpr int kWarmUpSteps = 3;
-constexpr double kRateSeconds = 3;  // spent on oneDNN's own rate, or --seconds where fewer
+constexpr double kRateSeconds = 3;  // to measure oneDNN's own rate, or --seconds if shorter
 
-// Means of a step, so that they add up; `other` is what lies between the phases.
+// Means over steps, so that they add up; `other` is the time between the phases.
 nlohmann::ordered_json phase_ms(const PhaseSeconds& total, double seconds, std::size_t steps) {
   nlohmann::ordered_json result;
   const double to_ms = 1e3 / static_cast<double>(steps);
@@ -101,7 +101,7 @@ int run(int argc, char** argv) {
   }
   const std::int64_t peak = peak_bytes();
 
-  // The rate at the shapes of a mean batch.
+  // The rate for the shapes of an average batch.
   const auto batches = static_cast<std::int64_t>(step_ms.size()) * o.optimizer_delay;
   const double rate =
       gemm_gflops(training_matmuls(o.config, source_tokens / batches, target_tokens / batches),

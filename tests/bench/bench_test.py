@@ -75,7 +75,7 @@ def compare():
     result = run(ours, peer, '--rounds', '2', '--pause', '0')
     if result['ratio']['tokens_per_s'] != {'median': 0.125, 'p20': 0.125, 'p80': 0.125}:
         sys.exit(f'ratio of 200 to 1,600: {result}')
-    # In turns a command works half of the time, and its figure is doubled.
+    # In turns, a command runs half of the time, and its figure is doubled.
     share = ('import time; end = time.time() + 1\n'
              'while time.time() < end: pass\n'
              'print(time.process_time(), "tok/s")')
@@ -83,7 +83,7 @@ def compare():
                '--turns', '.05')['runs'][0]
     if runs[0]['tokens_per_s'] > 1.4 or runs[1]['tokens_per_s'] != 6:
         sys.exit(f'about 1 and 6, in turns: {runs}')
-    # Nothing is left running, or standing still, where compare is ended.
+    # Nothing is left running or stopped when compare is ended.
     with tempfile.TemporaryDirectory() as folder:
         pids = [os.path.join(folder, name) for name in 'ab']
         process = subprocess.Popen([PROGRAM, *[f'echo $$ > {pid}; exec sleep 60' for pid in pids],

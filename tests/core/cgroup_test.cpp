@@ -16,11 +16,11 @@ namespace {
 constexpr std::int64_t kNoLimit = std::numeric_limits<std::int64_t>::max();
 constexpr std::int64_t kMB = 1'000'000;
 
-// A /proc and a /sys in a folder of their own.
+// A /proc and a /sys in a temporary directory.
 class FakeSystem {
  public:
   // The lines of /proc/self/cgroup, and of /proc/self/mountinfo in the form "TOP DIRECTORY TYPE
-  // OPTIONS" with whatever else the kernel writes around them.
+  // OPTIONS" with everything else that the kernel writes around them.
   FakeSystem(const std::string& groups, const std::vector<std::string>& mounts) {
     write("proc/self/cgroup", groups);
     std::string lines = "22 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw\n";
@@ -79,7 +79,7 @@ TEST_CASE("cgroup: nested groups of version 1 limit") {
   system.memory_v1(memory + "/slurm/uid_0/job_7", "300000000", 100 * kMB);
   CHECK(system.memory() == 200 * kMB);
 
-  // The groups around it limit it too; those beside it do not.
+  // Its ancestors limit it too; its siblings do not.
   system.cpu_v1(cpu + "/slurm", "50000", "100000");
   CHECK(system.cpus() == 0.5);
   system.memory_v1(memory + "/slurm/uid_0", "250000000", 120 * kMB);
@@ -89,7 +89,7 @@ TEST_CASE("cgroup: nested groups of version 1 limit") {
   CHECK(system.cpus() == 0.5);
   CHECK(system.memory() == 130 * kMB);
 
-  // Page cache of the group and of those in it can be given up.
+  // The page cache of the group and its descendants can be reclaimed.
   system.write(memory + "/slurm/uid_0/memory.stat",
                "cache 90\ninactive_file 7\ntotal_inactive_file 30000000\n");
   CHECK(system.memory() == 160 * kMB);
@@ -124,7 +124,7 @@ TEST_CASE("cgroup: both versions at once") {
   CHECK(system.cpus() == 1);
 }
 
-TEST_CASE("cgroup: a container sees a part of the hierarchy") {
+TEST_CASE("cgroup: a container sees only part of the hierarchy") {
   FakeSystem system(
       "5:cpu:/docker/abc/job\n3:memory:/docker/abc/job\n0::/docker/abc/job\n",
       {"/docker/abc /sys/fs/cgroup/cpu cgroup rw,cpu",
@@ -138,14 +138,14 @@ TEST_CASE("cgroup: a container sees a part of the hierarchy") {
   CHECK(system.memory() == 2000);
 }
 
-TEST_CASE("cgroup: of a hierarchy that does not show the group, the top counts") {
+TEST_CASE("cgroup: if a hierarchy does not show the group, its top counts") {
   FakeSystem system("0::/../../elsewhere\n", {"/ /sys/fs/cgroup cgroup2 rw"});
   system.write("sys/fs/cgroup/cpu.max", "100000 100000\n");
   system.write("sys/elsewhere/cpu.max", "1000 100000\n");
   CHECK(system.cpus() == 1);
 }
 
-TEST_CASE("cgroup: a system that says nothing sets no limit") {
+TEST_CASE("cgroup: a system without any of the files sets no limit") {
   const TempFolder empty;
   CHECK(std::isinf(cgroup_cpus(empty.path())));
   CHECK(cgroup_memory_left(empty.path()) == kNoLimit);

@@ -27,7 +27,7 @@ std::vector<std::string> names_in(const fs::path& folder) {
 
 using Names = std::vector<std::string>;
 
-// The exit status of `f`, run in a process of its own.
+// The exit status of `f`, run in a child process.
 template <class F>
 int status_of_child(F&& f) {
   const pid_t child = ::fork();
@@ -39,7 +39,7 @@ int status_of_child(F&& f) {
 
 }  // namespace
 
-TEST_CASE("durable file: a durable file replaces the old one when committed, not before") {
+TEST_CASE("durable file: it replaces the old file on commit, not before") {
   const TempFolder folder;
   write_text(folder / "a", "old");
   {
@@ -50,7 +50,7 @@ TEST_CASE("durable file: a durable file replaces the old one when committed, not
   CHECK(read_text(folder / "a") == "old");
   CHECK(names_in(folder.path()) == Names{"a"});
 
-  const std::string large(3'000'001, 'x');  // several buffers, and a rest
+  const std::string large(3'000'001, 'x');  // several buffers and a partial one
   DurableFile file(folder / "a");
   file.write(large);
   file.write("end");
@@ -59,7 +59,7 @@ TEST_CASE("durable file: a durable file replaces the old one when committed, not
   CHECK(names_in(folder.path()) == Names{"a"});
 }
 
-TEST_CASE("durable file: the mask of the process decides who may read what is written") {
+TEST_CASE("durable file: the umask decides who may read it") {
   const TempFolder folder;
   for (const mode_t mask : {022, 077}) {
     const mode_t before = ::umask(mask);
@@ -71,10 +71,10 @@ TEST_CASE("durable file: the mask of the process decides who may read what is wr
   }
 }
 
-TEST_CASE("durable file: where writing fails the old file stays and nothing is left over") {
+TEST_CASE("durable file: if writing fails, the old file stays and nothing is left behind") {
   const TempFolder folder;
   write_text(folder / "a", "old");
-  // A limit on file sizes stands for the full disk; each of the first writes may be the one.
+  // A limit on file sizes stands in for a full disk; any of the first writes may hit it.
   for (const rlim_t limit : {0u, 1u << 20, 2u << 20}) {
     const int status = status_of_child([&] {
       ::signal(SIGXFSZ, SIG_IGN);
@@ -97,7 +97,7 @@ TEST_CASE("durable file: where writing fails the old file stays and nothing is l
   CHECK_THROWS_AS(write_file_durably(folder / "missing" / "a", "x"), Error);
 }
 
-TEST_CASE("durable file: a directory appears whole, replaces one, or leaves no trace") {
+TEST_CASE("durable file: a directory appears whole, replaces an old one, or leaves no trace") {
   const TempFolder folder;
   const auto fill = [](const std::string& text) {
     return [text](const fs::path& f) {
@@ -122,7 +122,7 @@ TEST_CASE("durable file: a directory appears whole, replaces one, or leaves no t
   CHECK(names_in(folder.path()) == Names{"c"});
 }
 
-TEST_CASE("durable file: links are replaced in one step") {
+TEST_CASE("durable file: links are replaced atomically") {
   const TempFolder folder;
   replace_symlink(folder / "last", "checkpoint-1");
   replace_symlink(folder / "last", "checkpoint-2");
@@ -130,7 +130,7 @@ TEST_CASE("durable file: links are replaced in one step") {
   CHECK(names_in(folder.path()) == Names{"last"});
 }
 
-TEST_CASE("durable file: what a killed writer leaves is removed, and nothing else") {
+TEST_CASE("durable file: only what a killed writer left is removed") {
   const TempFolder folder;
   const int status = status_of_child([&] {
     DurableFile file(folder / "a");
@@ -149,8 +149,7 @@ TEST_CASE("durable file: what a killed writer leaves is removed, and nothing els
   CHECK(names_in(folder.path()) == Names{"b", "b.tmp-notes"});
 }
 
-TEST_CASE(
-    "durable file: a directory that stepped aside is put back where its successor never came") {
+TEST_CASE("durable file: a directory moved aside by an interrupted replacement is restored") {
   const TempFolder folder;
   for (const char* name : {"c.aside.tmp-12-3", "d.aside.tmp-12-4", "d"}) {
     fs::create_directory(folder / name);
@@ -162,7 +161,7 @@ TEST_CASE(
   CHECK(read_text(folder / "d" / "x") == "d");
 }
 
-TEST_CASE("durable file: copies, and directories removed") {
+TEST_CASE("durable file: copying files, removing directories") {
   const TempFolder folder;
   const std::string large(3'000'001, 'x');
   write_text(folder / "a", large);

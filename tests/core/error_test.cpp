@@ -5,7 +5,7 @@
 
 using namespace switchyard;
 
-TEST_CASE("error: the message is its parts, the context comes first, the kind stays") {
+TEST_CASE("error: the message joins its parts, the context comes first, the kind stays") {
   try {
     with_context("FILE", [] { fail(ErrorKind::kData, "found ", 3, ", expected ", 4.5); });
     CHECK(false);
@@ -16,7 +16,7 @@ TEST_CASE("error: the message is its parts, the context comes first, the kind st
   CHECK(with_context("FILE", [] { return 7; }) == 7);
 }
 
-TEST_CASE("error: names from files are made safe to print") {
+TEST_CASE("error: names from files are escaped") {
   CHECK(escaped("plain text, \"quotes\"") == "plain text, \"quotes\"");
   CHECK(escaped("Stra\xC3\x9F"
                 "e \xE6\x97\xA5 \xF0\x9F\x98\x80") ==

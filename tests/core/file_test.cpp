@@ -9,13 +9,13 @@
 
 using namespace switchyard;
 
-TEST_CASE("file: sizes are multiplied with a check") {
+TEST_CASE("file: checked_mul refuses to overflow") {
   const std::size_t large = ~std::size_t{0};
   CHECK(checked_mul(6, 7, "x") == 42);
   CHECK_THROWS_AS(checked_mul(large / 2, 3, "x"), Error);
 }
 
-TEST_CASE("file: a regular file is read, an empty one too") {
+TEST_CASE("file: reads regular files, also empty ones") {
   const TempFolder folder;
   write_text(folder / "a", "hello");
   write_text(folder / "empty", "");
@@ -30,7 +30,7 @@ TEST_CASE("file: a regular file is read, an empty one too") {
   CHECK_THROWS_AS(read_file(folder / "a", 4), Error);
 }
 
-TEST_CASE("file: what is no regular file is refused at once") {
+TEST_CASE("file: anything but a regular file is refused at once") {
   const TempFolder folder;
   REQUIRE(::mkfifo((folder / "fifo").c_str(), 0600) == 0);
   fs::create_symlink("nowhere", folder / "dangling");

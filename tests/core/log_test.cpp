@@ -7,7 +7,7 @@
 
 using namespace switchyard;
 
-TEST_CASE("log: the file gets every line whole, verbose ones only when asked for") {
+TEST_CASE("log: the file gets every line whole, verbose ones only on request") {
   const TempFolder folder;
   set_tool_name("switch-test");
   set_log_level(LogLevel::kQuiet);

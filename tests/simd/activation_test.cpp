@@ -35,7 +35,7 @@ double derivative(Activation act, double x) {
   return (value(act, x + h) - value(act, x - h)) / (2 * h);
 }
 
-// 2e-6 of the largest value: a few roundings of f32.
+// 2e-6 of the largest value: a few f32 roundings.
 constexpr double kRtol = 2e-6, kAtol = 1e-7;
 
 TEST_CASE("activation and its backward, with gate and dropout") {
@@ -78,7 +78,7 @@ TEST_CASE("activation and its backward, with gate and dropout") {
   });
 }
 
-TEST_CASE("activations far out, and NaN") {
+TEST_CASE("activations of large values and NaN") {
   const float inf = std::numeric_limits<float>::infinity();
   const float nan = std::numeric_limits<float>::quiet_NaN();
   for_each_target([&] {
@@ -106,7 +106,7 @@ TEST_CASE("activations far out, and NaN") {
   });
 }
 
-TEST_CASE("dropout, add_dropout and jitter have the numbers of core/rng.h") {
+TEST_CASE("dropout, add_dropout and jitter use the numbers of core/rng.h") {
   const std::int64_t rows = 4;
   IntMatrix tags = some_tags(rows);
   for_each_target([&] {

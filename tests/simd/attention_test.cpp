@@ -131,7 +131,7 @@ TEST_CASE("attention of one head, forward and backward") {
   });
 }
 
-TEST_CASE("a query's bits do not depend on the queries beside it") {
+TEST_CASE("a query's bits do not depend on the other queries") {
   for_each_target([&] {
     Case x{41, 41, 24, true, true, 0};
     Matrix scratch(1, attention_scratch(41, 24)), all(41, 24), first(20, 24);

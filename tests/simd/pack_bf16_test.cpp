@@ -6,7 +6,7 @@
 namespace switchyard::simd {
 namespace {
 
-TEST_CASE("panels of bfloat16 hold the matrix and zeros") {
+TEST_CASE("bfloat16 panels hold the matrix, padded with zeros") {
   for_each_target([&] {
     for (const std::int64_t k : {1, 2, 7, 31, 32, 33, 100}) {
       for (const std::int64_t n : {1, 5, 63, 64, 65, 130}) {
@@ -43,7 +43,7 @@ TEST_CASE("panels of bfloat16 hold the matrix and zeros") {
   });
 }
 
-TEST_CASE("a bfloat16 matrix transposed") {
+TEST_CASE("transposing a bfloat16 matrix") {
   for_each_target([&] {
     for (const std::int64_t rows : {1, 7, 8, 9, 16, 50, 100}) {
       for (const std::int64_t cols : {1, 7, 8, 9, 16, 50}) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Elementwise rows, moves by index, norms, sums, conversion and the optimizer step.
+// Elementwise arithmetic, moves by index, norms, sums, conversion and the optimizers' steps.
 #include "simd/rows.h"
 
 #include <cmath>
@@ -18,7 +18,7 @@ namespace {
 
 constexpr std::int64_t kRows = 4;
 
-// f(r, c) of every element.
+// f(r, c) for every element.
 template <class F>
 std::vector<double> table(std::int64_t rows, std::int64_t cols, F&& f) {
   std::vector<double> all;
@@ -27,7 +27,7 @@ std::vector<double> table(std::int64_t rows, std::int64_t cols, F&& f) {
   return all;
 }
 
-TEST_CASE("elementwise rows") {
+TEST_CASE("elementwise arithmetic on rows") {
   for_each_target([&] {
     for (const std::int64_t n : lengths(0)) {
       CAPTURE(n);
@@ -74,7 +74,7 @@ TEST_CASE("rows moved by index") {
       expect([&](I r, I c) { return i(r) < 0 ? 0 : x.at(i(r), c); });
       gather_rows_add(kRows, n, x.in(), index.in(), y.view());
       expect([&](I r, I c) { return y0.at(r, c) + (i(r) < 0 ? 0 : x.at(i(r), c)); });
-      // The index is its own inverse but for row 1, which nothing reaches.
+      // The index is its own inverse, except for row 1, which no row maps to.
       scatter_rows(kRows, n, x.in(), index.in(), y.view());
       expect([&](I r, I c) { return i(r) < 0 ? y0.at(r, c) : x.at(i(r), c); });
       scatter_rows_add(kRows, n, x.in(), index.in(), y.view());
@@ -93,7 +93,7 @@ TEST_CASE("rows moved by index") {
   });
 }
 
-TEST_CASE("sums, and that they see what is not finite") {
+TEST_CASE("sums are not finite if an element is not") {
   for_each_target([&] {
     for (const std::int64_t n : lengths(0)) {
       CAPTURE(n);
@@ -265,7 +265,7 @@ TEST_CASE("the passes of Adafactor") {
       moving_average(n, 0.25f, 0.5f, col_sums.data(), col.data());
       REQUIRE(close(col.values(), want_state, 1e-6, 1e-6) == "");
       REQUIRE((grad.intact() && param.intact() && col.intact() && row_sums.intact()));
-      // Of what is positive.
+      // Of positive numbers.
       for (std::int64_t c = 0; c < n; ++c) {
         col_sums.at(0, c) = std::abs(col_sums.at(0, c)) + 0.01f;
         want_roots[static_cast<std::size_t>(c)] = 3 / std::sqrt(2 * double{col_sums.at(0, c)});

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Softmax, the router, cross-entropy and search: all that is made of a row's exponentials.
+// The router, cross-entropy and search: everything built on a row's softmax.
 #include <algorithm>
 #include <cmath>
 #include <limits>
@@ -189,7 +189,7 @@ TEST_CASE("top k: order, ties, suppression, rows of NaN") {
         CAPTURE(n, k);
         Matrix logits = random_matrix(beams, n, 1, 5), score = random_matrix(beams, 1, 2);
         logits.at(1, n - 1) = logits.at(1, 0) = 6;  // a tie
-        logits.at(2, 1) = kNan;                     // all of the row ranks last
+        logits.at(2, 1) = kNan;                     // the whole row ranks last
         const std::int32_t suppressed = 2;
         std::vector<std::pair<double, std::int64_t>> want;
         for (std::int64_t b = 0; b < beams; ++b) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the tests of simd/ share: every target in turn, the lengths that matter, and matrices that
-// start off any alignment with guard values around each row.
+// Shared by simd/'s tests: every target in turn, the lengths that matter, and misaligned matrices
+// with guard values around each row.
 #pragma once
 
 #include <cstdint>
@@ -14,7 +14,7 @@
 
 namespace switchyard::simd {
 
-// f() with each target that was compiled and that this machine has, within the cap.
+// Calls f() on each target that is compiled, that this machine has and that the cap allows.
 template <class F>
 void for_each_target(F&& f) {
   for (const std::int64_t target : hwy::SupportedAndGeneratedTargets()) {
@@ -25,7 +25,7 @@ void for_each_target(F&& f) {
   hwy::SetSupportedTargetsForTest(0);
 }
 
-// 0 or 1 to two vectors of the widest target and one more, and some larger.
+// From `from` to two vectors of the widest target plus one, and some larger.
 inline std::vector<std::int64_t> lengths(std::int64_t from) {
   std::vector<std::int64_t> all;
   for (std::int64_t n = from; n <= 33; ++n) all.push_back(n);
@@ -56,7 +56,7 @@ class Guarded {
     return all;
   }
 
-  // Whether nothing was written outside the rows.
+  // Returns true if nothing was written outside the rows.
   bool intact() const {
     for (std::int64_t i = 0; i < static_cast<std::int64_t>(data_.size()); ++i) {
       const std::int64_t in_row = i < kLead ? cols_ : (i - kLead) % (cols_ + kGap);
@@ -75,7 +75,7 @@ class Guarded {
 using Matrix = Guarded<float>;
 using IntMatrix = Guarded<std::int32_t>;
 
-// Uniform in [-range, range).
+// Uniform values in [-range, range).
 inline Matrix random_matrix(std::int64_t rows, std::int64_t cols, std::uint64_t seed,
                             double range = 1) {
   Rng rng(seed);
@@ -86,7 +86,7 @@ inline Matrix random_matrix(std::int64_t rows, std::int64_t cols, std::uint64_t 
   return m;
 }
 
-// Tags of `rows` tokens: sentence and position.
+// Tags (sentence and position) of `rows` tokens.
 inline IntMatrix some_tags(std::int64_t rows) {
   IntMatrix tags(rows, 2);
   for (std::int64_t r = 0; r < rows; ++r) {
@@ -96,7 +96,7 @@ inline IntMatrix some_tags(std::int64_t rows) {
   return tags;
 }
 
-// What dropout multiplies element i of a token's row by.
+// The factor that dropout applies to element i of a token's row.
 inline double drop_factor(float rate, std::uint64_t stream, const std::int32_t* tag,
                           std::uint32_t i) {
   if (rate == 0) return 1;

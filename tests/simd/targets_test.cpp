@@ -9,8 +9,8 @@
 namespace switchyard::simd {
 namespace {
 
-// Each cap allows what the one before it does: a machine's target only gets worse by a lower cap.
-TEST_CASE("the cap of oneDNN caps the kernels") {
+// Each cap allows no more than the one before it, so the machine's target only gets worse.
+TEST_CASE("oneDNN's cap also caps the kernels") {
   for (const char* name : {"ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA"}) {
     const char* before = std::getenv(name);
     const std::string restore = before ? before : "";
