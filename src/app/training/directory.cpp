@@ -94,7 +94,7 @@ fs::path newest_checkpoint(const fs::path& folder) {
   return newest_whole_checkpoint(checkpoints);
 }
 
-NewFolders::NewFolders(const fs::path& path) {
+NewDirectories::NewDirectories(const fs::path& path) {
   std::error_code error;
   for (fs::path folder = fs::absolute(path);
        fs::status(folder, error).type() == fs::file_type::not_found; folder = folder.parent_path())
@@ -104,7 +104,12 @@ NewFolders::NewFolders(const fs::path& path) {
         ": cannot make this folder: ", error ? error.message() : "it is a file");
 }
 
-NewFolders::~NewFolders() {
+void NewDirectories::keep() {
+  for (const fs::path& directory : made_) sync_folder(directory.parent_path());
+  made_.clear();
+}
+
+NewDirectories::~NewDirectories() {
   for (const fs::path& folder : made_) rmdir(folder.c_str());
 }
 

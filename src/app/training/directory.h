@@ -12,17 +12,18 @@
 
 namespace switchyard {
 
-// The folders of a path that are missing, made; unless kept, they go again if they are empty.
-// Error(kRuntime) where one cannot be made.
-class NewFolders {
+// Creates the missing directories of a path. They are removed again if empty, unless keep() is
+// called. Error(kRuntime) if one cannot be created.
+class NewDirectories {
  public:
-  explicit NewFolders(const std::filesystem::path& path);
-  ~NewFolders();
-  NewFolders(const NewFolders&) = delete;
-  NewFolders& operator=(const NewFolders&) = delete;
+  explicit NewDirectories(const std::filesystem::path& path);
+  ~NewDirectories();
+  NewDirectories(const NewDirectories&) = delete;
+  NewDirectories& operator=(const NewDirectories&) = delete;
 
   bool empty() const { return made_.empty(); }
-  void keep() { made_.clear(); }
+  // Makes the new directories durable. Error(kRuntime) if that fails.
+  void keep();
 
  private:
   std::vector<std::filesystem::path> made_;  // the deepest first
@@ -52,7 +53,7 @@ class TrainingDirectory {
   TrainingDirectory(const TrainingDirectory&) = delete;
   TrainingDirectory& operator=(const TrainingDirectory&) = delete;
 
-  // The run has begun: what it made stays.
+  // The run has begun: its directory stays, durably. Error(kRuntime).
   void keep() { made_.keep(); }
 
   const std::filesystem::path& path() const { return path_; }
@@ -78,7 +79,7 @@ class TrainingDirectory {
 
  private:
   std::filesystem::path path_;
-  NewFolders made_;
+  NewDirectories made_;
   int lock_ = -1;
 };
 

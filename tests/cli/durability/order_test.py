@@ -71,6 +71,17 @@ class Order(RunsTest):
                          'checkpoint-2/model.safetensors', 'last', 'best', 'model.safetensors'):
                 self.assertIn(name, placed)
 
+    def test_new_directories(self):
+        inner = os.path.join(MODEL, 'a', 'b')
+        seen = []
+        for _, call, path, *old in calls_of(command(model=inner), CALLS):
+            if call == 'rename' and path == os.path.join(inner, 'checkpoint-1'):
+                break
+            seen.append((call, path))
+        for path in (os.path.dirname(inner), inner):
+            made = seen.index(('mkdir', path))
+            self.assertIn(('fsync', os.path.dirname(path)), seen[made:], f'{path} was made')
+
     def test_training_that_goes_on_and_that_starts_over(self):
         self.assertEqual(run(command('--after', '2u')).returncode, 0)
         placed = self.check_order(calls_of(command('--after', '4u'), CALLS, keep=True))
