@@ -16,11 +16,15 @@ enum class ErrorKind { kRuntime = 1, kUsage = 2, kData = 3, kDiverged = 4 };
 
 class Error : public std::runtime_error {
  public:
-  Error(ErrorKind kind, const std::string& message) : std::runtime_error(message), kind_(kind) {}
+  Error(ErrorKind kind, const std::string& message, int error_number = 0)
+      : std::runtime_error(message), kind_(kind), error_number_(error_number) {}
   ErrorKind kind() const { return kind_; }
+  // errno of the system call that failed; 0 if none did.
+  int error_number() const { return error_number_; }
 
  private:
   ErrorKind kind_;
+  int error_number_;
 };
 
 // Throws Error(kind) whose message is the parts, streamed one after another. A message names the
@@ -43,7 +47,7 @@ decltype(auto) with_context(std::string_view context, F&& f) {
   try {
     return std::forward<F>(f)();
   } catch (const Error& e) {
-    throw Error(e.kind(), std::string(context) + ": " + e.what());
+    throw Error(e.kind(), std::string(context) + ": " + e.what(), e.error_number());
   }
 }
 

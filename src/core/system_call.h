@@ -23,11 +23,13 @@ auto retry(F&& f) {
   return result;
 }
 
-// Error(kRuntime): "PATH: OPERATION: errno's text".
+// Error(kRuntime), with its error_number(): "PATH: OPERATION: errno's text".
 [[noreturn]] inline void fail_errno(const std::filesystem::path& path, std::string_view operation,
                                     int error) {
-  fail(ErrorKind::kRuntime, escaped(path.native()), ": ", operation, ": ",
-       std::generic_category().message(error));
+  throw Error(ErrorKind::kRuntime,
+              escaped(path.native()) + ": " + std::string(operation) + ": " +
+                  std::generic_category().message(error),
+              error);
 }
 
 // Writes all of `text`. Returns the number of bytes written; if it is smaller, errno says why.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "src/core/error.h"
 
+#include "src/core/system_call.h"
 #include "tests/support/catch.h"
 
 using namespace switchyard;
@@ -14,6 +15,18 @@ TEST_CASE("error: the message joins its parts, the context comes first, the kind
     CHECK(e.kind() == ErrorKind::kData);
   }
   CHECK(with_context("FILE", [] { return 7; }) == 7);
+}
+
+TEST_CASE("error: the number of a failed system call stays") {
+  try {
+    with_context("saving", [] { fail_errno("FILE", "cannot write", ENOSPC); });
+    CHECK(false);
+  } catch (const Error& e) {
+    CHECK(std::string(e.what()) == "saving: FILE: cannot write: No space left on device");
+    CHECK(e.kind() == ErrorKind::kRuntime);
+    CHECK(e.error_number() == ENOSPC);
+  }
+  CHECK(Error(ErrorKind::kData, "no call failed").error_number() == 0);
 }
 
 TEST_CASE("error: names from files are escaped") {

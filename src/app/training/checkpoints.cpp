@@ -2,6 +2,7 @@
 #include "src/app/training/checkpoints.h"
 
 #include <nlohmann/json.hpp>
+#include <system_error>
 #include <utility>
 
 #include "src/core/error.h"
@@ -107,8 +108,10 @@ void Checkpoints::settle(const TrainingState& state) {
 }
 
 std::string Checkpoints::unsaved() const {
-  // The warning has named the file.
-  const std::string reason = last_failure_.substr(last_failure_.rfind(": ") + 2);
+  // Which file it was is in the warning.
+  const std::string reason = last_failure_->error_number() != 0
+                                 ? std::generic_category().message(last_failure_->error_number())
+                                 : last_failure_->what();
   if (saved_update_ < 0) return "no checkpoint could be saved: " + reason;
   return "update " + std::to_string(trainer_.counters().update) + " could not be saved: " + reason +
          "; the newest checkpoint is checkpoint-" + std::to_string(saved_update_);
@@ -122,8 +125,8 @@ bool Checkpoints::attempt(const char* failure, const std::function<void()>& f) {
     if (e.kind() == ErrorKind::kDiverged)
       fail(ErrorKind::kDiverged, "training diverged at update ", trainer_.counters().update, ": ",
            e.what());
-    last_failure_ = e.what();
-    log_warning(std::string(failure) + ": " + last_failure_);
+    last_failure_ = e;
+    log_warning(std::string(failure) + ": " + e.what());
     return false;
   }
 }

@@ -5,12 +5,14 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "src/app/training/directory.h"
 #include "src/app/training/metrics_file.h"
 #include "src/app/training/state.h"
+#include "src/core/error.h"
 #include "src/io/checkpoint.h"
 #include "src/text/tokenizer.h"
 #include "src/train/trainer.h"
@@ -39,7 +41,7 @@ class Checkpoints {
   std::string unsaved() const;
 
   // Whether something could not be written, now or earlier.
-  bool failed() const { return !last_failure_.empty(); }
+  bool failed() const { return last_failure_.has_value(); }
 
  private:
   std::vector<StateTensor> trainer_state() const;
@@ -56,7 +58,7 @@ class Checkpoints {
   const std::int64_t keep_last_;
   // Of the newest checkpoint: its update, and the validation it knows of.
   std::int64_t saved_update_ = -1, saved_validation_ = -1;
-  std::string last_failure_;  // the newest error that was only warned of; empty if none
+  std::optional<Error> last_failure_;  // the newest error that was only warned of
 };
 
 }  // namespace switchyard
