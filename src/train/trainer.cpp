@@ -186,7 +186,7 @@ void Trainer::skip(const StepResult& result) {
   check(counters_.skipped_in_a_row < kMaxSkippedInARow, ErrorKind::kDiverged,
         "training diverged after update ", counters_.update, ": ", kMaxSkippedInARow,
         " steps in a row had a gradient that is 0 or not finite (the last: norm ", result.grad_norm,
-        ", learning rate ", result.rate, "); try a lower --learn-rate or a longer --lr-warmup");
+        ", learning rate ", result.rate, ")");
 }
 
 }  // namespace switchyard

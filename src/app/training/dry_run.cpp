@@ -53,7 +53,7 @@ TrainingState probe(TrainingParts& parts, Batcher& batcher, std::int64_t delay) 
     std::vector<HostBatch> batches;
     for (std::int64_t i = 0; i < delay; ++i) batches.push_back(batcher.next());
     const auto begin = std::chrono::steady_clock::now();
-    const StepResult result = parts.trainer.step(std::move(batches));
+    const StepResult result = parts.step(std::move(batches));
     const std::chrono::duration<double> time = std::chrono::steady_clock::now() - begin;
     if (update < 0) continue;
     state.counters.update = update + 1;

@@ -222,7 +222,7 @@ void TrainingSession::step() {
     batches_in_epoch_ = next.batches_in_epoch;
     batches.push_back(std::move(next.batch));
   }
-  const StepResult result = trainer_.step(std::move(batches));
+  const StepResult result = parts_.step(std::move(batches));
   state_.counters = trainer_.counters();
   const auto now = std::chrono::steady_clock::now();
   state_.seconds = begin_seconds_ + std::chrono::duration<double>(now - begin_).count();

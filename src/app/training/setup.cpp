@@ -54,6 +54,15 @@ void TrainingParts::initialise(const TrainingOptions& options) {
   trainer.reset_average();
 }
 
+StepResult TrainingParts::step(std::vector<HostBatch> taken) {
+  try {
+    return trainer.step(std::move(taken));
+  } catch (const Error& e) {
+    if (e.kind() != ErrorKind::kDiverged) throw;
+    fail(e.kind(), e.what(), "; try a lower --learn-rate or a longer --lr-warmup");
+  }
+}
+
 void TrainingParts::plan_batches(const TrainingOptions& options, std::int64_t words) {
   batches.mini_batch_words = options.mini_batch_words;
   batches.mini_batch = options.mini_batch;

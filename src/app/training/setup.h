@@ -27,6 +27,9 @@ struct TrainingParts {
   // check_memory, now that a batch's memory is known.
   void plan_batches(const TrainingOptions& options, std::int64_t words);
 
+  // Trainer::step; if training diverges, the error also says which options may help.
+  StepResult step(std::vector<HostBatch> taken);
+
   int threads;
   std::unique_ptr<Context> ctx;
   Tokenizer tokenizer;

@@ -94,6 +94,7 @@ class Divergence(RunsTest):
         self.assertEqual(result.returncode, 4, result.stderr)
         self.assertEqual(result.stderr.count('step skipped'), 4, 'and the tenth ends the run')
         self.assertIn('training diverged after update 1: 10 steps in a row', result.stderr)
+        self.assertIn('; try a lower --learn-rate or a longer --lr-warmup', result.stderr)
 
     def test_empty_validation_set(self):
         for text in ('', '\n\n'):
