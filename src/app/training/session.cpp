@@ -16,10 +16,10 @@
 #include "src/app/training/metrics_file.h"
 #include "src/app/training/progress.h"
 #include "src/app/training/run_end.h"
+#include "src/app/training/scores.h"
 #include "src/app/training/setup.h"
 #include "src/app/training/start.h"
 #include "src/app/training/state.h"
-#include "src/app/training/validation.h"
 #include "src/app/vocabulary_warnings.h"
 #include "src/core/error.h"
 #include "src/core/file.h"
@@ -46,22 +46,13 @@ class TrainingSession {
 
  private:
   Tokenizer make_tokenizer(const ParallelText& text) const;
-  void warn_if_bleu_is_0() const;
   void start_batches();
   void step();
   void report(const TrainingState& before, const StepResult& step, double seconds);
   void validate();
-  ValidationResult run_validator();
   bool save();
-  bool note_metric(const std::string& name, const MetricValue& now);
   std::string end_text(bool worked);
-  void log_samples(const ValidationResult& result) const;
   ProgressPoint point() const;
-  // Of the last batch taken, from 1.
-  std::int64_t epoch() const {
-    const BatchPosition& next = state_.position;
-    return std::max<std::int64_t>(1, next.epoch + (next.batch > 0 ? 1 : 0));
-  }
   MetricHistory& first_metric() { return state_.metrics[options_.valid_metrics[0]]; }
   bool stalled() {
     return options_.early_stopping > 0 && first_metric().stalled >= options_.early_stopping;
@@ -73,7 +64,7 @@ class TrainingSession {
   TrainingParts parts_;
   Trainer& trainer_;
   Model averaged_model_;  // the same, bound to what is validated and saved
-  Validator validator_;
+  Scores scores_;
   Checkpoints checkpoints_;
   TrainingState state_;
   std::optional<MetricsFile> metrics_;
@@ -92,7 +83,7 @@ TrainingSession::TrainingSession(const TrainingOptions& options, const std::stri
       parts_(options, [this](const ParallelText& text) { return make_tokenizer(text); }),
       trainer_(parts_.trainer),
       averaged_model_(parts_.model.config()),
-      validator_(averaged_model_, parts_.tokenizer, parts_.text, options, parts_.threads),
+      scores_(options_, averaged_model_, parts_.tokenizer, parts_.text, parts_.threads),
       checkpoints_(*parts_.ctx, directory_, averaged_model_, trainer_, parts_.tokenizer,
                    options.valid_metrics[0], options.keep_last) {
   averaged_model_.bind(trainer_.averaged());
@@ -113,24 +104,10 @@ TrainingSession::TrainingSession(const TrainingOptions& options, const std::stri
   parts_.plan_batches(options_, state_.mini_batch_words);
   state_.mini_batch_words = parts_.batches.mini_batch_words;
   log_info("memory: " + memory_text(parts_.memory));
-  warn_if_bleu_is_0();
+  scores_.warn_if_bleu_is_0();
   metrics_.emplace(directory_.file("metrics.jsonl"), state_.metrics_bytes);
   directory_.keep();
   start_.update_settings(options);
-}
-
-void TrainingSession::warn_if_bleu_is_0() const {
-  const std::vector<std::string>& metrics = options_.valid_metrics;
-  if (std::find(metrics.begin(), metrics.end(), "bleu") == metrics.end() ||
-      validator_.is_meaningful("bleu"))
-    return;
-  const bool decides = metrics[0] == "bleu";
-  std::string advice = validator_.bleu_can_score("char") ? "--valid-tokenize char" : "";
-  if (decides) advice += advice.empty() ? "--valid-metrics chrf" : " or --valid-metrics chrf";
-  log_warning("no validation reference has 4 tokens (--valid-tokenize " + options_.valid_tokenize +
-              "), so BLEU is 0 even for perfect translations" +
-              (decides ? "; ce-mean-words decides which model is the best" : "") +
-              (advice.empty() ? "" : ". Try " + advice));
 }
 
 Tokenizer TrainingSession::make_tokenizer(const ParallelText& text) const {
@@ -182,8 +159,7 @@ int TrainingSession::run() {
   metrics_->append({{"event", "end"}, {"update", state_.counters.update}});
   metrics_->sync();
   log_info(end_text(worked));
-  const std::string& metric = options_.valid_metrics[0];
-  write_average(directory_, options_, validator_.is_meaningful(metric) ? metric : "ce-mean-words");
+  write_average(directory_, options_, scores_.deciding_metric());
   return checkpoints_.failed() ? static_cast<int>(ErrorKind::kRuntime) : 0;
 }
 
@@ -240,7 +216,7 @@ void TrainingSession::step() {
 
 ProgressPoint TrainingSession::point() const {
   ProgressPoint p;
-  p.epoch = epoch();
+  p.epoch = state_.epoch();
   p.update = state_.counters.update;
   p.sentences = state_.epoch_sentences;
   p.target_tokens = state_.target_tokens;
@@ -270,68 +246,16 @@ void TrainingSession::report(const TrainingState& before, const StepResult& step
 }
 
 void TrainingSession::validate() {
-  set_status_line("validating");
-  const ValidationResult result = run_validator();
-  set_status_line("");
-  nlohmann::json record = {{"event", "valid"},
-                           {"epoch", epoch()},
-                           {"update", state_.counters.update},
-                           {"words", state_.target_tokens},
-                           {"seconds", result.seconds},
-                           {"ce-mean-words", result.ce_mean_words}};  // decides ties
   const MetricHistory kept = first_metric();
-  bool best = false;
-  for (const std::string& name : options_.valid_metrics) {
-    record[name] = result.metric(name);
-    const bool new_best = note_metric(
-        name, {result.metric(name), result.ce_mean_words, validator_.is_meaningful(name)});
-    if (name == options_.valid_metrics[0]) best = new_best;
-  }
-  record["signature"] = validator_.signature();
-  metrics_->append(record);
-  log_samples(result);
-  state_.validated_update = state_.counters.update;
-  if (best) {
-    kept_best_ = kept;
-    save();
-  }
+  if (!scores_.validate(state_, *metrics_)) return;
+  kept_best_ = kept;
+  save();
 }
 
 bool TrainingSession::save() {
   const bool saved = checkpoints_.save(state_, *metrics_);
   if (saved) kept_best_.reset();
   return saved;
-}
-
-// The model may have become infinite with the last update: then it is not the data that is bad.
-ValidationResult TrainingSession::run_validator() {
-  try {
-    return validator_.run();
-  } catch (const Error& e) {
-    if (e.kind() != ErrorKind::kData) throw;
-    fail(ErrorKind::kDiverged, "training diverged at update ", state_.counters.update, ": ",
-         e.what());
-  }
-}
-
-// Logs a metric in Marian's words. Returns true if it is the best so far.
-bool TrainingSession::note_metric(const std::string& name, const MetricValue& now) {
-  MetricHistory& history = state_.metrics[name];
-  log_info("[valid] Ep. " + std::to_string(epoch()) + " : Up. " +
-           std::to_string(state_.counters.update) + " : " + name + " : " +
-           metric_text(name, now.value) + " : " + history.judgement(name, now));
-  return history.record(name, now, state_.counters.update);
-}
-
-void TrainingSession::log_samples(const ValidationResult& result) const {
-  constexpr std::size_t kSamples = 3;
-  const std::size_t count = result.translations.size();
-  for (std::size_t s = 0; s < std::min(kSamples, count); ++s) {
-    const std::size_t i = s * count / kSamples;
-    log_info("[valid] source:      " + escaped(parts_.text.valid_source[i]));
-    log_info("[valid] translation: " + escaped(result.translations[i]));
-    log_info("[valid] reference:   " + escaped(parts_.text.valid_reference[i]));
-  }
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 // Where a training run stands, beside its buffers: trainer_state.json of a checkpoint.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <filesystem>
 #include <map>
@@ -30,6 +31,11 @@ struct TrainingState {
   // What the run was made from.
   std::uint64_t tokenizer_hash = 0, train_hash = 0, valid_hash = 0;
   std::string compute_type;  // "float32", "bfloat16"
+
+  // The epoch of the last batch that was taken, from 1.
+  std::int64_t epoch() const {
+    return std::max<std::int64_t>(1, position.epoch + (position.batch > 0 ? 1 : 0));
+  }
 };
 
 // Hugging Face's field names where it has them (global_step, epoch, best_metric), ours under
