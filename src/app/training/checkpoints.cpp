@@ -5,37 +5,12 @@
 #include <system_error>
 #include <utility>
 
+#include "src/app/training/resume.h"
 #include "src/core/error.h"
 #include "src/core/file.h"
 #include "src/core/log.h"
 
 namespace switchyard {
-
-namespace {
-
-// A run goes on only with what it was begun with: anything else would be neither run.
-void check_same(const TrainingDirectory& directory, const TrainingState& was,
-                const TrainingState& now) {
-  std::string list;
-  const auto compare = [&](std::uint64_t a, std::uint64_t b, const char* what) {
-    if (a != b) list += (list.empty() ? "" : ", ") + std::string(what);
-  };
-  compare(was.tokenizer_hash, now.tokenizer_hash, "the vocabulary");
-  // Texts are compared as ids: of another vocabulary they would always differ.
-  if (list.empty()) {
-    compare(was.train_hash, now.train_hash, "the text of --train-sets");
-    compare(was.valid_hash, now.valid_hash, "the text of --valid-sets");
-  }
-  check(was.compute_type == now.compute_type, ErrorKind::kUsage, escaped(directory.path().native()),
-        ": trained in ", escaped(was.compute_type), ", this machine's --compute-type auto is ",
-        now.compute_type,
-        "; resume where the first is computed natively, or choose another folder");
-  check(list.empty(), ErrorKind::kData, escaped(directory.path().native()),
-        ": not what this run was trained with: ", list,
-        "; restore it, or choose another folder; --overwrite would delete this run");
-}
-
-}  // namespace
 
 Checkpoints::Checkpoints(Context& ctx, const TrainingDirectory& directory, const Model& model,
                          Trainer& trainer, const Tokenizer& tokenizer, std::string best_metric,
@@ -61,7 +36,7 @@ std::vector<StateTensor> Checkpoints::trainer_state() const {
 void Checkpoints::load(TrainingState& state) {
   const fs::path newest = newest_checkpoint(directory_.path());
   const TrainingState saved = load_state(newest);
-  check_same(directory_, saved, state);
+  check_same_inputs(directory_.path(), saved, state);
   load_checkpoint(ctx_, newest, model_, trainer_.averaged(), trainer_state());
   trainer_.prepare();
   state = saved;

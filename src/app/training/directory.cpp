@@ -4,12 +4,10 @@
 #include <fcntl.h>
 #include <sys/file.h>
 #include <unistd.h>
-#include <yaml-cpp/yaml.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <charconv>
-#include <map>
 
 #include "src/core/durable_file.h"
 #include "src/core/error.h"
@@ -57,15 +55,6 @@ int take_lock(const fs::path& path) {
 bool is_folder(const fs::path& path) {
   std::error_code error;
   return fs::symlink_status(path, error).type() == fs::file_type::directory;
-}
-
-using Settings = std::map<std::string, std::string>;
-
-Settings read_settings(const std::string& yaml) {
-  Settings settings;
-  for (const auto& entry : YAML::Load(yaml))
-    settings[entry.first.as<std::string>()] = YAML::Dump(entry.second);
-  return settings;
 }
 
 }  // namespace
@@ -170,32 +159,6 @@ void TrainingDirectory::prune(std::int64_t update, std::int64_t best,
   const std::int64_t linked_best = linked("best");
   for (auto it = updates.begin(); end - it > keep_last; ++it)
     if (*it != best && *it != linked_best) remove_directory(checkpoint(*it));
-}
-
-std::vector<std::string> changed_settings(const std::string& was, const std::string& now,
-                                          const std::string& defaults) {
-  static const char* const kFree[] = {"activation-checkpointing", "average-best", "average-last",
-                                      "disp-first", "disp-freq", "early-stopping", "keep-last",
-                                      "log-level", "model", "preset", "quiet", "threads", "workers",
-                                      // Their content is compared instead, wherever it lies now.
-                                      "train-sets", "valid-sets", "vocab"};
-  try {
-    Settings before = read_settings(was), after = read_settings(now);
-    before.merge(read_settings(defaults));
-    for (const char* name : kFree) after.erase(name);
-    // A linear schedule's rates depend on where it ends.
-    const auto schedule = after.find("lr-schedule");
-    if (schedule == after.end() || schedule->second != "linear") after.erase("after");
-    std::vector<std::string> changes;
-    for (const auto& [name, value] : after) {
-      const auto old = before.find(name);
-      const std::string shown = old == before.end() ? "not given" : old->second;
-      if (shown != value) changes.push_back("--" + name + ": was " + shown + ", now " + value);
-    }
-    return changes;
-  } catch (const YAML::Exception& e) {
-    fail(ErrorKind::kData, kSettingsFile, ": not a map of settings: ", e.what());
-  }
 }
 
 }  // namespace switchyard

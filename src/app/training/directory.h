@@ -83,11 +83,4 @@ class TrainingDirectory {
   int lock_ = -1;
 };
 
-// What differs between two YAML maps of settings, one "option: was A, now B" each. Options that
-// have no part in what is computed (--disp-freq, --threads, ...) are left out; so is --after,
-// unless a linear schedule ends there. A setting that `was` does not name had its value in
-// `defaults`: the run was begun before the option was there. Error(kData) where one is no map.
-std::vector<std::string> changed_settings(const std::string& was, const std::string& now,
-                                          const std::string& defaults);
-
 }  // namespace switchyard

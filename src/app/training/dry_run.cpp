@@ -11,9 +11,9 @@
 #include <vector>
 
 #include "src/app/figures.h"
-#include "src/app/training/run_end.h"
+#include "src/app/training/limits.h"
+#include "src/app/training/resume.h"
 #include "src/app/training/setup.h"
-#include "src/app/training/start.h"
 #include "src/app/training/state.h"
 #include "src/core/counted.h"
 
@@ -79,7 +79,7 @@ std::string dry_run(const TrainingOptions& options) {
   });
   parts.initialise(options);
   const TrainingState begin = resumed.value_or(TrainingState{});
-  parts.plan_batches(options, begin.mini_batch_words);
+  parts.plan_batches(options, batch_words(options, begin));
   const Corpus& corpus = parts.text.train;
   const ModelConfig& config = parts.model.config();
   Batcher batcher(corpus, parts.batches);

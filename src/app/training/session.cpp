@@ -13,12 +13,12 @@
 #include "src/app/stop_signal.h"
 #include "src/app/training/average.h"
 #include "src/app/training/checkpoints.h"
+#include "src/app/training/limits.h"
 #include "src/app/training/metrics_file.h"
 #include "src/app/training/progress.h"
-#include "src/app/training/run_end.h"
+#include "src/app/training/resume.h"
 #include "src/app/training/scores.h"
 #include "src/app/training/setup.h"
-#include "src/app/training/start.h"
 #include "src/app/training/state.h"
 #include "src/app/vocabulary_warnings.h"
 #include "src/core/error.h"
@@ -59,8 +59,8 @@ class TrainingSession {
   }
 
   const TrainingOptions options_;
-  TrainingStart start_;
-  TrainingDirectory& directory_;
+  TrainingDirectory directory_;
+  const bool resuming_;
   TrainingParts parts_;
   Trainer& trainer_;
   Model averaged_model_;  // the same, bound to what is validated and saved
@@ -78,8 +78,8 @@ class TrainingSession {
 
 TrainingSession::TrainingSession(const TrainingOptions& options, const std::string& title)
     : options_(options),
-      start_(options),
-      directory_(start_.directory),
+      directory_(options.directory, options.overwrite),
+      resuming_(begin_or_resume(options_, directory_)),
       parts_(options, [this](const ParallelText& text) { return make_tokenizer(text); }),
       trainer_(parts_.trainer),
       averaged_model_(parts_.model.config()),
@@ -97,22 +97,22 @@ TrainingSession::TrainingSession(const TrainingOptions& options, const std::stri
   state_.tokenizer_hash = parts_.tokenizer.hash();
   state_.train_hash = parts_.text.train.hash();
   state_.valid_hash = parts_.text.valid.hash();
-  if (start_.resuming)
+  if (resuming_)
     checkpoints_.load(state_);
   else
     parts_.initialise(options_);
-  parts_.plan_batches(options_, state_.mini_batch_words);
+  parts_.plan_batches(options_, batch_words(options_, state_));
   state_.mini_batch_words = parts_.batches.mini_batch_words;
   log_info("memory: " + memory_text(parts_.memory));
   scores_.warn_if_bleu_is_0();
   metrics_.emplace(directory_.file("metrics.jsonl"), state_.metrics_bytes);
   directory_.keep();
-  start_.update_settings(options);
+  update_settings(options_, directory_);
 }
 
 Tokenizer TrainingSession::make_tokenizer(const ParallelText& text) const {
   const fs::path own = directory_.file("spiece.model");
-  if (start_.resuming) return Tokenizer::load(options_.vocab.empty() ? own : options_.vocab);
+  if (resuming_) return Tokenizer::load(options_.vocab.empty() ? own : options_.vocab);
   Tokenizer tokenizer = make_vocabulary(text, options_);
   tokenizer.save(directory_.path());
   warn_of_differences_in_transformers(escaped(own.native()), tokenizer);

@@ -64,14 +64,14 @@ StepResult TrainingParts::step(std::vector<HostBatch> taken) {
 }
 
 void TrainingParts::plan_batches(const TrainingOptions& options, std::int64_t words) {
-  batches.mini_batch_words = options.mini_batch_words;
+  batches.mini_batch_words = words;
   batches.mini_batch = options.mini_batch;
   batches.seed = options.trainer.seed;
   if (options.mini_batch_fit) {
     const std::int64_t workspace =
         options.workspace_mb > 0 ? options.workspace_mb << 20 : available_memory_bytes() / 2;
-    batches.mini_batch_words =
-        words > 0 ? words : fit_batch_words(trainer, text.train, batches, workspace);
+    if (words == 0)
+      batches.mini_batch_words = fit_batch_words(trainer, text.train, batches, workspace);
     log_info("batches: up to " + with_commas(batches.mini_batch_words) + " words, " +
              (words > 0 ? "as before" : "which fit into " + bytes_text(workspace)));
   }

@@ -22,9 +22,9 @@ struct TrainingParts {
   // The values that a new run begins with; one that goes on has its checkpoint's.
   void initialise(const TrainingOptions& options);
 
-  // Says how the text is cut into batches: by the options, or with --mini-batch-fit by `words`,
-  // which an earlier part of this run has found, or where that is 0 by what fits. Error as
-  // check_memory, now that a batch's memory is known.
+  // Decides how the text is cut into batches, of at most `words` (batch_words() of resume.h); 0
+  // with
+  // --mini-batch-fit: as many as fit. Error as check_memory, now that a batch's memory is known.
   void plan_batches(const TrainingOptions& options, std::int64_t words);
 
   // Trainer::step; if training diverges, the error also says which options may help.

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "src/app/training/state.h"
 
-#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "src/core/error.h"
@@ -84,25 +83,6 @@ TrainingState state_from_json(const nlohmann::json& json) {
 TrainingState load_state(const std::filesystem::path& checkpoint) {
   return with_context(escaped(checkpoint.native()),
                       [&] { return state_from_json(read_trainer_state(checkpoint)); });
-}
-
-double progress(const StopRule& rule, const TrainingState& state, std::int64_t batches_in_epoch) {
-  const auto share = [](double done, std::int64_t limit) {
-    return limit > 0 ? done / static_cast<double>(limit) : 0.0;
-  };
-  const double epochs = static_cast<double>(state.position.epoch) +
-                        static_cast<double>(state.position.batch) /
-                            static_cast<double>(std::max<std::int64_t>(1, batches_in_epoch));
-  return std::max({share(epochs, rule.epochs),
-                   share(static_cast<double>(state.counters.update), rule.updates),
-                   share(static_cast<double>(state.target_tokens), rule.target_tokens),
-                   share(state.seconds, rule.seconds)});
-}
-
-bool is_due(const Frequency& frequency, const TrainingState& before, const TrainingState& after) {
-  if (frequency.unit == Frequency::kEpochs)
-    return after.position.epoch / frequency.count > before.position.epoch / frequency.count;
-  return after.counters.update / frequency.count > before.counters.update / frequency.count;
 }
 
 }  // namespace switchyard

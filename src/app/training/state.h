@@ -46,10 +46,4 @@ TrainingState state_from_json(const nlohmann::json& json);
 // That of a checkpoint. Error(kData) naming it.
 TrainingState load_state(const std::filesystem::path& checkpoint);
 
-// How much of the run is done, from 0 to 1; >= 1: it is at its end. 0 where there is no limit.
-double progress(const StopRule& rule, const TrainingState& state, std::int64_t batches_in_epoch);
-
-// Whether what happens with this frequency is due between two points of the run.
-bool is_due(const Frequency& frequency, const TrainingState& before, const TrainingState& after);
-
 }  // namespace switchyard

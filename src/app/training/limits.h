@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Why a training run has ended, for the log, and how far away its end is.
+// How far a training run has come: its end, why it ended, and what is due on the way.
 #pragma once
 
 #include <cstdint>
@@ -9,6 +9,13 @@
 #include "src/app/training/state.h"
 
 namespace switchyard {
+
+// The fraction of the run that is done, from 0 to 1; 1 or more: it has ended. 0 if there is no
+// limit.
+double progress(const StopRule& rule, const TrainingState& state, std::int64_t batches_in_epoch);
+
+// Returns true if something done at this frequency is due between two points of the run.
+bool is_due(const Frequency& frequency, const TrainingState& before, const TrainingState& after);
 
 // "300 updates reached (--after)": the limit that ends a run whose progress() is 1 or more.
 std::string reached_limit(const StopRule& rule, const TrainingState& state,
