@@ -21,8 +21,8 @@ rule() {
 }
 
 everywhere=(src simd tools tests bench)
-rule 'oneDNN is seen in src/backend/cpu alone' \
-  '#include [<"](oneapi/)?dnnl|dnnl::|dnnl_[a-z]+\(' 'src/backend/cpu/|bench/gemm_rate' \
+rule 'oneDNN is seen in src/backend/cpu/onednn alone' \
+  '#include [<"](oneapi/)?dnnl|dnnl::|dnnl_[a-z]+\(' 'src/backend/cpu/onednn|bench/gemm_rate' \
   "${everywhere[@]}"
 rule 'Highway is seen in simd and bench/roofline alone' '#include [<"]hwy/' \
   'simd/|tests/simd/|bench/roofline' "${everywhere[@]}"

@@ -4,10 +4,9 @@
 
 #include <cmath>
 
-#include "simd/pack_bf16.h"
 #include "simd/reduce.h"
-#include "src/backend/cpu/matmul.h"
 #include "src/backend/cpu/views.h"
+#include "src/backend/cpu/weight.h"
 
 namespace switchyard {
 
@@ -16,9 +15,8 @@ using cpu::from;
 
 namespace {
 
-// Rows of a piece: whole panels of a packed form, so that they are packed by the thread that has
-// just updated them.
-constexpr std::int64_t kRows = simd::kBf16PanelCols;
+// Rows of a piece: packed together, by the thread that has just updated them.
+constexpr std::int64_t kRows = cpu::kPackedRows;
 
 void update(Context& ctx, const Adafactor& options, const AdafactorParam& param) {
   const std::int64_t rows = param.grad.rows, cols = param.grad.cols;
@@ -65,7 +63,7 @@ void update(Context& ctx, const Adafactor& options, const AdafactorParam& param)
   parallel_for(ctx.threads, 0, rows, kRows, [&](std::int64_t first, std::int64_t last) {
     simd::adafactor_step(last - first, cols, rate, from(grad, first), row_factor + first,
                          col_factor, from(value, first));
-    if (cpu::has_bf16_form(*param.weight)) cpu::pack_bf16_rows(*param.weight, first / kRows);
+    cpu::renew_rows(*param.weight, first);
   });
 }
 

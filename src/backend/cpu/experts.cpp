@@ -1,16 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
-// All experts of a layer as one grouped call: the work is cut into tasks over experts and blocks of
-// their rows, so that neither many small experts nor one that gets every token leaves a thread
-// without work, and an expert without tokens costs nothing.
-// Source of the idea: MegaBlocks, arXiv 2211.15841, without its block-sparse products.
+// All experts of a layer as one grouped call. The work is cut into tasks over experts and blocks of
+// their rows, so that all threads are busy whether there are many small experts or one that gets
+// every token, and an expert without tokens costs nothing.
+// Source of the idea: MegaBlocks, arXiv 2211.15841, without its block-sparse matmuls.
+#include <omp.h>
+
 #include <atomic>
 #include <utility>
 
 #include "simd/activation.h"
 #include "simd/rows.h"
-#include "src/backend/cpu/bf16_gemm.h"
-#include "src/backend/cpu/matmul.h"
+#include "src/backend/cpu/onednn.h"
 #include "src/backend/cpu/views.h"
+#include "src/backend/cpu/weight.h"
 
 namespace switchyard {
 
@@ -18,131 +20,167 @@ using cpu::any;
 using cpu::f32;
 using cpu::from;
 using cpu::i32;
+using cpu::RowPlan;
+using cpu::WeightForm;
+using cpu::Write;
 
 namespace {
 
-// Rows [first, first + count) of the sorted matrices, all of expert first_expert + `expert`.
-struct Task {
+// Rows [first, first + count) of the sorted matrices, all of the call's expert `expert`.
+struct RowTask {
   std::int64_t expert, first, count;
 };
+
+// dw += dy^T . x over an expert's rows.
+struct GradientTask {
+  ConstView dy, x;
+  View dw;
+  std::int64_t cost() const { return dw.size() * x.rows; }
+};
+
+// In scratch.
+template <class T>
 struct Tasks {
-  Task* data = nullptr;
+  Tasks(Context& ctx, std::int64_t capacity) : data(cpu::scratch_array<T>(ctx, capacity)) {}
+  void push(const T& task) { data[count++] = task; }
+  // Largest first, so that the last tasks, when other threads are idle, are short.
+  template <class Less>
+  void sort(Less less) {
+    std::sort(data, data + count, less);
+  }
+
+  T* data;
   std::int64_t count = 0;
 };
 
-std::int64_t first_slot(const Routing& routing, const ExpertCall& call, std::int64_t expert) {
-  return i32(routing.expert_offsets).data[call.first_expert + expert];
+// One call: the experts' weights and their rows.
+struct Layer {
+  Layer(Context& ctx, const ExpertCall& call_, const Routing& routing_)
+      : call(call_), routing(routing_), form(cpu::form_of(ctx, *call.weights[0].wi)) {}
+
+  std::int64_t count() const { return call.count; }
+  const FfnWeights& operator[](std::int64_t expert) const { return call.weights[expert]; }
+  // Of count(): the end.
+  std::int64_t first_slot(std::int64_t expert) const {
+    return i32(routing.expert_offsets).data[call.first_expert + expert];
+  }
+  std::int64_t slots() const { return first_slot(count()) - first_slot(0); }
+  simd::Dropout dropout(std::int64_t first) const {
+    return {call.drop.rate, call.drop.stream, i32(call.tags),
+            from(i32(routing.token_of_slot), first)};
+  }
+
+  const ExpertCall& call;
+  const Routing& routing;
+  const WeightForm& form;
+};
+
+RowPlan both(const RowPlan& a, const RowPlan& b) {
+  return {std::min(a.rows, b.rows), std::max(a.scratch_floats, b.scratch_floats),
+          std::min(a.gradient_outputs, b.gradient_outputs)};
 }
 
-// `block` rows in each, but for the last of an expert.
-Tasks row_tasks(Context& ctx, const ExpertCall& call, const Routing& routing, std::int64_t block) {
-  const std::int64_t slots = first_slot(routing, call, call.count) - first_slot(routing, call, 0);
-  Tasks tasks;
-  tasks.data = cpu::scratch_array<Task>(ctx, call.count + slots / block);
-  for (std::int64_t e = 0; e < call.count; ++e) {
-    const std::int64_t end = first_slot(routing, call, e + 1);
-    for (std::int64_t s = first_slot(routing, call, e); s < end; s += block)
-      tasks.data[tasks.count++] = {e, s, std::min(block, end - s)};
+RowPlan plan_forward(Context& ctx, const Layer& layer) {
+  const FfnWeights& w = layer[0];
+  return both(layer.form.plan_forward(ctx, *w.wi), layer.form.plan_forward(ctx, *w.wo));
+}
+
+RowPlan plan_backward(Context& ctx, const Layer& layer) {
+  const FfnWeights& w = layer[0];
+  const auto plan = [&](const Weight& weight, Write write) {
+    return layer.form.plan_backward(ctx, weight, write, layer.slots());
+  };
+  const RowPlan dense = both(plan(*w.wi, Write::overwrite), plan(*w.wo, Write::overwrite));
+  return w.wi_1 ? both(dense, plan(*w.wi_1, Write::add)) : dense;
+}
+
+Tasks<RowTask> row_tasks(Context& ctx, const Layer& layer, std::int64_t block) {
+  Tasks<RowTask> tasks(ctx, layer.count() + layer.slots() / block);
+  for (std::int64_t e = 0; e < layer.count(); ++e) {
+    const std::int64_t end = layer.first_slot(e + 1);
+    for (std::int64_t s = layer.first_slot(e); s < end; s += block)
+      tasks.push({e, s, std::min(block, end - s)});
   }
-  // The largest first: what runs last, while other threads have nothing left, is short.
-  std::sort(tasks.data, tasks.data + tasks.count, [](const Task& a, const Task& b) {
+  tasks.sort([](const RowTask& a, const RowTask& b) {
     return std::pair(-a.count, a.first) < std::pair(-b.count, b.first);
   });
   return tasks;
 }
 
-simd::Dropout dropout_of_slots(const ExpertCall& call, const Routing& routing, std::int64_t first) {
-  return {call.drop.rate, call.drop.stream, i32(call.tags),
-          from(i32(routing.token_of_slot), first)};
-}
+// What backward computes after the gradients of all rows: those of the weights.
+struct GradientPlan {
+  Tasks<GradientTask> alone;     // by one thread each
+  Tasks<GradientTask> together;  // by all threads
+};
 
-// Products of some rows of one expert, by the calling thread of a parallel loop. Those in bfloat16
-// are made before the loop begins.
-class Products {
+// A sum over many tokens is cut by outputs, or left to all threads. This follows from the routing
+// alone, so that the bits do not depend on the number of threads.
+class GradientPlanner {
  public:
-  Products(Context& ctx, const ExpertCall& call, std::int64_t slots)
-      : ctx_(ctx), scratch_(ctx, scratch_floats(ctx, call, slots)) {
-    if (ctx.compute_type != DType::bf16) return;
-    const View& wi = call.weights[0].wi->value;  // [d_ff, d_model]
-    for (const bool add : {false, true}) {
-      if (add && !call.weights[0].wi_1) continue;  // only the two of a gated one add up
-      rows_product(wi.rows, wi.cols, add);
-      rows_product(wi.cols, wi.rows, add);
+  GradientPlanner(Context& ctx, const Layer& layer, std::int64_t gradient_outputs)
+      : layer_(layer),
+        cut_(gradient_outputs),
+        plan_{{ctx, capacity(layer, cut_)}, {ctx, 3 * layer.count()}} {}
+
+  // Of the matrix that maps x to a matrix with gradient dy, both sorted by expert; dw is expert's.
+  void add(std::int64_t expert, const ConstView& dy, const ConstView& x, View dw) {
+    const std::int64_t first = layer_.first_slot(expert);
+    const std::int64_t rows = layer_.first_slot(expert + 1) - first;
+    if (rows == 0) return;
+    const ConstView dy_rows = dy.slice_rows(first, rows), x_rows = x.slice_rows(first, rows);
+    if (rows < kManyRows) return plan_.alone.push({dy_rows, x_rows, dw});
+    if (cut_ == 0) return plan_.together.push({dy_rows, x_rows, dw});
+    for (std::int64_t out = 0; out < dw.rows; out += cut_) {
+      const std::int64_t outs = std::min(cut_, dw.rows - out);
+      plan_.alone.push({dy_rows.slice_cols(out, outs), x_rows, dw.slice_rows(out, outs)});
     }
-    tokens_product(wi.rows, wi.cols);
-    tokens_product(wi.cols, wi.rows);
-    row_block = std::min(rows_product(wi.rows, wi.cols, false).max_size(),
-                         rows_product(wi.cols, wi.rows, false).max_size());
   }
-
-  // y = x . w^T
-  void forward(const ConstView& x, const Weight& w, const View& y) {
-    if (ctx_.compute_type == DType::bf16)
-      run_rows(x, w.packed->bf16_transposed, y, false);
-    else if (ctx_.row_invariant)
-      cpu::row_invariant_linear(x, w, y, scratch_.mine());
-    else
-      note(cpu::gemm_nt(x, w.value, 0, y));
+  GradientPlan finish() {
+    plan_.alone.sort(
+        [](const GradientTask& a, const GradientTask& b) { return a.cost() > b.cost(); });
+    return plan_;
   }
-  // dx (=|+=) dy . w
-  void backward(const ConstView& dy, const Weight& w, const View& dx, bool add) {
-    if (ctx_.compute_type == DType::bf16)
-      run_rows(dy, w.packed->bf16, dx, add);
-    else
-      note(cpu::gemm_nn(dy, w.value, add ? 1 : 0, dx));
-  }
-  // dw += dy^T . x; with whole_machine not from a loop, but by all threads.
-  void weight_gradient(const ConstView& dy, const ConstView& x, const View& dw,
-                       bool whole_machine = false) {
-    if (ctx_.compute_type != DType::bf16) return note(cpu::gemm_tn(dy, x, 1, dw));
-    note(tokens_product(dw.rows, dw.cols)
-             .run(whole_machine ? 0 : omp_get_thread_num(), whole_machine ? ctx_.threads : 1,
-                  x.rows, dy, x, dw, reinterpret_cast<Bf16*>(scratch_.mine())));
-  }
-  void check() const { cpu::check_gemm(ok_); }
-
-  // f32 products are cut to stay in a core's cache, the others go by their tiles.
-  std::int64_t row_block = 128;
 
  private:
-  // Of each thread: weights that are not packed, or the operands of a weight's gradient.
-  static std::int64_t scratch_floats(Context& ctx, const ExpertCall& call, std::int64_t slots) {
-    std::int64_t floats = 0;
-    const View& wi = call.weights[0].wi->value;
-    if (ctx.compute_type == DType::bf16) {
-      // As much as a thread alone needs is, of all, more than they need together.
-      const auto elements = [&](std::int64_t n, std::int64_t k) {
-        return cpu::TokenProducts(ctx, n, k).scratch_elements(slots, 1);
-      };
-      floats = std::max(elements(wi.rows, wi.cols), elements(wi.cols, wi.rows)) / 2 + 1;
-    }
-    for (std::int64_t e = 0; ctx.row_invariant && e < call.count; ++e)
-      floats = std::max({floats, cpu::packing_floats(*call.weights[e].wi),
-                         cpu::packing_floats(*call.weights[e].wo)});
-    return floats;
+  static constexpr std::int64_t kManyRows = 1024;
+
+  static std::int64_t capacity(const Layer& layer, std::int64_t cut) {
+    const View& wi = layer[0].wi->value;
+    const std::int64_t cuts = cut == 0 ? 0 : (std::max(wi.rows, wi.cols) + cut - 1) / cut;
+    return 3 * (layer.count() + std::min(layer.count(), layer.slots() / kManyRows) * cuts);
   }
-  const cpu::Bf16Product& rows_product(std::int64_t n, std::int64_t k, bool add) {
-    return ctx_.device->bf16_products.get(ctx_, {cpu::Bf16Product::kRows, n, k, DType::bf16, add});
+
+  const Layer& layer_;
+  std::int64_t cut_;
+  GradientPlan plan_;
+};
+
+// The matmuls of a parallel loop's tasks, each by the calling thread.
+class RowMatmuls {
+ public:
+  RowMatmuls(Context& ctx, const WeightForm& form, const RowPlan& plan)
+      : ctx_(ctx), form_(form), scratch_(ctx, plan.scratch_floats) {}
+
+  void forward(const ConstView& x, const Weight& w, View y) {
+    note(form_.forward_rows(ctx_, x, w, y, scratch_.mine()));
   }
-  cpu::TokenProducts tokens_product(std::int64_t n, std::int64_t k) { return {ctx_, n, k}; }
-  void run_rows(const ConstView& x, const Tensor& b, const View& y, bool add) {
-    note(rows_product(y.cols, x.cols, add)
-             .run(omp_get_thread_num(), x.rows, cpu::bf16(x), cpu::bf16(b.view()), y.data));
+  void input_gradient(const ConstView& dy, const Weight& w, Write write, View dx) {
+    note(form_.input_gradient_rows(ctx_, dy, w, write, dx));
   }
+  void weight_gradient(const GradientTask& task) {
+    note(form_.weight_gradient_rows(ctx_, task.dy, task.x, task.dw, scratch_.mine()));
+  }
+  void check() const { cpu::check_matmul(ok_); }
+
+ private:
   void note(bool ok) {
     if (!ok) ok_ = false;
   }
 
   Context& ctx_;
+  const WeightForm& form_;
   cpu::ThreadScratch scratch_;
   std::atomic<bool> ok_ = true;
-};
-
-// A weight's gradient: dw += dy^T . x over the expert's rows.
-struct WeightTask {
-  ConstView dy, x;
-  View dw;
-  std::int64_t cost() const { return dw.size() * x.rows; }
 };
 
 }  // namespace
@@ -153,107 +191,77 @@ std::int64_t slot_rounding(const Context& ctx) {
 
 void experts(Context& ctx, const ExpertCall& call, const Routing& routing, ConstView x,
              FfnSaved& saved, View y) {
-  ArenaScope scope(ctx.scratch);
-  if (ctx.row_invariant) {
-    for (std::int64_t e = 0; e < call.count; ++e)
-      for (const Weight* w : {call.weights[e].wi, call.weights[e].wi_1, call.weights[e].wo})
-        if (w) cpu::check_layout(*w);
-  }
-  Products products(ctx, call, x.rows);
-  const std::int64_t block = products.row_block;
-  const Tasks tasks = row_tasks(ctx, call, routing, block);
-  const View blocks = ctx.scratch.make(ctx.threads * block, saved.hidden.cols, x.dtype);
+  const ArenaScope scope(ctx.scratch);
+  const Layer layer(ctx, call, routing);
+  assert(x.dtype == layer.form.type());
+  const RowPlan plan = plan_forward(ctx, layer);
+  const Tasks<RowTask> tasks = row_tasks(ctx, layer, plan.rows);
+  const View blocks = ctx.scratch.make(ctx.threads * plan.rows, saved.hidden.cols, x.dtype);
+  RowMatmuls matmuls(ctx, layer.form, plan);
   {
     const cpu::OneThreadEach one_thread_each;
     parallel_tasks(ctx.threads, tasks.count, [&](std::int64_t i) {
-      const Task& task = tasks.data[i];
-      const FfnWeights& w = call.weights[task.expert];
+      const RowTask& task = tasks.data[i];
+      const FfnWeights& w = layer[task.expert];
       const auto rows = [&](const auto& v) { return v ? v.slice_rows(task.first, task.count) : v; };
       const View hidden = rows(saved.hidden), gate = rows(saved.gate);
-      const View activated = blocks.slice_rows(omp_get_thread_num() * block, task.count);
-      products.forward(rows(x), *w.wi, hidden);
-      if (gate) products.forward(rows(x), *w.wi_1, gate);
+      const View activated = blocks.slice_rows(omp_get_thread_num() * plan.rows, task.count);
+      matmuls.forward(rows(x), *w.wi, hidden);
+      if (gate) matmuls.forward(rows(x), *w.wi_1, gate);
       simd::activation(call.act, task.count, hidden.cols, any(hidden), any(gate),
-                       dropout_of_slots(call, routing, task.first), any(activated));
-      products.forward(activated, *w.wo, rows(y));
+                       layer.dropout(task.first), any(activated));
+      matmuls.forward(activated, *w.wo, rows(y));
     });
   }
-  products.check();
+  matmuls.check();
 }
 
 void experts_backward(Context& ctx, const ExpertCall& call, const Routing& routing,
                       const ExpertsBackwardInput& in, View dx, const FfnGrads* grads) {
   const ConstView x = in.x, dy = in.dy;
-  ArenaScope scope(ctx.scratch);
-  Products products(ctx, call, x.rows);
-  const Tasks tasks = row_tasks(ctx, call, routing, products.row_block);
+  const ArenaScope scope(ctx.scratch);
+  const Layer layer(ctx, call, routing);
+  assert(x.dtype == layer.form.type());
+  const RowPlan plan = plan_backward(ctx, layer);
+  const Tasks<RowTask> tasks = row_tasks(ctx, layer, plan.rows);
   const View grad_hidden = ctx.scratch.make(x.rows, in.hidden.cols, x.dtype);
   const View grad_gate = in.gate ? ctx.scratch.make(x.rows, in.gate.cols, x.dtype) : View{};
   const View activated = ctx.scratch.make(x.rows, in.hidden.cols, x.dtype);
-  const bool in_bf16 = ctx.compute_type == DType::bf16;
-
-  // By weight. One that sums over many tokens is cut into blocks of its outputs or, where products
-  // are bfloat16 and x is packed once for all of them, shared by all threads at the end. This
-  // follows from the routing alone, so that the bits do not depend on the threads.
-  constexpr std::int64_t kManyRows = 1024, kOutBlock = 128;
-  const std::int64_t d_ff = in.hidden.cols, d_model = x.cols;
-  const std::int64_t most_cuts = (std::max(d_ff, d_model) + kOutBlock - 1) / kOutBlock;
-  const std::int64_t slots = first_slot(routing, call, call.count) - first_slot(routing, call, 0);
-  const std::int64_t most_tasks =
-      3 * (call.count + std::min(call.count, slots / kManyRows) * most_cuts);
-  auto* weight_tasks = cpu::scratch_array<WeightTask>(ctx, most_tasks);
-  auto* whole_tasks = cpu::scratch_array<WeightTask>(ctx, most_tasks);
-  std::int64_t count = 0, whole_count = 0;
-  for (std::int64_t e = 0; e < call.count; ++e) {
-    const std::int64_t first = first_slot(routing, call, e);
-    const std::int64_t rows = first_slot(routing, call, e + 1) - first;
-    if (rows == 0) continue;
-    const auto add = [&](const ConstView& grad_out, const ConstView& inputs, const View& dw) {
-      const ConstView dy_rows = grad_out.slice_rows(first, rows);
-      const ConstView x_rows = inputs.slice_rows(first, rows);
-      if (in_bf16 && rows >= kManyRows) {
-        whole_tasks[whole_count++] = {dy_rows, x_rows, dw};
-        return;
-      }
-      const std::int64_t cut = rows >= kManyRows ? kOutBlock : dw.rows;
-      for (std::int64_t out = 0; out < dw.rows; out += cut) {
-        const std::int64_t outs = std::min(cut, dw.rows - out);
-        weight_tasks[count++] = {dy_rows.slice_cols(out, outs), x_rows, dw.slice_rows(out, outs)};
-      }
-    };
-    add(grad_hidden, x, grads[e].wi);
-    if (grad_gate) add(grad_gate, x, grads[e].wi_1);
-    add(dy, activated, grads[e].wo);
+  GradientPlanner planner(ctx, layer, plan.gradient_outputs);
+  for (std::int64_t e = 0; e < layer.count(); ++e) {
+    const FfnGrads& dw = grads[e];
+    planner.add(e, grad_hidden, x, dw.wi);
+    if (grad_gate) planner.add(e, grad_gate, x, dw.wi_1);
+    planner.add(e, dy, activated, dw.wo);
   }
-  std::sort(weight_tasks, weight_tasks + count,
-            [](const WeightTask& a, const WeightTask& b) { return a.cost() > b.cost(); });
+  const GradientPlan gradients = planner.finish();
 
+  RowMatmuls matmuls(ctx, layer.form, plan);
   {
     const cpu::OneThreadEach one_thread_each;
-    // By rows: dy -> grad_hidden, grad_gate -> dx; and what wo's gradient wants, made again.
+    // By rows: dy -> grad_hidden, grad_gate -> dx. What wo multiplied is recomputed.
     parallel_tasks(ctx.threads, tasks.count, [&](std::int64_t i) {
-      const Task& task = tasks.data[i];
-      const FfnWeights& w = call.weights[task.expert];
+      const RowTask& task = tasks.data[i];
+      const FfnWeights& w = layer[task.expert];
       const auto rows = [&](const auto& v) { return v ? v.slice_rows(task.first, task.count) : v; };
       const ConstView hidden = rows(in.hidden), gate = rows(in.gate);
       const View dh = rows(grad_hidden), dg = rows(grad_gate);
       simd::activation(call.act, task.count, hidden.cols, any(hidden), any(gate),
-                       dropout_of_slots(call, routing, task.first), any(rows(activated)));
-      products.backward(rows(dy), *w.wo, dh, false);
+                       layer.dropout(task.first), any(rows(activated)));
+      matmuls.input_gradient(rows(dy), *w.wo, Write::overwrite, dh);
       simd::activation_backward(call.act, task.count, hidden.cols, any(hidden), any(gate),
-                                dropout_of_slots(call, routing, task.first), any(dh), any(dh),
-                                any(dg));
-      products.backward(dh, *w.wi, rows(dx), false);
-      if (dg) products.backward(dg, *w.wi_1, rows(dx), true);
+                                layer.dropout(task.first), any(dh), any(dh), any(dg));
+      matmuls.input_gradient(dh, *w.wi, Write::overwrite, rows(dx));
+      if (dg) matmuls.input_gradient(dg, *w.wi_1, Write::add, rows(dx));
     });
-    parallel_tasks(ctx.threads, count, [&](std::int64_t i) {
-      const WeightTask& task = weight_tasks[i];
-      products.weight_gradient(task.dy, task.x, task.dw);
-    });
-    for (std::int64_t i = 0; i < whole_count; ++i)
-      products.weight_gradient(whole_tasks[i].dy, whole_tasks[i].x, whole_tasks[i].dw, true);
+    parallel_tasks(ctx.threads, gradients.alone.count,
+                   [&](std::int64_t i) { matmuls.weight_gradient(gradients.alone.data[i]); });
   }
-  products.check();
+  matmuls.check();
+  for (std::int64_t i = 0; i < gradients.together.count; ++i) {
+    const GradientTask& task = gradients.together.data[i];
+    layer.form.weight_gradient(ctx, task.dy, task.x, task.dw);
+  }
 }
 
 }  // namespace switchyard

@@ -2,9 +2,8 @@
 // Output head and cross-entropy, a block of tokens at a time: the gradient overwrites the block's
 // logits, and the logits of all tokens never exist together (Cut Cross-Entropy, arXiv 2411.09009).
 #include "simd/cross_entropy.h"
-#include "src/backend/cpu/bf16_head.h"
-#include "src/backend/cpu/matmul.h"
 #include "src/backend/cpu/views.h"
+#include "src/backend/cpu/weight.h"
 
 namespace switchyard {
 
@@ -19,7 +18,7 @@ void linear_cross_entropy(Context& ctx, const CrossEntropyCall& call, View sums,
   const Weight& head = *call.head;
   const View dh = grads.dh, grad_head = grads.grad_head;
   const std::int64_t vocab = head.value.rows;
-  const bool in_bf16 = cpu::computes_in_bf16(ctx, head);
+  const cpu::WeightForm& form = cpu::form_of(ctx, head);
   ArenaScope scope(ctx.scratch);
   const bool with_gradient = dh || grad_head;
   const View block_logits = ctx.scratch.make(std::min(cpu::kHeadTokens, h.rows), vocab);
@@ -36,13 +35,8 @@ void linear_cross_entropy(Context& ctx, const CrossEntropyCall& call, View sums,
     const View grad_logits = block_grad.slice_rows(0, rows);
     const View dh_block = dh ? dh.slice_rows(begin, rows) : dh;
     assert(grad_logits.row_stride == logits.row_stride);
-    const simd::LogitBlocks shape =
-        in_bf16 ? cpu::bf16_head_blocks(h_block, head)
-                : simd::LogitBlocks{rows, vocab, vocab, logits.row_stride - vocab};
-    if (in_bf16)
-      cpu::bf16_head_logits(ctx, h_block, head, f32(logits).data);
-    else
-      linear(ctx, h_block, head, logits);
+    const simd::LogitBlocks shape = form.logit_blocks(logits);
+    form.logits(ctx, h_block, head, logits);
     const simd::IndexIn label = from(i32(call.labels), begin);
     cpu::for_rows(ctx, rows, vocab, [&](std::int64_t first, std::int64_t count) {
       if (with_gradient) {
@@ -58,13 +52,7 @@ void linear_cross_entropy(Context& ctx, const CrossEntropyCall& call, View sums,
       sum.loss += losses[r].loss;
       sum.nll += losses[r].nll;
     }
-    if (!with_gradient) continue;
-    if (in_bf16) {
-      cpu::bf16_head_backward(ctx, h_block, head, cpu::bf16(grad_logits), dh_block, grad_head);
-    } else {
-      if (dh) linear_backward_input(ctx, grad_logits, head, dh_block);
-      if (grad_head) linear_backward_weight(ctx, h_block, head, grad_logits, grad_head);
-    }
+    if (with_gradient) form.logits_backward(ctx, h_block, head, grad_logits, dh_block, grad_head);
   }
   f32(sums).data[0] += static_cast<float>(sum.loss);
   f32(sums).data[1] += static_cast<float>(sum.nll);

@@ -8,8 +8,7 @@
 #include "simd/convert.h"
 #include "simd/rows.h"
 #include "simd/targets.h"
-#include "src/backend/cpu/bf16_gemm.h"
-#include "src/backend/cpu/matmul.h"
+#include "src/backend/cpu/onednn.h"
 #include "src/backend/cpu/views.h"
 #include "src/core/error.h"
 #include "src/core/round.h"
@@ -151,7 +150,7 @@ bool computes_natively(DType type) {
 
 // Only bfloat16 products are made by shape: f32 ones go through dnnl_sgemm or kernels of our own.
 std::int64_t primitives_created(const Context& ctx) {
-  return ctx.device ? ctx.device->bf16_products.primitives() : 0;
+  return ctx.device ? ctx.device->bf16_matmuls.primitives() : 0;
 }
 
 void upload(Context&, const float* host, std::int64_t count, View to) { copy_in(host, count, to); }

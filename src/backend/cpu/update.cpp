@@ -2,10 +2,9 @@
 // The optimizer's two passes over memory: the gradient's norm, and the update.
 #include "simd/update.h"
 
-#include "simd/pack_bf16.h"
 #include "simd/reduce.h"
-#include "src/backend/cpu/matmul.h"
 #include "src/backend/cpu/views.h"
+#include "src/backend/cpu/weight.h"
 
 namespace switchyard {
 
@@ -15,14 +14,14 @@ namespace {
 
 constexpr std::int64_t kBlock = std::int64_t{1} << 16;
 
-// Elements [first, last) of a parameter. Of one with a packed form: rows that fill whole panels, so
-// that they are packed by the thread that has just updated them.
+// Elements [first, last) of a parameter. Of one with a form to renew: rows that are packed
+// together, by the thread that has just updated them.
 struct Piece {
   std::int64_t param, first, last;
 };
 
 std::int64_t piece_size(const Weight& weight) {
-  return cpu::has_bf16_form(weight) ? simd::kBf16PanelCols * weight.value.cols : kBlock;
+  return cpu::is_renewed(weight) ? cpu::kPackedRows * weight.value.cols : kBlock;
 }
 
 }  // namespace
@@ -62,7 +61,7 @@ void adamw(Context& ctx, const AdamW& options, const AdamWParam* params, std::in
     assert(grad.contiguous() && m.contiguous() && v.contiguous() && weight->value.contiguous());
     simd::adamw(last - first, kernel, f32(grad).data + first, f32(m).data + first,
                 f32(v).data + first, f32(weight->value).data + first);
-    if (cpu::has_bf16_form(*weight)) cpu::pack_bf16_rows(*weight, first / piece_size(*weight));
+    cpu::renew_rows(*weight, first / weight->value.cols);
   });
 }
 

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "src/backend/cpu/bf16_gemm.h"
+#include "src/backend/cpu/onednn.h"
 
 #include <dnnl.h>
 #include <omp.h>
 
-#include <atomic>
 #include <dnnl.hpp>
 #include <string>
 
@@ -19,15 +18,41 @@ namespace {
 
 using dnnl::memory;
 
-constexpr std::int64_t kSmallTile = 64, kLargeTile = 256;
-// A packed weight of more elements does not stay in a second-level cache of 1 MiB from tile to
-// tile: larger tiles read it less often.
-constexpr std::int64_t kCachedElements = std::int64_t{1} << 19;
-// The most address space that a primitive's code was seen to take; little of it is touched.
+const char* isa_name(dnnl_cpu_isa_t isa) {
+  switch (isa) {  // the names that oneDNN 2.6 and 3 share
+    case dnnl_cpu_isa_sse41:
+      return "SSE41";
+    case dnnl_cpu_isa_avx:
+      return "AVX";
+    case dnnl_cpu_isa_avx2:
+      return "AVX2";
+    case dnnl_cpu_isa_avx2_vnni:
+      return "AVX2_VNNI";
+    case dnnl_cpu_isa_avx512_core:
+      return "AVX512_CORE";
+    case dnnl_cpu_isa_avx512_core_vnni:
+      return "AVX512_CORE_VNNI";
+    case dnnl_cpu_isa_avx512_core_bf16:
+      return "AVX512_CORE_BF16";
+    case dnnl_cpu_isa_avx512_core_amx:
+      return "AVX512_CORE_AMX";
+    default:
+      return "a newer instruction set";
+  }
+}
+
+bool sgemm(char trans_a, char trans_b, std::int64_t m, std::int64_t n, std::int64_t k,
+           const ConstView& a, const ConstView& b, float beta, View c) {
+  if (m == 0 || n == 0 || (k == 0 && beta == 1)) return true;
+  return dnnl_sgemm(trans_a, trans_b, m, n, k, 1.0f, f32(a).data, a.row_stride, f32(b).data,
+                    b.row_stride, beta, f32(c).data, c.row_stride) == dnnl_success;
+}
+
+// The largest address space seen for a primitive's code; little of it is touched.
 constexpr std::int64_t kCodeBytes = std::int64_t{2} << 20;
 
-std::int64_t largest_size(const Bf16Product::Shape& shape) {
-  if (shape.kind == Bf16Product::kTokens) return kMostTokens;
+std::int64_t largest_size(const Bf16Matmul::Shape& shape) {
+  if (shape.kind == Bf16Matmul::kTokens) return kMostTokens;
   return shape.n * shape.k <= kCachedElements ? kSmallTile : kLargeTile;
 }
 
@@ -38,17 +63,54 @@ const dnnl::engine& engine() {
 
 }  // namespace
 
+std::string onednn_description() {
+  const dnnl_version_t* version = dnnl_version();
+  return "oneDNN " + std::to_string(version->major) + "." + std::to_string(version->minor) + "." +
+         std::to_string(version->patch) + " (" + isa_name(dnnl_get_effective_cpu_isa()) + ")";
+}
+
+// oneDNN asks OpenMP for the calling thread's maximum, and is sequential inside a parallel region.
+// A loop that runs on one thread is not one.
+OneThreadEach::OneThreadEach() : before_(omp_get_max_threads()) { omp_set_num_threads(1); }
+OneThreadEach::~OneThreadEach() { omp_set_num_threads(before_); }
+
+// Dynamic teams are a per-thread setting, and a context may be used on another thread than the one
+// that made it: see openmp_team().
+void use_threads(const Context& ctx) {
+  omp_set_dynamic(0);
+  omp_set_num_threads(ctx.threads);
+}
+
+bool gemm_nt(const ConstView& x, const ConstView& w, float beta, View y) {
+  assert(x.cols == w.cols && y.cols == w.rows && y.rows == x.rows);
+  return sgemm('N', 'T', x.rows, w.rows, w.cols, x, w, beta, y);
+}
+
+bool gemm_nn(const ConstView& dy, const ConstView& w, float beta, View dx) {
+  assert(dy.cols == w.rows && dx.cols == w.cols && dx.rows == dy.rows);
+  return sgemm('N', 'N', dy.rows, w.cols, w.rows, dy, w, beta, dx);
+}
+
+bool gemm_tn(const ConstView& dy, const ConstView& x, float beta, View dw) {
+  assert(dy.rows == x.rows && dw.rows == dy.cols && dw.cols == x.cols);
+  return sgemm('T', 'N', dy.cols, x.cols, dy.rows, dy, x, beta, dw);
+}
+
+void check_matmul(bool ok) {
+  check(ok, ErrorKind::kRuntime, "oneDNN: a matrix product failed: out of memory");
+}
+
 bool has_native_bf16() {
   return (dnnl_get_effective_cpu_isa() & dnnl_cpu_isa_avx512_core_bf16) ==
          dnnl_cpu_isa_avx512_core_bf16;
 }
 
-// The primitive of one size, and for each thread what it is called with.
-struct Bf16Product::OneSize {
+// The primitive for one size, and for each thread the arguments of its calls.
+struct Bf16Matmul::OneSize {
   OneSize(const Shape& shape, std::int64_t size, int threads) {
     using tag = memory::format_tag;
     constexpr auto bf16 = memory::data_type::bf16, f32 = memory::data_type::f32;
-    const bool rows = shape.kind == kRows;
+    const bool rows = shape.kind != kTokens;
     const auto out = shape.out == DType::bf16 ? bf16 : f32;
     const memory::desc a(rows ? memory::dims{size, shape.k} : memory::dims{shape.n, size}, bf16,
                          tag::ab);
@@ -85,10 +147,10 @@ struct Bf16Product::OneSize {
   std::vector<Caller> callers;
 };
 
-Bf16Product::Bf16Product(const Shape& shape, int threads)
+Bf16Matmul::Bf16Matmul(const Shape& shape, int threads)
     : shape_(shape), max_size_(largest_size(shape)) {
   if (!has_native_bf16()) return;
-  // oneDNN 2.6 ends the process where it has no memory for what it compiles.
+  // oneDNN 2.6 ends the process if it runs out of memory while compiling.
   const std::int64_t code = max_size_ / kBf16Rounding * kCodeBytes;
   const std::int64_t available = available_memory_bytes();
   check(available >= code, ErrorKind::kRuntime, "not enough memory: ", code,
@@ -108,9 +170,9 @@ Bf16Product::Bf16Product(const Shape& shape, int threads)
   omp_set_num_threads(before);
 }
 
-Bf16Product::~Bf16Product() = default;
+Bf16Matmul::~Bf16Matmul() = default;
 
-bool Bf16Product::run(int thread, std::int64_t size, const Bf16* a, const Bf16* b, void* c) const {
+bool Bf16Matmul::run(int thread, std::int64_t size, const Bf16* a, const Bf16* b, void* c) const {
   assert(size > 0 && size % kBf16Rounding == 0 && size <= max_size_);
   if (sizes_.empty()) {
     run_plain(size, a, b, c);
@@ -130,8 +192,8 @@ bool Bf16Product::run(int thread, std::int64_t size, const Bf16* a, const Bf16* 
          dnnl_success;
 }
 
-void Bf16Product::run_plain(std::int64_t size, const Bf16* a, const Bf16* b, void* c) const {
-  const bool by_rows = shape_.kind == kRows;
+void Bf16Matmul::run_plain(std::int64_t size, const Bf16* a, const Bf16* b, void* c) const {
+  const bool by_rows = shape_.kind != kTokens;
   const std::int64_t rows = by_rows ? size : shape_.n, cols = by_rows ? shape_.n : shape_.k;
   const std::int64_t depth = by_rows ? shape_.k : size;
   const auto value = [](Bf16 x) { return bf16_to_f32(x.bits); };
@@ -153,69 +215,12 @@ void Bf16Product::run_plain(std::int64_t size, const Bf16* a, const Bf16* b, voi
   }
 }
 
-const Bf16Product& Bf16Products::get(const Context& ctx, const Bf16Product::Shape& shape) {
-  if (const auto found = products_.find(shape); found != products_.end()) return *found->second;
+const Bf16Matmul& Bf16Matmuls::get(const Context& ctx, const Bf16Matmul::Shape& shape) {
+  if (const auto found = matmuls_.find(shape); found != matmuls_.end()) return *found->second;
   assert(!omp_in_parallel());
-  auto product = std::make_unique<Bf16Product>(shape, ctx.threads);
-  primitives_ += product->primitives();
-  return *products_.emplace(shape, std::move(product)).first->second;
-}
-
-// Where x is wide, large stripes read it less often; but each thread needs some of its own.
-TokenProducts::TokenProducts(Context& ctx, std::int64_t n, std::int64_t k)
-    : n_(n),
-      k_(k),
-      stripe_rows_(kMostTokens * k > kCachedElements && n >= 2 * kLargeTile * ctx.threads
-                       ? kLargeTile
-                       : kSmallTile) {
-  const auto of_rows = [&](std::int64_t rows) {
-    return rows == 0 ? nullptr
-                     : &ctx.device->bf16_products.get(
-                           ctx, {Bf16Product::kTokens, rows, k, DType::f32, true});
-  };
-  stripe_ = of_rows(n >= stripe_rows_ ? stripe_rows_ : 0);
-  rest_ = of_rows(n % stripe_rows_);
-}
-
-std::int64_t TokenProducts::packed_elements(std::int64_t tokens) const {
-  return simd::packed_bf16_panels(k_) * simd::packed_bf16_panel_size(tokens);
-}
-
-std::int64_t TokenProducts::scratch_elements(std::int64_t tokens, int threads) const {
-  const std::int64_t most = std::min(tokens, kMostTokens);
-  return packed_elements(most) + threads * stripe_elements(most);
-}
-
-void TokenProducts::pack(int threads, std::int64_t tokens, const Bf16* x, Bf16* packed) const {
-  parallel_tasks(threads, simd::packed_bf16_panels(k_), [&](std::int64_t panel) {
-    simd::pack_bf16(tokens, k_, simd::Rows<const Bf16>{x, k_}, panel,
-                    packed + panel * simd::packed_bf16_panel_size(tokens));
-  });
-}
-
-bool TokenProducts::run_stripe(int thread, std::int64_t stripe, std::int64_t tokens, const Bf16* dy,
-                               const Bf16* packed, const View& dw, Bf16* scratch) const {
-  const std::int64_t row = stripe * stripe_rows_, rows = std::min(stripe_rows_, n_ - row);
-  simd::transpose_bf16(tokens, rows, {dy + row, n_}, {scratch, tokens});
-  const Bf16Product& product = rows == stripe_rows_ ? *stripe_ : *rest_;
-  return product.run(thread, tokens, scratch, packed, f32(dw)[row]);
-}
-
-bool TokenProducts::run(int thread, int threads, std::int64_t tokens, const ConstView& dy,
-                        const ConstView& x, const View& dw, Bf16* scratch) const {
-  std::atomic<bool> ok = true;
-  for (std::int64_t first = 0; first < tokens; first += kMostTokens) {
-    const std::int64_t size = std::min(kMostTokens, tokens - first);
-    Bf16* const of_threads = scratch + packed_elements(size);
-    pack(threads, size, bf16(x) + first * k_, scratch);
-    parallel_tasks(threads, stripes(), [&](std::int64_t i) {
-      const int own = threads == 1 ? 0 : omp_get_thread_num();
-      if (!run_stripe(threads == 1 ? thread : own, i, size, bf16(dy) + first * n_, scratch, dw,
-                      of_threads + own * stripe_elements(size)))
-        ok = false;
-    });
-  }
-  return ok;
+  auto matmul = std::make_unique<Bf16Matmul>(shape, ctx.threads);
+  primitives_ += matmul->primitives();
+  return *matmuls_.emplace(shape, std::move(matmul)).first->second;
 }
 
 }  // namespace switchyard::cpu

@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: Apache-2.0
+// The matmuls that oneDNN computes. No other file of the backend calls it.
+//
+// float32 goes through dnnl_sgemm on the exact shapes: nothing is compiled per shape, and nothing
+// past the last token is read.
+//
+// bfloat16 (AVX512_BF16, AMX) goes through matmul primitives. oneDNN 2.6 compiles one for each
+// shape, takes only matrices without gaps between their rows, and is fastest if the right-hand side
+// is in the layout of simd/pack_bf16.h and the left-hand side is not transposed. Ragged batches
+// have a different number of tokens in every step, so the dimension that varies is cut into pieces
+// of a few sizes, all multiples of kBf16Rounding and all compiled when a shape is first used.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "src/backend/backend.h"
+#include "src/core/round.h"
+
+namespace switchyard::cpu {
+
+// "oneDNN 2.6.3 (AVX2)"
+std::string onednn_description();
+
+// While it lives, oneDNN uses one thread for each caller: for matmuls inside a parallel loop.
+class OneThreadEach {
+ public:
+  OneThreadEach();
+  ~OneThreadEach();
+  OneThreadEach(const OneThreadEach&) = delete;
+  OneThreadEach& operator=(const OneThreadEach&) = delete;
+
+ private:
+  int before_;
+};
+// Makes oneDNN's next calls from this thread use the context's threads.
+void use_threads(const Context& ctx);
+
+// Error(kRuntime) if a matmul has failed. The functions below return false if oneDNN is out of
+// memory, since a parallel loop cannot throw.
+void check_matmul(bool ok);
+
+// --- float32 -------------------------------------------------------------------------------------
+
+// beta 0: the result is overwritten, 1: added to.
+// y [T, out] = x [T, in] . w [out, in]^T
+[[nodiscard]] bool gemm_nt(const ConstView& x, const ConstView& w, float beta, View y);
+// dx [T, in] = dy [T, out] . w [out, in]
+[[nodiscard]] bool gemm_nn(const ConstView& dy, const ConstView& w, float beta, View dx);
+// dw [out, in] = dy [T, out]^T . x [T, in]
+[[nodiscard]] bool gemm_tn(const ConstView& dy, const ConstView& x, float beta, View dw);
+
+// --- bfloat16 ------------------------------------------------------------------------------------
+
+constexpr std::int64_t kBf16Rounding = 16;
+// The largest number of tokens that one matmul sums over.
+constexpr std::int64_t kMostTokens = 512;
+
+constexpr std::int64_t bf16_rounded(std::int64_t rows) { return round_up(rows, kBf16Rounding); }
+
+// A weight with more elements does not stay in a second-level cache of 1 MiB.
+constexpr std::int64_t kCachedElements = std::int64_t{1} << 19;
+// Rows of a tile, by whether the right-hand side stays in that cache: larger tiles read it less
+// often.
+constexpr std::int64_t kSmallTile = 64, kLargeTile = 256;
+
+// Returns true if the machine multiplies bfloat16, within ONEDNN_MAX_CPU_ISA. Elsewhere the matmuls
+// below run as plain loops, for tests.
+bool has_native_bf16();
+
+// The matmuls of one shape, for all sizes of the dimension that varies. Several threads may call
+// run() at the same time, each with its own number below the context's thread count.
+class Bf16Matmul {
+ public:
+  enum Kind {
+    kRows,    // c [size, n] = a [size, k] . b, b [k, n] packed; size up to 64 or 256
+    kTokens,  // c [n, k] += a [n, size] . b, b [size, k] packed, f32; size up to kMostTokens
+  };
+  struct Shape {
+    Kind kind;
+    std::int64_t n, k;
+    DType out;  // of rows: f32 or bf16
+    bool add;   // of rows: c +=
+    auto operator<=>(const Shape&) const = default;
+  };
+  Bf16Matmul(const Shape& shape, int threads);
+  ~Bf16Matmul();
+
+  std::int64_t max_size() const { return max_size_; }
+  std::int64_t primitives() const { return static_cast<std::int64_t>(sizes_.size()); }
+  // Runs on the calling thread alone if it is in a parallel loop or under OneThreadEach. size is a
+  // multiple of kBf16Rounding, at most max_size(). Returns false if oneDNN failed.
+  [[nodiscard]] bool run(int thread, std::int64_t size, const Bf16* a, const Bf16* b,
+                         void* c) const;
+
+ private:
+  struct OneSize;
+  void run_plain(std::int64_t size, const Bf16* a, const Bf16* b, void* c) const;
+
+  Shape shape_;
+  std::int64_t max_size_;
+  std::vector<std::unique_ptr<OneSize>> sizes_;
+};
+
+// The matmuls that a context has compiled so far. Several threads may get() a shape that is already
+// there.
+class Bf16Matmuls {
+ public:
+  // Compiles a new shape: not from a parallel loop.
+  const Bf16Matmul& get(const Context& ctx, const Bf16Matmul::Shape& shape);
+  std::int64_t primitives() const { return primitives_; }
+
+ private:
+  std::map<Bf16Matmul::Shape, std::unique_ptr<Bf16Matmul>> matmuls_;
+  std::int64_t primitives_ = 0;
+};
+
+}  // namespace switchyard::cpu
+
+namespace switchyard {
+
+// Of a context that computes in bfloat16.
+struct Device {
+  cpu::Bf16Matmuls bf16_matmuls;
+};
+
+}  // namespace switchyard

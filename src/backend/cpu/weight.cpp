@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+// Which form of a weight is made, and which is read.
+#include "src/backend/cpu/weight.h"
+
+#include "src/core/error.h"
+
+namespace switchyard {
+
+namespace cpu {
+
+namespace {
+
+// The form that the context's matmuls want, whether or not the weight is in it.
+const WeightForm& preferred_form(const Context& ctx, const Weight& w) {
+  if (ctx.compute_type == DType::bf16 && !w.keep_f32) return bf16_form();
+  return ctx.row_invariant ? panels_form() : value_form();
+}
+
+}  // namespace
+
+const WeightForm& form_of(const Context& ctx, const Weight& w) {
+  const WeightForm& preferred = preferred_form(ctx, w);
+  if (preferred.is_in(w)) return preferred;
+  return ctx.row_invariant || !w.value ? panels_form() : value_form();
+}
+
+View value_of(const Weight& w) {
+  check(static_cast<bool>(w.value), ErrorKind::kRuntime, "a weight [", w.value.rows, ", ",
+        w.value.cols, "] is needed in float32, but has only a packed form");
+  return w.value;
+}
+
+}  // namespace cpu
+
+void prepare_weight(Context& ctx, Weight& weight) {
+  if (!weight.packed) weight.packed = std::make_shared<PackedWeight>();
+  cpu::preferred_form(ctx, weight).pack(ctx, weight);
+}
+
+}  // namespace switchyard

@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: Apache-2.0
+// A weight in bfloat16, packed twice: w^T [in, out] for y = x . w^T, and w [out, in] for
+// dx = dy . w (a head's in blocks of kHeadBlock of its rows). Rows go through matmuls in tiles,
+// whose last is rounded up to a multiple of kBf16Rounding rows: the capacity of token matrices
+// allows it, and experts' rows begin at such multiples.
+#include "src/backend/cpu/weight_bf16.h"
+
+#include <omp.h>
+
+#include <atomic>
+
+#include "simd/pack_bf16.h"
+#include "simd/rows.h"
+#include "src/backend/cpu/bf16_gradient.h"
+#include "src/backend/cpu/views.h"
+
+namespace switchyard::cpu {
+
+static_assert(kPackedRows == simd::kBf16PanelCols);
+
+namespace {
+
+const Bf16* transposed(const Weight& w) { return bf16(w.packed->bf16_transposed.view()); }
+const Bf16* plain(const Weight& w) { return bf16(w.packed->bf16.view()); }
+
+// At most a tile's rows, by the calling thread.
+bool run_tile(const Bf16Matmul& matmul, const ConstView& a, const Bf16* b, const View& c) {
+  return matmul.run(omp_get_thread_num(), bf16_rounded(a.rows), bf16(a), b, c.data);
+}
+
+// All rows, by the calling thread.
+bool run_rows(const Bf16Matmul& matmul, const ConstView& a, const Bf16* b, const View& c) {
+  bool ok = true;
+  for (std::int64_t first = 0; first < a.rows; first += matmul.max_size()) {
+    const std::int64_t count = std::min(matmul.max_size(), a.rows - first);
+    ok = run_tile(matmul, a.slice_rows(first, count), b, c.slice_rows(first, count)) && ok;
+  }
+  return ok;
+}
+
+// All rows, by all threads.
+void run_all(Context& ctx, const ConstView& a, const Bf16* b, Write write, const View& c) {
+  if (a.rows == 0) return;
+  assert(c.contiguous() && a.row_capacity >= bf16_rounded(a.rows) &&
+         c.row_capacity >= bf16_rounded(a.rows));
+  const Bf16Matmul& matmul = rows_matmul(ctx, c.cols, a.cols, c.dtype, write);
+  const std::int64_t tile = matmul.max_size();
+  const OneThreadEach one_thread_each;
+  std::atomic<bool> ok = true;
+  parallel_tasks(ctx.threads, (a.rows + tile - 1) / tile, [&](std::int64_t i) {
+    const std::int64_t first = i * tile, count = std::min(tile, a.rows - first);
+    if (!run_tile(matmul, a.slice_rows(first, count), b, c.slice_rows(first, count))) ok = false;
+  });
+  check_matmul(ok);
+}
+
+// Rows for one thread: a few tiles, if tiles are small.
+std::int64_t planned_rows(const Bf16Matmul& matmul) {
+  return std::max(matmul.max_size(), kSmallTile);
+}
+
+// Rounds and packs the rows [first, first + kPackedRows) of the value: a panel of the transposed
+// matrix, and a stretch of rows of every panel of the plain one.
+void pack_rows(const Weight& weight, std::int64_t first) {
+  const View& w = weight.value;
+  const std::int64_t panel = first / simd::kBf16PanelCols;
+  simd::pack_bf16_transposed(
+      w.cols, w.rows, f32(w), panel,
+      bf16(weight.packed->bf16_transposed.view()) + panel * simd::packed_bf16_panel_size(w.cols));
+  const bool is_head = weight.is_head;
+  const std::int64_t rows = std::min(simd::kBf16PanelCols, w.rows - first);
+  const std::int64_t block = is_head ? first / kHeadBlock * kHeadBlock : 0;
+  const std::int64_t block_rows = is_head ? std::min(kHeadBlock, w.rows - block) : w.rows;
+  const std::int64_t panels = simd::packed_bf16_panels(w.cols);
+  Bf16* const to = bf16(weight.packed->bf16.view()) + panels * (block * simd::kBf16PanelCols) +
+                   (first - block) * simd::kBf16PanelCols;
+  for (std::int64_t p = 0; p < panels; ++p)
+    simd::pack_bf16(rows, w.cols, from(f32(w), first), p,
+                    to + p * simd::packed_bf16_panel_size(block_rows));
+}
+
+}  // namespace
+
+const WeightForm& bf16_form() {
+  static const Bf16Form form;
+  return form;
+}
+
+// The only form that follows an optimizer: panels are made when a trained model translates.
+bool is_renewed(const Weight& w) { return bf16_form().is_in(w); }
+void renew_rows(const Weight& w, std::int64_t first) {
+  if (!is_renewed(w)) return;
+  assert(first % kPackedRows == 0);
+  pack_rows(w, first);
+}
+
+const Bf16Matmul& rows_matmul(Context& ctx, std::int64_t n, std::int64_t k, DType out,
+                              Write write) {
+  return ctx.device->bf16_matmuls.get(ctx, {Bf16Matmul::kRows, n, k, out, write == Write::add});
+}
+
+bool Bf16Form::is_in(const Weight& w) const { return w.packed && w.packed->bf16.bytes() > 0; }
+
+void Bf16Form::pack(Context& ctx, Weight& weight) const {
+  const View w = value_of(weight);
+  if (!is_in(weight)) {
+    const auto elements = [](std::int64_t k, std::int64_t n) {
+      return simd::packed_bf16_panels(n) * simd::packed_bf16_panel_size(k);
+    };
+    weight.packed->bf16_transposed = Tensor(ctx, 1, elements(w.cols, w.rows), DType::bf16);
+    weight.packed->bf16 = Tensor(ctx, 1, elements(w.rows, w.cols), DType::bf16);
+  }
+  parallel_for(ctx.threads, 0, w.rows, kPackedRows,
+               [&](std::int64_t first, std::int64_t) { pack_rows(weight, first); });
+}
+
+void Bf16Form::forward(Context& ctx, const ConstView& x, const Weight& w, View y) const {
+  run_all(ctx, x, transposed(w), Write::overwrite, y);
+}
+
+void Bf16Form::input_gradient(Context& ctx, const ConstView& dy, const Weight& w, Write write,
+                              View dx) const {
+  assert(!w.is_head);
+  run_all(ctx, dy, plain(w), write, dx);
+}
+
+void Bf16Form::weight_gradient(Context& ctx, const ConstView& dy, const ConstView& x,
+                               View dw) const {
+  const std::int64_t tokens = bf16_rounded(dy.rows);
+  // The rows past the last token are summed over, too.
+  for (const ConstView& v : {dy, x})
+    simd::fill(tokens - v.rows, v.cols, 0, any(padding_of(v, tokens - v.rows)));
+  const Bf16Gradient gradient(ctx, dy.cols, x.cols);
+  const ArenaScope scope(ctx.scratch);
+  auto* scratch = scratch_array<Bf16>(ctx, gradient.scratch_elements(tokens, ctx.threads));
+  const OneThreadEach one_thread_each;
+  check_matmul(gradient.run(0, ctx.threads, tokens, dy, x, dw, scratch));
+}
+
+RowPlan Bf16Form::plan_forward(Context& ctx, const Weight& w) const {
+  const auto [out, in] = std::pair(w.value.rows, w.value.cols);
+  return {planned_rows(rows_matmul(ctx, out, in, DType::bf16, Write::overwrite)), 0, 0};
+}
+
+RowPlan Bf16Form::plan_backward(Context& ctx, const Weight& w, Write write,
+                                std::int64_t tokens) const {
+  const auto [out, in] = std::pair(w.value.rows, w.value.cols);
+  const Bf16Gradient gradient(ctx, out, in);
+  return {planned_rows(rows_matmul(ctx, in, out, DType::bf16, write)),
+          gradient.scratch_elements(tokens, 1) / 2 + 1, 0};
+}
+
+bool Bf16Form::forward_rows(Context& ctx, const ConstView& x, const Weight& w, View y,
+                            float*) const {
+  return run_rows(rows_matmul(ctx, y.cols, x.cols, y.dtype, Write::overwrite), x, transposed(w), y);
+}
+
+bool Bf16Form::input_gradient_rows(Context& ctx, const ConstView& dy, const Weight& w, Write write,
+                                   View dx) const {
+  return run_rows(rows_matmul(ctx, dx.cols, dy.cols, dx.dtype, write), dy, plain(w), dx);
+}
+
+bool Bf16Form::weight_gradient_rows(Context& ctx, const ConstView& dy, const ConstView& x, View dw,
+                                    float* scratch) const {
+  return Bf16Gradient(ctx, dw.rows, dw.cols)
+      .run(omp_get_thread_num(), 1, x.rows, dy, x, dw, reinterpret_cast<Bf16*>(scratch));
+}
+
+}  // namespace switchyard::cpu

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the files of the bfloat16 form share.
+#pragma once
+
+#include "src/backend/cpu/onednn.h"
+#include "src/backend/cpu/weight.h"
+
+namespace switchyard::cpu {
+
+// Rows of a head that are packed as one block: see bf16_head.cpp.
+constexpr std::int64_t kHeadBlock = 512;
+
+class Bf16Form : public WeightForm {
+ public:
+  bool is_in(const Weight& w) const override;
+  void pack(Context& ctx, Weight& weight) const override;
+  DType type() const override { return DType::bf16; }
+
+  void forward(Context& ctx, const ConstView& x, const Weight& w, View y) const override;
+  void input_gradient(Context& ctx, const ConstView& dy, const Weight& w, Write write,
+                      View dx) const override;
+  void weight_gradient(Context& ctx, const ConstView& dy, const ConstView& x,
+                       View dw) const override;
+
+  RowPlan plan_forward(Context& ctx, const Weight& w) const override;
+  RowPlan plan_backward(Context& ctx, const Weight& w, Write write,
+                        std::int64_t tokens) const override;
+  bool forward_rows(Context& ctx, const ConstView& x, const Weight& w, View y,
+                    float* scratch) const override;
+  bool input_gradient_rows(Context& ctx, const ConstView& dy, const Weight& w, Write write,
+                           View dx) const override;
+  bool weight_gradient_rows(Context& ctx, const ConstView& dy, const ConstView& x, View dw,
+                            float* scratch) const override;
+
+  simd::LogitBlocks logit_blocks(const ConstView& logits) const override;
+  void logits(Context& ctx, const ConstView& h, const Weight& head, View logits) const override;
+  void logits_backward(Context& ctx, const ConstView& h, const Weight& head, View grad_logits,
+                       View dh, View dw) const override;
+};
+
+// c [rows, n] (=|+=) a [rows, k] . b, by tiles of rows. Compiles a new shape: then not from a
+// parallel loop.
+const Bf16Matmul& rows_matmul(Context& ctx, std::int64_t n, std::int64_t k, DType out, Write write);
+
+}  // namespace switchyard::cpu

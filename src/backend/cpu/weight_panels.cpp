@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+// A weight as panels of outputs, float32, for row-invariant forward: the kernels of
+// simd/packed_gemm.h, where an element is one chain of multiply-adds along K whatever the number of
+// rows and threads. oneDNN's own matmuls lack that property on AVX2 and SSE4.1. A weight that is
+// not in this form is packed into scratch for each call; gradients use the value.
+#include "simd/packed_gemm.h"
+#include "simd/targets.h"
+#include "src/backend/cpu/views.h"
+#include "src/backend/cpu/weight.h"
+#include "src/core/error.h"
+
+namespace switchyard::cpu {
+
+namespace {
+
+// What a task of forward() computes.
+constexpr std::int64_t kRowBlock = 96;
+constexpr std::int64_t kOutBlock = 256;  // a multiple of every target's panel
+
+// Null if the weight has none.
+const float* panels_of(const Weight& w) {
+  return w.packed && w.packed->panels.bytes() > 0 ? f32(w.packed->panels.view()).data : nullptr;
+}
+
+void pack_panels(const ConstView& w, float* panels) {
+  simd::pack_weight(w.rows, w.cols, f32(w), panels);
+}
+
+// Floats of scratch for a weight that has no panels. Error(kRuntime) if its panels are those of
+// another instruction set: the kernels would read garbage.
+std::int64_t packing_floats(const Weight& w) {
+  if (!panels_of(w)) {
+    const View value = value_of(w);
+    return simd::packed_gemm_floats(value.rows, value.cols);
+  }
+  const std::int64_t packed = w.packed->panel_outputs, now = simd::packed_gemm_panel();
+  check(packed == now, ErrorKind::kRuntime, "a weight was packed in panels of ", packed,
+        " outputs, but the kernels (", simd::target_name(), ") read panels of ", now,
+        ": the instruction set has changed since prepare_weight()");
+  return 0;
+}
+
+class Panels : public WeightForm {
+ public:
+  bool is_in(const Weight& w) const override { return panels_of(w); }
+
+  void pack(Context& ctx, Weight& weight) const override {
+    const View w = value_of(weight);
+    Tensor& panels = weight.packed->panels;
+    const std::int64_t outputs = simd::packed_gemm_panel();
+    if (panels.bytes() == 0 || weight.packed->panel_outputs != outputs)
+      panels = Tensor(ctx, 1, simd::packed_gemm_floats(w.rows, w.cols));
+    weight.packed->panel_outputs = outputs;
+    pack_panels(w, f32(panels.view()).data);
+  }
+
+  void forward(Context& ctx, const ConstView& x, const Weight& w, View y) const override {
+    ArenaScope scope(ctx.scratch);
+    auto* const scratch = scratch_array<float>(ctx, packing_floats(w));
+    if (!panels_of(w)) pack_panels(w.value, scratch);
+    const float* const panels = panels_of(w) ? panels_of(w) : scratch;
+    const std::int64_t out = y.cols, in = x.cols;
+    const std::int64_t row_blocks = (x.rows + kRowBlock - 1) / kRowBlock;
+    const std::int64_t out_blocks = (out + kOutBlock - 1) / kOutBlock;
+    parallel_for(ctx.threads, 0, row_blocks * out_blocks, 1, [&](std::int64_t task, std::int64_t) {
+      const std::int64_t row = task % row_blocks * kRowBlock;
+      const std::int64_t col = task / row_blocks * kOutBlock;
+      simd::packed_gemm(std::min(kRowBlock, x.rows - row), col, std::min(out, col + kOutBlock), in,
+                        from(f32(x), row), panels, from(f32(y), row));
+    });
+  }
+
+  RowPlan plan_forward(Context&, const Weight& w) const override {
+    return {128, packing_floats(w), 0};
+  }
+
+  bool forward_rows(Context&, const ConstView& x, const Weight& w, View y,
+                    float* scratch) const override {
+    if (!panels_of(w)) pack_panels(w.value, scratch);
+    const float* const panels = panels_of(w) ? panels_of(w) : scratch;
+    simd::packed_gemm(x.rows, 0, y.cols, x.cols, f32(x), panels, f32(y));
+    return true;
+  }
+};
+
+}  // namespace
+
+const WeightForm& panels_form() {
+  static const Panels form;
+  return form;
+}
+
+}  // namespace switchyard::cpu
