@@ -76,14 +76,19 @@ void lerp(Context& ctx, float t, ConstView x, View y);  // y += t * (x - y): a r
 
 // --- Weights and matmuls -------------------------------------------------------------------------
 
+// What a weight is multiplied with.
+enum class WeightRole {
+  matmul,
+  router,  // its matmuls are f32 whatever the context computes in (arXiv 2101.03961, 2.4)
+  head,    // the last hidden states: gradients come from linear_cross_entropy() alone
+};
+
 // A weight is a value [out, in] and, where the backend wants one, a packed form of it.
 struct PackedWeight;
 struct Weight {
   View value;
   std::shared_ptr<PackedWeight> packed;
-  bool keep_f32 = false;  // its products are f32 whatever the context computes in: a router's
-  // Its backward is linear_cross_entropy(), never linear_backward_input() or _weight().
-  bool is_head = false;
+  WeightRole role = WeightRole::matmul;
 };
 
 // Makes, or makes anew, the packed form that the context's products read: after loading, and in
@@ -172,9 +177,9 @@ struct Capacity {
   std::int64_t tokens = 0;  // per expert, over the batch or in each sequence, in token order
 };
 
-// Experts' first slots are multiples of this, so that S >= T + E * (rounding - 1): 1, or what the
-// context's products want.
-std::int64_t slot_rounding(const Context& ctx);
+// S for T tokens: T, or more if the context's grouped matmuls want an expert's rows to begin at a
+// multiple of some number.
+std::int64_t slot_count(const Context& ctx, std::int64_t tokens, std::int64_t num_experts);
 
 // What the router decided. All stays on the backend's side.
 struct Routing {
@@ -317,7 +322,7 @@ void copy_blocks(Context& ctx, ConstView x, ConstView parent, std::int64_t block
 //   loss of a token = (1 - eps) * nll + eps * mean over V of -log p    (Szegedy et al. 2016)
 struct CrossEntropyCall {
   ConstView h;                   // [T, d_model] compute type
-  const Weight* head = nullptr;  // [V, d_model]
+  const Weight* head = nullptr;  // [V, d_model], of role head
   ConstView labels;              // [T, 1] i32
   float label_smoothing = 0;     // eps
   float grad_scale = 1;
@@ -328,8 +333,7 @@ struct CrossEntropyGrads {
   View grad_head;  // [V, d_model] += grad_scale * d sum / d head
 };
 // sums [1, 2] += { sum of losses, sum of nll }. The logits are f32, their gradient compute type.
-// Where products are bfloat16, h, dh and grad_head have no gaps between their rows, and is_head was
-// set before prepare_weight().
+// Where matmuls are bfloat16, h, dh and grad_head have no gaps between their rows.
 void linear_cross_entropy(Context& ctx, const CrossEntropyCall& call, View sums,
                           const CrossEntropyGrads& grads);
 

@@ -133,7 +133,7 @@ Model::Model(const ModelConfig& c)
     lm_head->cols = c.d_model;
     lm_head->init = {.std = paper_std, .truncated = true, .hf_std = c.initializer_factor};
   }
-  (lm_head ? *lm_head : shared).weight.is_head = true;
+  (lm_head ? *lm_head : shared).weight.role = WeightRole::head;
   for (Stack* stack : {&encoder, &decoder})
     stack->embedding = stack->embed_tokens ? &*stack->embed_tokens : &shared;
   each_param([&](Param& param) {

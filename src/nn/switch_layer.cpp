@@ -54,7 +54,7 @@ SwitchLayer::SwitchLayer(const std::string& prefix, const ModelConfig& c, std::u
       expert_dim(c.d_ff),
       site(site_) {
   router.weight.init = {.std = 0.02f, .hf_std = c.initializer_factor};
-  router.weight.weight.keep_f32 = true;
+  router.weight.weight.role = WeightRole::router;
   if (c.router_bias) {
     bias.emplace();
     bias->name = prefix + ".router.classifier.bias";
@@ -117,7 +117,7 @@ void SwitchLayer::route_tokens(Context& ctx, const Pass& pass, ConstView x, cons
   s.jitter_noise = pass.training ? pass.jitter_noise : 0;
   s.jitter_stream = stream_key(pass.seed, pass.step, site + kJitterSite);
   const auto num_experts = static_cast<std::int64_t>(experts.size());
-  const std::int64_t slots = x.rows + num_experts * (slot_rounding(ctx) - 1);
+  const std::int64_t slots = slot_count(ctx, x.rows, num_experts);
   const View logits = ctx.saved.make(x.rows, num_experts);
   s.logits = logits;
   s.routing = make_routing(ctx.saved, x.rows, slots, num_experts);

@@ -223,7 +223,7 @@ TEST_CASE("slots without a token have no part in any result") {
   CAPTURE(type == DType::bf16, row_invariant, capacity.rule);
   Machine m(2, false, row_invariant, type);
   const std::int64_t num_experts = 4, tokens = 130, d_model = 24, d_ff = 40;
-  const std::int64_t slots = tokens + num_experts * (slot_rounding(*m.ctx) - 1);
+  const std::int64_t slots = slot_count(*m.ctx, tokens, num_experts);
   Routing routing = make_routing(m, tokens, num_experts);
   routing.token_of_slot = m.int_output(slots, 1);
   route(*m.ctx, m.normal(tokens, num_experts), capacity, m.ragged({70, 60}), routing);

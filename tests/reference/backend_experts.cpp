@@ -55,7 +55,7 @@ void jitter(Context&, float eps, std::uint64_t stream, ConstView tags, ConstView
   store(reference::jitter(eps, stream, load_ints(tags), load(x)), y);
 }
 
-std::int64_t slot_rounding(const Context&) { return 1; }
+std::int64_t slot_count(const Context&, std::int64_t tokens, std::int64_t) { return tokens; }
 
 void route(Context&, ConstView logits, Capacity capacity, const Ragged& tokens, Routing& routing) {
   const auto r = reference::route(load(logits), capacity, load(tokens));

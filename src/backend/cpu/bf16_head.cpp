@@ -48,7 +48,7 @@ void Bf16Form::logits(Context& ctx, const ConstView& h, const Weight& head, View
 void Bf16Form::logits_backward(Context& ctx, const ConstView& h, const Weight& head,
                                View grad_logits, View dh, View dw) const {
   const simd::LogitBlocks shape = logit_blocks(grad_logits);
-  assert(head.is_head && shape.rows <= kHeadTokens && h.contiguous());
+  assert(head.role == WeightRole::head && shape.rows <= kHeadTokens && h.contiguous());
   assert(!dh || (dh.dtype == DType::f32 && dh.contiguous() && dh.row_capacity >= shape.rows));
   assert(!dw || dw.contiguous());
   const std::int64_t last = shape.count() - 1, d_model = h.cols;

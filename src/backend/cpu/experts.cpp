@@ -185,10 +185,6 @@ class RowMatmuls {
 
 }  // namespace
 
-std::int64_t slot_rounding(const Context& ctx) {
-  return ctx.compute_type == DType::bf16 ? cpu::kBf16Rounding : 1;
-}
-
 void experts(Context& ctx, const ExpertCall& call, const Routing& routing, ConstView x,
              FfnSaved& saved, View y) {
   const ArenaScope scope(ctx.scratch);

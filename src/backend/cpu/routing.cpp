@@ -4,6 +4,7 @@
 #include "simd/routing.h"
 
 #include "simd/rows.h"
+#include "src/backend/cpu/onednn.h"
 #include "src/backend/cpu/views.h"
 
 namespace switchyard {
@@ -15,6 +16,11 @@ using cpu::from;
 using cpu::i32;
 
 namespace {
+
+// Experts' first slots are multiples of this.
+std::int64_t slot_rounding(const Context& ctx) {
+  return ctx.compute_type == DType::bf16 ? cpu::kBf16Rounding : 1;
+}
 
 // Slots by a stable counting sort of the kept tokens. A few integer operations a token: not worth
 // threads.
@@ -64,6 +70,10 @@ void assign_slots(Context& ctx, const Capacity& capacity, const Ragged& tokens, 
 }
 
 }  // namespace
+
+std::int64_t slot_count(const Context& ctx, std::int64_t tokens, std::int64_t num_experts) {
+  return tokens + num_experts * (slot_rounding(ctx) - 1);
+}
 
 void route(Context& ctx, ConstView logits, Capacity capacity, const Ragged& tokens,
            Routing& routing) {

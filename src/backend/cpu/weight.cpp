@@ -12,7 +12,7 @@ namespace {
 
 // The form that the context's matmuls want, whether or not the weight is in it.
 const WeightForm& preferred_form(const Context& ctx, const Weight& w) {
-  if (ctx.compute_type == DType::bf16 && !w.keep_f32) return bf16_form();
+  if (ctx.compute_type == DType::bf16 && w.role != WeightRole::router) return bf16_form();
   return ctx.row_invariant ? panels_form() : value_form();
 }
 

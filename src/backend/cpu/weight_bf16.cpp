@@ -67,7 +67,7 @@ void pack_rows(const Weight& weight, std::int64_t first) {
   simd::pack_bf16_transposed(
       w.cols, w.rows, f32(w), panel,
       bf16(weight.packed->bf16_transposed.view()) + panel * simd::packed_bf16_panel_size(w.cols));
-  const bool is_head = weight.is_head;
+  const bool is_head = weight.role == WeightRole::head;
   const std::int64_t rows = std::min(simd::kBf16PanelCols, w.rows - first);
   const std::int64_t block = is_head ? first / kHeadBlock * kHeadBlock : 0;
   const std::int64_t block_rows = is_head ? std::min(kHeadBlock, w.rows - block) : w.rows;
@@ -120,7 +120,7 @@ void Bf16Form::forward(Context& ctx, const ConstView& x, const Weight& w, View y
 
 void Bf16Form::input_gradient(Context& ctx, const ConstView& dy, const Weight& w, Write write,
                               View dx) const {
-  assert(!w.is_head);
+  assert(w.role != WeightRole::head);
   run_all(ctx, dy, plain(w), write, dx);
 }
 
