@@ -90,7 +90,7 @@ Measured measure(const Point& p, DType type, double seconds) {
   Model model(config);
   const ParamBuffer params(*ctx, model.layout());
   initialise(*ctx, model, 1, {}, params);
-  model.bind(params);
+  model.bind(*ctx, params);
   Trainer trainer(*ctx, model, params, {});
 
   Measured result;

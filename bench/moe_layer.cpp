@@ -77,7 +77,7 @@ class Layers {
     for (std::int64_t e = 0; e < num_experts; ++e)
       unit[static_cast<std::size_t>(e * router.cols + e)] = 1;
     upload(*ctx_, unit.data(), router.size(), params_[router]);
-    model_.bind(params_);
+    model_.bind(*ctx_, params_);
     if (type == DType::bf16) model_.prepare(*ctx_);
   }
 

@@ -71,7 +71,7 @@ int run(int argc, char** argv) {
   Model model(o.config);
   const ParamBuffer params(*ctx, model.layout());
   initialise(*ctx, model, o.trainer.seed, o.init, params);
-  model.bind(params);
+  model.bind(*ctx, params);
   Trainer trainer(*ctx, model, params, o.trainer);
   BatchOptions batching;
   batching.mini_batch_words = o.mini_batch_words;

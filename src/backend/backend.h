@@ -29,6 +29,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -83,7 +84,7 @@ enum class WeightRole {
   head,    // the last hidden states: gradients come from linear_cross_entropy() alone
 };
 
-// A weight is a value [out, in] and, where the backend wants one, a packed form of it.
+// A weight is a value [out, in] and the forms that a backend has packed it into.
 struct PackedWeight;
 struct Weight {
   View value;
@@ -91,9 +92,9 @@ struct Weight {
   WeightRole role = WeightRole::matmul;
 };
 
-// Makes, or makes anew, the packed form that the context's products read: after loading, and in
-// contexts that compute in bfloat16 after each change of the value but an optimizer's, which sees
-// to it itself. Without it the products read the value, and are f32.
+// Packs the value, or repacks it, into the form that the context's matmuls read: after loading, and
+// in contexts that compute in bfloat16 after each change of the value except an optimizer's, which
+// repacks it itself. Without that form matmuls read the value, and are f32.
 void prepare_weight(Context& ctx, Weight& weight);
 
 // y [T, out] = x [T, in] . w^T. x compute type; y f32 or bf16. Where the product is bfloat16, x, y
@@ -228,20 +229,37 @@ void combine_rows_backward(Context& ctx, ConstView dy, ConstView expert_out, con
 
 // One feed-forward: wo(dropout(act(wi x))), or gated: wo(dropout(act(wi x) * (wi_1 x))).
 struct FfnWeights {
-  const Weight* wi = nullptr;
-  const Weight* wi_1 = nullptr;  // gated only
-  const Weight* wo = nullptr;
+  Weight wi;
+  std::optional<Weight> wi_1;  // gated only
+  Weight wo;
 };
 struct FfnGrads {
-  View wi, wi_1, wo;
+  View wi, wi_1, wo;  // f32
 };
-// All experts of a layer as one grouped call. Expert e = first_expert + i has weights[i] and the
-// rows [expert_offsets[e], expert_offsets[e + 1]) of x; those without a token are 0 in x and dy.
-// Random numbers are those of the rows' tokens. Matrices are of compute type.
+// The weights of a layer's experts, as the backend's grouped call reads them. Made from weights in
+// the same forms, at least one, and made again when one of them gets another value to read or has
+// been prepared. In contexts that compute in bfloat16 they are prepared first.
+struct ExpertTable;
+std::shared_ptr<const ExpertTable> make_expert_table(Context& ctx, std::vector<FfnWeights> experts);
+// The gradients of a table's experts, in one buffer at equal distances.
+struct ExpertGrads {
+  FfnGrads first;
+  std::int64_t stride = 0;  // elements from one expert's gradients to the next one's
+
+  FfnGrads of(std::int64_t expert) const {
+    const auto shifted = [&](View v) {
+      if (v) v.data = static_cast<float*>(v.data) + expert * stride;
+      return v;
+    };
+    return {shifted(first.wi), shifted(first.wi_1), shifted(first.wo)};
+  }
+};
+// All experts of a layer as one grouped call. The table's i-th is expert e = first_expert + i, and
+// has the rows [expert_offsets[e], expert_offsets[e + 1]) of x; those without a token are 0 in x
+// and dy. Random numbers are those of the rows' tokens. Matrices are of compute type.
 struct ExpertCall {
-  const FfnWeights* weights = nullptr;
+  const ExpertTable* experts = nullptr;
   std::int64_t first_expert = 0;
-  std::int64_t count = 0;
   Activation act = Activation::relu;
   Dropout drop;
   ConstView tags;  // of the tokens
@@ -257,9 +275,9 @@ void experts(Context& ctx, const ExpertCall& call, const Routing& routing, Const
 struct ExpertsBackwardInput {
   ConstView x, hidden, gate, dy;
 };
-// dx [S, d_model] overwritten on the slots in use; grads[i] added to.
+// dx [S, d_model] overwritten on the slots in use; grads added to.
 void experts_backward(Context& ctx, const ExpertCall& call, const Routing& routing,
-                      const ExpertsBackwardInput& in, View dx, const FfnGrads* grads);
+                      const ExpertsBackwardInput& in, View dx, const ExpertGrads& grads);
 
 // --- Attention -----------------------------------------------------------------------------------
 

@@ -111,7 +111,7 @@ LoadedModel load_model(Context& ctx, const fs::path& directory, bool allow_nonfi
            ": ", *bad, " at element ", bad - host.begin(), ", expected finite numbers");
     upload(ctx, host.data(), param.size(), (*loaded.values)[param]);
   });
-  loaded.model->bind(*loaded.values);
+  loaded.model->bind(ctx, *loaded.values);
   return loaded;
 }
 

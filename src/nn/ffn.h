@@ -38,7 +38,8 @@ struct Ffn {
                 const ParamBuffer& grads) const;
 
   FfnWeights weights() const {
-    return {&wi.weight.weight, wi_1 ? &wi_1->weight.weight : nullptr, &wo.weight.weight};
+    return {wi.weight.weight, wi_1 ? std::optional(wi_1->weight.weight) : std::nullopt,
+            wo.weight.weight};
   }
   FfnGrads grads_of(const ParamBuffer& grads) const {
     return {grads[wi.weight], wi_1 ? grads[wi_1->weight] : View{}, grads[wo.weight]};

@@ -143,17 +143,25 @@ Model::Model(const ModelConfig& c)
   });
 }
 
-void Model::bind(const ParamBuffer& values) {
+void Model::bind(Context& ctx, const ParamBuffer& values) {
   each_param([&](Param& param) {
     param.weight.value = values[param];
     param.weight.packed = nullptr;
   });
+  bind_experts(ctx);
 }
 
 void Model::prepare(Context& ctx) {
   each_param([&](Param& param) {
     if (!param.vector && !param.lookup) prepare_weight(ctx, param.weight);
   });
+  bind_experts(ctx);
+}
+
+void Model::bind_experts(Context& ctx) {
+  for (Stack* stack : {&encoder, &decoder})
+    for (Block& block : stack->blocks)
+      if (block.sparse) block.sparse->bind_experts(ctx);
 }
 
 float Model::head_scale() const {

@@ -78,7 +78,7 @@ class Model {
   const ParamLayout& layout() const { return layout_; }
 
   // Binds the parameters to `values`, which must have this layout and outlive the model.
-  void bind(const ParamBuffer& values);
+  void bind(Context& ctx, const ParamBuffer& values);
   // Packs every weight for contexts like ctx: when the values are final, or in bfloat16 whenever
   // anything but an optimizer has changed them.
   void prepare(Context& ctx);
@@ -108,6 +108,8 @@ class Model {
   std::optional<Param> lm_head;
 
  private:
+  void bind_experts(Context& ctx);
+
   ModelConfig config_;
   ParamLayout layout_;
 };

@@ -58,9 +58,12 @@ class ParamBuffer {
   ParamBuffer(const Context& ctx, ParamLayout layout)
       : layout_(std::move(layout)), storage_(ctx, 1, layout_.total) {}
 
+  // In elements.
+  std::int64_t offset(const Param& param) const {
+    return layout_.offset[static_cast<std::size_t>(param.index)];
+  }
   View operator[](const Param& param) const {
-    const View flat = storage_.view();
-    View v = flat.slice_cols(layout_.offset[static_cast<std::size_t>(param.index)], param.size());
+    View v = storage_.view().slice_cols(offset(param), param.size());
     v.rows = v.row_capacity = param.rows;
     v.cols = v.row_stride = param.cols;
     return v;

@@ -65,7 +65,12 @@ SwitchLayer::SwitchLayer(const std::string& prefix, const ModelConfig& c, std::u
   const float wo_hf_std = c.initializer_factor / std::sqrt(static_cast<float>(c.d_model));
   for (std::int64_t e = 0; e < c.num_experts; ++e)
     experts.emplace_back(prefix + ".experts.expert_" + std::to_string(e), c, wo_hf_std, site);
-  for (const Ffn& expert : experts) weights_.push_back(expert.weights());
+}
+
+void SwitchLayer::bind_experts(Context& ctx) {
+  std::vector<FfnWeights> weights;
+  for (const Ffn& expert : experts) weights.push_back(expert.weights());
+  table_ = make_expert_table(ctx, std::move(weights));
 }
 
 View SwitchLayer::forward(Context& ctx, const Pass& pass, ConstView x, const Ragged& tokens,
@@ -95,12 +100,9 @@ View SwitchLayer::backward(Context& ctx, ConstView x, ConstView dy, const Saved&
 
   const ConstView expert_in = expert_input(ctx, x, s);
   const View grad_in = ctx.scratch.make(expert_in.rows, dy.cols, dy.dtype);
-  std::vector<FfnGrads> expert_grads;
-  expert_grads.reserve(experts.size());
-  for (const Ffn& expert : experts) expert_grads.push_back(expert.grads_of(grads));
   experts_backward(ctx, expert_call(s), s.routing,
                    {.x = expert_in, .hidden = s.ffn.hidden, .gate = s.ffn.gate, .dy = grad_out},
-                   grad_in, expert_grads.data());
+                   grad_in, expert_grads(grads));
 
   const View grad_logits = ctx.scratch.make(x.rows, s.logits.cols);
   router_backward(ctx, s.routing, grad_combine_weight, coefs, grad_logits);
@@ -149,12 +151,18 @@ ConstView SwitchLayer::expert_input(Context& ctx, ConstView x, const Saved& s) c
 
 ExpertCall SwitchLayer::expert_call(const Saved& s) const {
   ExpertCall call;
-  call.weights = weights_.data();
-  call.count = static_cast<std::int64_t>(weights_.size());
+  call.experts = table_.get();
   call.act = experts[0].act;
   call.drop = s.drop;
   call.tags = s.tags;
   return call;
+}
+
+// All experts have the same parameters in the same order, so their gradients are equally far apart.
+ExpertGrads SwitchLayer::expert_grads(const ParamBuffer& grads) const {
+  const auto offset = [&](const Ffn& expert) { return grads.offset(expert.wi.weight); };
+  const std::int64_t stride = experts.size() < 2 ? 0 : offset(experts[1]) - offset(experts[0]);
+  return {experts[0].grads_of(grads), stride};
 }
 
 }  // namespace switchyard

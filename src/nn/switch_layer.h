@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -44,8 +45,10 @@ struct SwitchLayer {
   };
 
   SwitchLayer(const std::string& prefix, const ModelConfig& config, std::uint64_t site);
-  SwitchLayer(SwitchLayer&&) = default;  // a copy's weights_ would point into the original
-  SwitchLayer& operator=(SwitchLayer&&) = default;
+
+  // Builds the table of experts: call it when their weights are bound and again after preparing
+  // them.
+  void bind_experts(Context& ctx);
 
   // x [tokens, d_model] of compute type -> y of x's shape and type, in ctx.scratch; a dropped
   // token's row is zero.
@@ -73,8 +76,9 @@ struct SwitchLayer {
   ConstView router_input(Context& ctx, ConstView x, const Saved& s) const;
   ConstView expert_input(Context& ctx, ConstView x, const Saved& s) const;
   ExpertCall expert_call(const Saved& s) const;
+  ExpertGrads expert_grads(const ParamBuffer& grads) const;
 
-  std::vector<FfnWeights> weights_;  // of experts, as the grouped call takes them
+  std::shared_ptr<const ExpertTable> table_;
 };
 
 }  // namespace switchyard

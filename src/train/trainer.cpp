@@ -80,7 +80,7 @@ Trainer::Trainer(Context& ctx, Model& model, const ParamBuffer& params,
       workers_(ctx, model.layout(), options.workers),
       optimizer_(
           make_optimizer(ctx, options.optimizer, options.adamw, model, workers_.gradient())) {
-  model.bind(params);
+  model.bind(ctx, params);
   prepare();
   if (options.exponential_smoothing > 0) average_.emplace(ctx, model.layout());
   reset_average();

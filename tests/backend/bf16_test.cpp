@@ -9,7 +9,8 @@ namespace {
 // Matrices of whole numbers without gaps between rows, as bfloat16 products want them.
 class Bf16Machine {
  public:
-  explicit Bf16Machine(int threads) : ctx(make_context({threads, false, DType::bf16})) {}
+  explicit Bf16Machine(int threads, bool row_invariant = false)
+      : ctx(make_context({threads, row_invariant, DType::bf16})) {}
 
   // In -2 ... 2.
   Reals whole(std::int64_t rows, std::int64_t cols) {
@@ -250,26 +251,30 @@ TEST_CASE("experts in bfloat16") {
   std::vector<Reals> expected;
   std::vector<View> grads;
   const std::int64_t matrices = gated ? 3 : 2;
+  const View flat_grads = ctx.scratch.make_row(num_experts * matrices * d_ff * d_model);
   for (std::int64_t e = 0; e < num_experts * matrices; ++e) {
     const bool is_wo = e % matrices == matrices - 1;
     w.push_back(is_wo ? m.whole(d_model, d_ff) : m.whole(d_ff, d_model));
     weights.push_back({m.place(w.back(), DType::f32), nullptr});
     prepare_weight(ctx, weights.back());
     expected.push_back(is_wo ? m.whole(d_model, d_ff) : m.whole(d_ff, d_model));
-    grads.push_back(m.place(expected.back(), DType::f32));
+    View grad = flat_grads.slice_cols(e * d_ff * d_model, d_ff * d_model);
+    grad.rows = grad.row_capacity = expected.back().rows;
+    grad.cols = grad.row_stride = expected.back().cols;
+    copy(ctx, m.place(expected.back(), DType::f32), grad);
+    grads.push_back(grad);
   }
+  const auto wo_of = [&](std::size_t e) { return e + std::size_t(matrices) - 1; };
   std::vector<FfnWeights> ffn;
-  std::vector<FfnGrads> ffn_grads;
-  for (std::size_t e = 0; e < static_cast<std::size_t>(num_experts * matrices);
-       e += std::size_t(matrices)) {
-    ffn.push_back(
-        {&weights[e], gated ? &weights[e + 1] : nullptr, &weights[e + std::size_t(matrices) - 1]});
-    ffn_grads.push_back(
-        {grads[e], gated ? grads[e + 1] : View{}, grads[e + std::size_t(matrices) - 1]});
+  for (std::size_t e = 0; e < weights.size(); e += std::size_t(matrices)) {
+    ffn.push_back({weights[e], {}, weights[wo_of(e)]});
+    if (gated) ffn.back().wi_1 = weights[e + 1];
   }
+  const auto table = make_expert_table(ctx, ffn);
+  const ExpertGrads ffn_grads{{grads[0], gated ? grads[1] : View{}, grads[wo_of(0)]},
+                              matrices * d_ff * d_model};
   ExpertCall call;
-  call.weights = ffn.data();
-  call.count = num_experts;
+  call.experts = table.get();
 
   const Reals x = m.whole(num_tokens, d_model), dy = m.whole(num_tokens, d_model);
   const auto by_slot = [&](const Reals& rows) {
@@ -282,7 +287,7 @@ TEST_CASE("experts in bfloat16") {
   const View expert_in = by_slot(x), expert_out = make(d_model), dx = make(d_model);
   experts(ctx, call, routing, expert_in, saved, expert_out);
   experts_backward(ctx, call, routing, {expert_in, saved.hidden, saved.gate, by_slot(dy)}, dx,
-                   ffn_grads.data());
+                   ffn_grads);
 
   // The same by token, each with its own expert.
   std::vector<std::int32_t> index(static_cast<std::size_t>(num_tokens)), slot(index.size());

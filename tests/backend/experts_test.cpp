@@ -98,23 +98,41 @@ TEST_CASE("combining expert outputs, and backward") {
 struct Layer {
   Layer(Machine& m, std::int64_t num_experts, std::int64_t d_model, std::int64_t d_ff, bool gated) {
     for (std::int64_t e = 0; e < num_experts; ++e) {
-      wi.push_back({m.normal(d_ff, d_model), nullptr});
-      if (gated) wi_1.push_back({m.normal(d_ff, d_model), nullptr});
-      wo.push_back({m.normal(d_model, d_ff), nullptr});
-      grads.push_back({m.normal(d_ff, d_model), gated ? m.normal(d_ff, d_model) : View{},
-                       m.normal(d_model, d_ff)});
+      weights.push_back(
+          {{m.normal(d_ff, d_model), nullptr}, {}, {m.normal(d_model, d_ff), nullptr}});
+      if (gated) weights.back().wi_1 = Weight{m.normal(d_ff, d_model), nullptr};
     }
-    for (std::size_t e = 0; e < wi.size(); ++e)
-      weights.push_back({&wi[e], gated ? &wi_1[e] : nullptr, &wo[e]});
+    table = make_expert_table(*m.ctx, weights);
+    // One expert's gradients below the other's.
+    const std::int64_t rows = (gated ? 2 : 1) * d_ff + d_model;
+    const View all = m.normal(num_experts * rows, std::max(d_model, d_ff));
+    const auto part = [&](std::int64_t first, std::int64_t count, std::int64_t cols) {
+      return all.slice_rows(first, count).slice_cols(0, cols);
+    };
+    grads.first = {part(0, d_ff, d_model), gated ? part(d_ff, d_ff, d_model) : View{},
+                   part(rows - d_model, d_model, d_ff)};
+    grads.stride = rows * all.row_stride;
   }
-  reference::FeedForward<double> values(const Machine& m, std::size_t e) const {
-    return {m.reals(wi[e].value), wi_1.empty() ? Reals() : m.reals(wi_1[e].value),
-            m.reals(wo[e].value)};
+  void prepare(Context& ctx) {
+    for (FfnWeights& w : weights) {
+      prepare_weight(ctx, w.wi);
+      if (w.wi_1) prepare_weight(ctx, *w.wi_1);
+      prepare_weight(ctx, w.wo);
+    }
+    table = make_expert_table(ctx, weights);
+  }
+  reference::FeedForward<double> values(const Machine& m, std::int64_t e) const {
+    const FfnWeights& w = weights[static_cast<std::size_t>(e)];
+    return {m.reals(w.wi.value), w.wi_1 ? m.reals(w.wi_1->value) : Reals(), m.reals(w.wo.value)};
+  }
+  reference::FeedForward<double> gradients(const Machine& m, std::int64_t e) const {
+    const FfnGrads g = grads.of(e);
+    return {m.reals(g.wi), m.reals(g.wi_1), m.reals(g.wo)};
   }
 
-  std::vector<Weight> wi, wi_1, wo;
   std::vector<FfnWeights> weights;
-  std::vector<FfnGrads> grads;
+  std::shared_ptr<const ExpertTable> table;
+  ExpertGrads grads;
 };
 
 TEST_CASE("experts and their backward") {
@@ -139,18 +157,15 @@ TEST_CASE("experts and their backward") {
   const IntMatrix token_of_slot = m.whole_numbers(routing.token_of_slot);
 
   Layer layer(m, num_experts, d_model, d_ff, gated);
-  const ExpertCall call{layer.weights.data(), 0,          num_experts,
-                        Activation::gelu_new, {0.3f, 11}, sequences.tags};
+  const ExpertCall call{layer.table.get(), 0, Activation::gelu_new, {0.3f, 11}, sequences.tags};
   const View x = m.normal(tokens, d_model), dy = m.normal(tokens, d_model);
   const View y = m.output(tokens, d_model), dx = m.output(tokens, d_model);
   FfnSaved saved{m.output(tokens, d_ff), gated ? m.output(tokens, d_ff) : View{}};
   std::vector<reference::FeedForward<double>> grads;
-  for (const FfnGrads& g : layer.grads)
-    grads.push_back({m.reals(g.wi), m.reals(g.wi_1), m.reals(g.wo)});
+  for (std::int64_t e = 0; e < num_experts; ++e) grads.push_back(layer.gradients(m, e));
 
   experts(*m.ctx, call, routing, x, saved, y);
-  experts_backward(*m.ctx, call, routing, {x, saved.hidden, saved.gate, dy}, dx,
-                   layer.grads.data());
+  experts_backward(*m.ctx, call, routing, {x, saved.hidden, saved.gate, dy}, dx, layer.grads);
 
   for (std::int64_t e = 0; e < num_experts; ++e) {
     CAPTURE(e);
@@ -162,16 +177,17 @@ TEST_CASE("experts and their backward") {
       for (std::int64_t s = 0; s < count; ++s) slots[s] = token_of_slot[first + s];
       const IntMatrix tags = reference::gather_rows(m.whole_numbers(sequences.tags), slots);
       reference::FeedForwardSaved<double> s;
-      const auto w = layer.values(m, i);
+      const auto w = layer.values(m, e);
       CHECK(m.differs(rows(y), reference::feed_forward(w, call.act, call.drop, tags,
                                                        m.reals(rows(x)), s)) == "");
       CHECK(m.differs(rows(dx), reference::feed_forward_backward(
                                     w, call.act, call.drop, tags, m.reals(rows(x)), s,
                                     m.reals(rows(dy)), grads[i])) == "");
     }
-    CHECK(m.differs(layer.grads[i].wi, grads[i].wi) == "");
-    if (gated) CHECK(m.differs(layer.grads[i].wi_1, grads[i].wi_1) == "");
-    CHECK(m.differs(layer.grads[i].wo, grads[i].wo) == "");
+    const FfnGrads dw = layer.grads.of(e);
+    CHECK(m.differs(dw.wi, grads[i].wi) == "");
+    if (gated) CHECK(m.differs(dw.wi_1, grads[i].wi_1) == "");
+    CHECK(m.differs(dw.wo, grads[i].wo) == "");
   }
 }
 
@@ -189,16 +205,14 @@ TEST_CASE("one expert that gets thousands of tokens; a range of experts") {
   route(*m.ctx, logits, {}, sequences, routing);
 
   Layer layer(m, 2, d_model, d_ff, false);  // experts 1 and 2
-  const ExpertCall call{layer.weights.data(), 1, 2, Activation::relu, {}, sequences.tags};
+  const ExpertCall call{layer.table.get(), 1, Activation::relu, {}, sequences.tags};
   const View x = m.normal(tokens, d_model), dy = m.normal(tokens, d_model);
   const View y = m.filled(tokens, d_model, 0.5f), dx = m.output(tokens, d_model);
   FfnSaved saved{m.output(tokens, d_ff), {}};
-  const Reals untouched = m.reals(layer.grads[0].wi);
-  reference::FeedForward<double> grad{m.reals(layer.grads[1].wi), Reals(),
-                                      m.reals(layer.grads[1].wo)};
+  const Reals before = m.reals(layer.grads.first.wi);
+  reference::FeedForward<double> grad = layer.gradients(m, 1);
   experts(*m.ctx, call, routing, x, saved, y);
-  experts_backward(*m.ctx, call, routing, {x, saved.hidden, saved.gate, dy}, dx,
-                   layer.grads.data());
+  experts_backward(*m.ctx, call, routing, {x, saved.hidden, saved.gate, dy}, dx, layer.grads);
 
   const auto rows = [&](View v) { return v.slice_rows(10, tokens - 10); };
   reference::FeedForwardSaved<double> s;
@@ -209,9 +223,10 @@ TEST_CASE("one expert that gets thousands of tokens; a range of experts") {
   CHECK(m.differs(rows(dx),
                   reference::feed_forward_backward(w, call.act, {}, IntMatrix(), m.reals(rows(x)),
                                                    s, m.reals(rows(dy)), grad)) == "");
-  CHECK(m.differs(layer.grads[0].wi, untouched, 0) == "");
-  CHECK(m.differs(layer.grads[1].wi, grad.wi) == "");
-  CHECK(m.differs(layer.grads[1].wo, grad.wo) == "");
+  const FfnGrads dw = layer.grads.of(1);
+  CHECK(m.differs(layer.grads.first.wi, before, 0) == "");
+  CHECK(m.differs(dw.wi, grad.wi) == "");
+  CHECK(m.differs(dw.wo, grad.wo) == "");
 }
 
 // Where slots are rounded up or tokens are dropped, many slots are never written by an expert.
@@ -230,8 +245,7 @@ TEST_CASE("slots without a token have no part in any result") {
   REQUIRE(m.whole_numbers(routing.dropped)[0] > 0);
 
   Layer layer(m, num_experts, d_model, d_ff, false);
-  for (std::size_t e = 0; e < layer.wi.size(); ++e)
-    for (Weight* w : {&layer.wi[e], &layer.wo[e]}) prepare_weight(*m.ctx, *w);
+  layer.prepare(*m.ctx);
   const auto matrix = [&](std::int64_t cols, float value) {
     const View v = m.ctx->scratch.make(slots, cols, type);
     fill(*m.ctx, value, v);
@@ -243,8 +257,7 @@ TEST_CASE("slots without a token have no part in any result") {
   gather_rows(*m.ctx, m.normal(tokens, d_model), routing.token_of_slot, sorted);
   copy(*m.ctx, sorted, x);
   FfnSaved saved{matrix(d_ff, nan), {}};
-  experts(*m.ctx, {layer.weights.data(), 0, num_experts, Activation::relu, {}, View{}}, routing, x,
-          saved, y);
+  experts(*m.ctx, {layer.table.get(), 0, Activation::relu, {}, View{}}, routing, x, saved, y);
 
   const View combined = m.output(tokens, d_model);
   combine_rows(*m.ctx, y, routing, combined);
@@ -253,37 +266,54 @@ TEST_CASE("slots without a token have no part in any result") {
       std::all_of(values.begin(), values.end(), [](double value) { return std::isfinite(value); }));
 }
 
-// What an expert makes of a token does not depend on the tokens beside it, in the bits.
+// A token's result does not depend on the tokens next to it, bit for bit.
 TEST_CASE("experts in a row-invariant context") {
-  Machine m(1, GENERATE(false, true), true);
+  const DType type = DType::f32;
+  const bool strided = type == DType::f32 && GENERATE(false, true);
+  CAPTURE(type == DType::bf16, strided);
   const std::int64_t tokens = 150, d_model = 24, d_ff = 70;
-  Layer layer(m, 2, d_model, d_ff, true);
-  const ExpertCall call{layer.weights.data(), 0, 2, Activation::silu, {}, View{}};
-  const View x = m.normal(tokens, d_model), logits = m.normal(tokens, 2);
-  // Experts' outputs, back in token order.
-  const auto run = [&](std::int64_t first, std::int64_t count) {
-    Routing routing = make_routing(m, count, 2);
-    route(*m.ctx, logits.slice_rows(first, count), {}, m.ragged({static_cast<std::int32_t>(count)}),
-          routing);
-    const View in = m.output(count, d_model), out = m.output(count, d_model);
-    const View y = m.output(count, d_model);
-    FfnSaved saved{m.output(count, d_ff), m.output(count, d_ff)};
-    gather_rows(*m.ctx, x.slice_rows(first, count), routing.token_of_slot, in);
-    experts(*m.ctx, call, routing, in, saved, out);
-    combine_rows(*m.ctx, out, routing, y);
-    return m.reals(y).values;
+  // Experts' outputs, back in token order, for batches of the tokens [first, first + count).
+  struct Batch {
+    std::int64_t first, count;
   };
-  const std::vector<double> together = run(0, tokens);
+  const auto run = [&](int threads, bool prepared, const std::vector<Batch>& batches) {
+    Machine m(threads, strided, true, type);
+    Layer layer(m, 2, d_model, d_ff, true);
+    if (prepared) layer.prepare(*m.ctx);
+    const ExpertCall call{layer.table.get(), 0, Activation::silu, {}, View{}};
+    const View x = m.normal(tokens, d_model), logits = m.normal(tokens, 2);
+    std::vector<double> all;
+    for (const Batch& batch : batches) {
+      Routing routing = make_routing(m, batch.count, 2);
+      const std::int64_t slots = slot_count(*m.ctx, batch.count, 2);
+      routing.token_of_slot = m.int_output(slots, 1);
+      route(*m.ctx, logits.slice_rows(batch.first, batch.count), {},
+            m.ragged({static_cast<std::int32_t>(batch.count)}), routing);
+      const auto typed = [&](View v) {
+        if (type == DType::f32) return v;
+        const View y = m.ctx->scratch.make(v.rows, v.cols, type);
+        copy(*m.ctx, v, y);
+        return y;
+      };
+      const View x_typed = typed(x.slice_rows(batch.first, batch.count));
+      const View in = typed(m.output(slots, d_model)), out = typed(m.output(slots, d_model));
+      FfnSaved saved{typed(m.output(slots, d_ff)), typed(m.output(slots, d_ff))};
+      gather_rows(*m.ctx, x_typed, routing.token_of_slot, in);
+      experts(*m.ctx, call, routing, in, saved, out);
+      const View y = typed(m.output(batch.count, d_model));
+      combine_rows(*m.ctx, out, routing, y);
+      const View y_f32 = m.output(batch.count, d_model);
+      copy(*m.ctx, y, y_f32);
+      for (const double value : m.reals(y_f32).values) all.push_back(value);
+    }
+    return all;
+  };
+  const std::vector<double> together = run(1, true, {{0, tokens}});
   for (const bool prepared : {false, true}) {
-    for (std::size_t e = 0; prepared && e < 2; ++e)
-      for (Weight* w : {&layer.wi[e], &layer.wi_1[e], &layer.wo[e]}) prepare_weight(*m.ctx, *w);
+    if (!prepared && type == DType::bf16) continue;
     for (const int threads : {1, 2, 3}) {
-      m.ctx->threads = threads;
-      std::vector<double> parts;
-      for (const auto& [first, count] : {std::pair(0, 1), std::pair(1, 2), std::pair(3, 147)})
-        for (const double value : run(first, count)) parts.push_back(value);
       CAPTURE(prepared, threads);
-      CHECK(parts == together);
+      CHECK(run(threads, prepared, {{0, 1}, {1, 2}, {3, 147}}) == together);
     }
   }
 }

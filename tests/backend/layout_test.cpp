@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A weight that was packed for one instruction set, used by kernels of another. A program of its
-// own: it lowers the cap in the middle, which cannot be taken back.
+// Packed forms of weights on the CPU: without a value, and used by kernels of an instruction set
+// they were not packed for. A program of its own: it lowers the cap, which cannot be raised again.
 #include <cstdlib>
 #include <string>
 
@@ -45,16 +45,14 @@ TEST_CASE("a weight packed for another instruction set is an error, not garbage"
   CHECK(message.find(simd::target_name()) != std::string::npos);
 
   // Experts take their weights in a parallel loop, where nothing can be thrown.
-  const Weight wo = weight;
-  const FfnWeights ffn{&weight, nullptr, &wo};
+  const auto table = make_expert_table(*ctx, {{weight, {}, weight}});
   const Tensor offsets(*ctx, 1, 2, DType::i32);
   const std::int32_t all[] = {0, kTokens};
   upload(*ctx, all, 2, offsets);
   Routing routing;
   routing.expert_offsets = offsets;
   ExpertCall call;
-  call.weights = &ffn;
-  call.count = 1;
+  call.experts = table.get();
   const Tensor hidden(*ctx, kTokens, kOut);
   FfnSaved saved{hidden, {}};
   CHECK_THROWS_AS(experts(*ctx, call, routing, x, saved, y), Error);

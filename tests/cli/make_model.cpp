@@ -55,7 +55,7 @@ int main(int argc, char** argv) {
   Model model(config);
   ParamBuffer values(*ctx, model.layout());
   initialise(*ctx, model, 3, {.hf = true}, values);
-  model.bind(values);
+  model.bind(*ctx, values);
   save_model(*ctx, folder, model, values, {});
   tokenizer.save(folder);
   return 0;

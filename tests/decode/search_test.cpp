@@ -50,7 +50,7 @@ struct RandomModel {
       const bool matrix = !p.vector && p.name != "shared.weight";
       scale(*ctx, matrix ? 3.0f : 1.0f, values[p], values[p]);
     });
-    model.bind(values);
+    model.bind(*ctx, values);
   }
 };
 

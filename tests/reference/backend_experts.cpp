@@ -13,6 +13,10 @@ using reference::load;
 using reference::load_ints;
 using reference::store;
 
+struct ExpertTable {
+  std::vector<FfnWeights> experts;
+};
+
 namespace {
 
 reference::Routes<double> load(const Routing& r) {
@@ -27,7 +31,14 @@ reference::Routes<double> load(const Routing& r) {
 }
 
 reference::FeedForward<double> load(const FfnWeights& w) {
-  return {load(w.wi->value), w.wi_1 ? load(w.wi_1->value) : Reals(), load(w.wo->value)};
+  return {load(w.wi.value), w.wi_1 ? load(w.wi_1->value) : Reals(), load(w.wo.value)};
+}
+
+std::int64_t count_of(const ExpertCall& call) {
+  return static_cast<std::int64_t>(call.experts->experts.size());
+}
+const FfnWeights& expert_of(const ExpertCall& call, std::int64_t i) {
+  return call.experts->experts[static_cast<std::size_t>(i)];
 }
 
 // The slots of one expert of a call.
@@ -102,14 +113,18 @@ void combine_rows_backward(Context&, ConstView dy, ConstView expert_out, const R
   store(weight, grad_combine_weight);
 }
 
+std::shared_ptr<const ExpertTable> make_expert_table(Context&, std::vector<FfnWeights> experts) {
+  return std::make_shared<const ExpertTable>(ExpertTable{std::move(experts)});
+}
+
 void experts(Context&, const ExpertCall& call, const Routing& routing, ConstView x, FfnSaved& saved,
              View y) {
   const auto routes = load(routing);
-  for (std::int64_t i = 0; i < call.count; ++i) {
+  for (std::int64_t i = 0; i < count_of(call); ++i) {
     const ExpertRows rows(call, routes, i);
     if (rows.count == 0) continue;
     reference::FeedForwardSaved<double> s;
-    store(reference::feed_forward(load(call.weights[i]), call.act, call.drop, rows.tags,
+    store(reference::feed_forward(load(expert_of(call, i)), call.act, call.drop, rows.tags,
                                   load(rows.of(x)), s),
           rows.of(y));
     store(s.hidden, rows.of(saved.hidden));
@@ -118,19 +133,20 @@ void experts(Context&, const ExpertCall& call, const Routing& routing, ConstView
 }
 
 void experts_backward(Context&, const ExpertCall& call, const Routing& routing,
-                      const ExpertsBackwardInput& in, View dx, const FfnGrads* grads) {
+                      const ExpertsBackwardInput& in, View dx, const ExpertGrads& grads) {
   const auto routes = load(routing);
-  for (std::int64_t i = 0; i < call.count; ++i) {
+  for (std::int64_t i = 0; i < count_of(call); ++i) {
     const ExpertRows rows(call, routes, i);
     if (rows.count == 0) continue;
     const reference::FeedForwardSaved<double> s{load(rows.of(in.hidden)), load(rows.of(in.gate))};
-    reference::FeedForward<double> dw{load(grads[i].wi), load(grads[i].wi_1), load(grads[i].wo)};
-    store(reference::feed_forward_backward(load(call.weights[i]), call.act, call.drop, rows.tags,
+    const FfnGrads sums = grads.of(i);
+    reference::FeedForward<double> dw{load(sums.wi), load(sums.wi_1), load(sums.wo)};
+    store(reference::feed_forward_backward(load(expert_of(call, i)), call.act, call.drop, rows.tags,
                                            load(rows.of(in.x)), s, load(rows.of(in.dy)), dw),
           rows.of(dx));
-    store(dw.wi, grads[i].wi);
-    store(dw.wi_1, grads[i].wi_1);
-    store(dw.wo, grads[i].wo);
+    store(dw.wi, sums.wi);
+    store(dw.wi_1, sums.wi_1);
+    store(dw.wo, sums.wo);
   }
 }
 

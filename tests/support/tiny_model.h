@@ -53,7 +53,7 @@ struct TinyModel {
       for (float& x : host) x = static_cast<float>((is_norm ? 1 : 0) + std * 1.5 * rng.normal());
       upload(*ctx, host.data(), param.size(), values[param]);
     });
-    model.bind(values);
+    model.bind(*ctx, values);
     if (options.compute_type == DType::bf16) model.prepare(*ctx);
   }
 

@@ -86,7 +86,7 @@ TrainingSession::TrainingSession(const TrainingOptions& options, const std::stri
       scores_(options_, averaged_model_, parts_.tokenizer, parts_.text, parts_.threads),
       checkpoints_(*parts_.ctx, directory_, averaged_model_, trainer_, parts_.tokenizer,
                    options.valid_metrics[0], options.keep_last) {
-  averaged_model_.bind(trainer_.averaged());
+  averaged_model_.bind(*parts_.ctx, trainer_.averaged());
   const ModelConfig& config = parts_.model.config();
   log_info(title + " (" + backend_description() + ", " + counted(parts_.threads, "thread") + ", " +
            counted(options.trainer.workers, "worker") + ", " + name_of(options.compute_type) +

@@ -16,6 +16,10 @@
 
 namespace switchyard {
 
+struct ExpertTable {
+  std::vector<FfnWeights> experts;  // never empty; all in the same forms
+};
+
 using cpu::any;
 using cpu::f32;
 using cpu::from;
@@ -56,10 +60,19 @@ struct Tasks {
 // One call: the experts' weights and their rows.
 struct Layer {
   Layer(Context& ctx, const ExpertCall& call_, const Routing& routing_)
-      : call(call_), routing(routing_), form(cpu::form_of(ctx, *call.weights[0].wi)) {}
+      : call(call_),
+        routing(routing_),
+        weights(call.experts->experts),
+        form(cpu::form_of(ctx, weights[0].wi)) {
+    assert(std::all_of(weights.begin(), weights.end(), [&](const FfnWeights& w) {
+      return &cpu::form_of(ctx, w.wi) == &form && &cpu::form_of(ctx, w.wo) == &form;
+    }));
+  }
 
-  std::int64_t count() const { return call.count; }
-  const FfnWeights& operator[](std::int64_t expert) const { return call.weights[expert]; }
+  std::int64_t count() const { return static_cast<std::int64_t>(weights.size()); }
+  const FfnWeights& operator[](std::int64_t expert) const {
+    return weights[static_cast<std::size_t>(expert)];
+  }
   // Of count(): the end.
   std::int64_t first_slot(std::int64_t expert) const {
     return i32(routing.expert_offsets).data[call.first_expert + expert];
@@ -72,6 +85,7 @@ struct Layer {
 
   const ExpertCall& call;
   const Routing& routing;
+  const std::vector<FfnWeights>& weights;
   const WeightForm& form;
 };
 
@@ -82,7 +96,7 @@ RowPlan both(const RowPlan& a, const RowPlan& b) {
 
 RowPlan plan_forward(Context& ctx, const Layer& layer) {
   const FfnWeights& w = layer[0];
-  return both(layer.form.plan_forward(ctx, *w.wi), layer.form.plan_forward(ctx, *w.wo));
+  return both(layer.form.plan_forward(ctx, w.wi), layer.form.plan_forward(ctx, w.wo));
 }
 
 RowPlan plan_backward(Context& ctx, const Layer& layer) {
@@ -90,7 +104,7 @@ RowPlan plan_backward(Context& ctx, const Layer& layer) {
   const auto plan = [&](const Weight& weight, Write write) {
     return layer.form.plan_backward(ctx, weight, write, layer.slots());
   };
-  const RowPlan dense = both(plan(*w.wi, Write::overwrite), plan(*w.wo, Write::overwrite));
+  const RowPlan dense = both(plan(w.wi, Write::overwrite), plan(w.wo, Write::overwrite));
   return w.wi_1 ? both(dense, plan(*w.wi_1, Write::add)) : dense;
 }
 
@@ -145,7 +159,7 @@ class GradientPlanner {
   static constexpr std::int64_t kManyRows = 1024;
 
   static std::int64_t capacity(const Layer& layer, std::int64_t cut) {
-    const View& wi = layer[0].wi->value;
+    const View& wi = layer[0].wi.value;
     const std::int64_t cuts = cut == 0 ? 0 : (std::max(wi.rows, wi.cols) + cut - 1) / cut;
     return 3 * (layer.count() + std::min(layer.count(), layer.slots() / kManyRows) * cuts);
   }
@@ -185,6 +199,10 @@ class RowMatmuls {
 
 }  // namespace
 
+std::shared_ptr<const ExpertTable> make_expert_table(Context&, std::vector<FfnWeights> experts) {
+  return std::make_shared<const ExpertTable>(ExpertTable{std::move(experts)});
+}
+
 void experts(Context& ctx, const ExpertCall& call, const Routing& routing, ConstView x,
              FfnSaved& saved, View y) {
   const ArenaScope scope(ctx.scratch);
@@ -202,18 +220,18 @@ void experts(Context& ctx, const ExpertCall& call, const Routing& routing, Const
       const auto rows = [&](const auto& v) { return v ? v.slice_rows(task.first, task.count) : v; };
       const View hidden = rows(saved.hidden), gate = rows(saved.gate);
       const View activated = blocks.slice_rows(omp_get_thread_num() * plan.rows, task.count);
-      matmuls.forward(rows(x), *w.wi, hidden);
+      matmuls.forward(rows(x), w.wi, hidden);
       if (gate) matmuls.forward(rows(x), *w.wi_1, gate);
       simd::activation(call.act, task.count, hidden.cols, any(hidden), any(gate),
                        layer.dropout(task.first), any(activated));
-      matmuls.forward(activated, *w.wo, rows(y));
+      matmuls.forward(activated, w.wo, rows(y));
     });
   }
   matmuls.check();
 }
 
 void experts_backward(Context& ctx, const ExpertCall& call, const Routing& routing,
-                      const ExpertsBackwardInput& in, View dx, const FfnGrads* grads) {
+                      const ExpertsBackwardInput& in, View dx, const ExpertGrads& grads) {
   const ConstView x = in.x, dy = in.dy;
   const ArenaScope scope(ctx.scratch);
   const Layer layer(ctx, call, routing);
@@ -225,7 +243,7 @@ void experts_backward(Context& ctx, const ExpertCall& call, const Routing& routi
   const View activated = ctx.scratch.make(x.rows, in.hidden.cols, x.dtype);
   GradientPlanner planner(ctx, layer, plan.gradient_outputs);
   for (std::int64_t e = 0; e < layer.count(); ++e) {
-    const FfnGrads& dw = grads[e];
+    const FfnGrads dw = grads.of(e);
     planner.add(e, grad_hidden, x, dw.wi);
     if (grad_gate) planner.add(e, grad_gate, x, dw.wi_1);
     planner.add(e, dy, activated, dw.wo);
@@ -244,10 +262,10 @@ void experts_backward(Context& ctx, const ExpertCall& call, const Routing& routi
       const View dh = rows(grad_hidden), dg = rows(grad_gate);
       simd::activation(call.act, task.count, hidden.cols, any(hidden), any(gate),
                        layer.dropout(task.first), any(rows(activated)));
-      matmuls.input_gradient(rows(dy), *w.wo, Write::overwrite, dh);
+      matmuls.input_gradient(rows(dy), w.wo, Write::overwrite, dh);
       simd::activation_backward(call.act, task.count, hidden.cols, any(hidden), any(gate),
                                 layer.dropout(task.first), any(dh), any(dh), any(dg));
-      matmuls.input_gradient(dh, *w.wi, Write::overwrite, rows(dx));
+      matmuls.input_gradient(dh, w.wi, Write::overwrite, rows(dx));
       if (dg) matmuls.input_gradient(dg, *w.wi_1, Write::add, rows(dx));
     });
     parallel_tasks(ctx.threads, gradients.alone.count,

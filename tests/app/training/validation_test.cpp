@@ -28,7 +28,7 @@ struct Parrot {
     embedding[2 * said] = 5;
     const View shared = values[model.shared];
     upload(*ctx, embedding.data(), shared.size(), shared);
-    model.bind(values);
+    model.bind(*ctx, values);
   }
   static ModelConfig config(const Tokenizer& tokenizer) {
     ModelConfig c;
