@@ -84,7 +84,9 @@ enum class WeightRole {
   head,    // the last hidden states: gradients come from linear_cross_entropy() alone
 };
 
-// A weight is a value [out, in] and the forms that a backend has packed it into.
+// A weight is a value [out, in] and the forms that a backend has packed it into. A value may have a
+// shape but no data if a file holds only a packed form; then an operation that needs the value (a
+// f32 gradient, packing, a matmul in a context that cannot read the form) throws Error(kRuntime).
 struct PackedWeight;
 struct Weight {
   View value;

@@ -13,6 +13,62 @@
 namespace switchyard {
 namespace {
 
+// As a file in a packed form would have it.
+TEST_CASE("a weight without a value computes what its packed form can") {
+  const bool in_bf16 = GENERATE(false, true);
+  CAPTURE(in_bf16);
+  const DType type = in_bf16 ? DType::bf16 : DType::f32;
+  const auto ctx = make_context({1, !in_bf16, type}), plain = make_context({1});
+  constexpr std::int64_t kTokens = 3, kIn = 8, kOut = 16;
+  const auto matrix = [&](std::int64_t rows, std::int64_t cols) {
+    const View v = ctx->scratch.make(rows, cols, type);
+    fill(*ctx, 2, v);
+    return v;
+  };
+  const View x = matrix(kTokens, kIn), y = matrix(kTokens, kOut), dx = matrix(kTokens, kIn);
+  const Tensor value(*ctx, kOut, kIn);
+  fill(*ctx, 3, value);
+  Weight weight;
+  weight.value = value;
+  prepare_weight(*ctx, weight);
+  weight.value.data = nullptr;
+  const auto first_of = [&](const View& v) {
+    const View f32 = ctx->scratch.make(1, 1);
+    copy(*ctx, v.slice_rows(0, 1).slice_cols(0, 1), f32);
+    float result = 0;
+    download(*ctx, f32, &result, 1);
+    return result;
+  };
+
+  linear(*ctx, x, weight, y);
+  CHECK(first_of(y) == 48);
+  CHECK_THROWS_AS(prepare_weight(*ctx, weight), Error);
+  Weight wo = weight;
+  wo.value.rows = kIn;
+  wo.value.cols = kOut;
+  const auto table = make_expert_table(*ctx, {{weight, {}, wo}});
+  const Tensor offsets(*ctx, 1, 2, DType::i32);
+  const std::int32_t all[] = {0, 0};
+  upload(*ctx, all, 2, offsets);
+  Routing routing;
+  routing.expert_offsets = offsets;
+  ExpertCall call;
+  call.experts = table.get();
+  FfnSaved saved{matrix(kTokens, kOut), {}};
+  experts(*ctx, call, routing, x, saved, dx);
+  if (in_bf16) {
+    linear_backward_input(*ctx, y, weight, dx);
+    CHECK(first_of(dx) == 48 * 3 * 16);
+    CHECK_THROWS_AS(linear(*plain, Tensor(*plain, 1, kIn), weight, Tensor(*plain, 1, kOut)), Error);
+  } else {
+    CHECK_THROWS_AS(linear_backward_input(*ctx, y, weight, dx), Error);
+    const ExpertsBackwardInput in{.x = x, .hidden = saved.hidden, .gate = {}, .dy = x};
+    CHECK_THROWS_AS(experts_backward(*ctx, call, routing, in, dx, {}), Error);
+    linear(*plain, x, weight, y);
+    CHECK(first_of(y) == 48);
+  }
+}
+
 TEST_CASE("a weight packed for another instruction set is an error, not garbage") {
   const auto ctx = make_context({1, true});
   constexpr std::int64_t kTokens = 2, kIn = 8, kOut = 48;
