@@ -44,7 +44,7 @@ namespace switchyard {
 struct ContextOptions {
   int threads = 1;  // inside one operation; Context::threads is how many OpenMP grants
   bool row_invariant = false;
-  DType compute_type = DType::f32;  // or bf16; not with row_invariant
+  DType compute_type = DType::f32;  // or bf16
 };
 // For the calling thread and those it makes from then on, which flush denormals to zero from here.
 // Error(kUsage) where there is less than one thread.

@@ -151,6 +151,40 @@ TEST_CASE("head and cross-entropy in bfloat16") {
   CHECK(distance(added, grad_head.values) < 0.004);
 }
 
+TEST_CASE("a row-invariant context gives a row the same bits in any company, in bfloat16 too") {
+  const std::int64_t tokens = 100, in = GENERATE(24, 512), out = GENERATE(70, 1100);
+  CAPTURE(in, out);
+  // Outputs of a matmul, and of the head's gradients with respect to its input, in batches of
+  // `rows`.
+  const auto run = [&](int threads, std::int64_t rows) {
+    Machine m(threads, false, true, DType::bf16);
+    Weight w{m.normal(out, in), nullptr}, head{m.normal(out, in), nullptr};
+    head.role = WeightRole::head;
+    for (Weight* weight : {&w, &head}) prepare_weight(*m.ctx, *weight);
+    const View x_f32 = m.normal(tokens, in), labels = m.indices(tokens, out);
+    const View x = m.ctx->scratch.make(tokens, in, DType::bf16), sums = m.filled(1, 2, 0);
+    copy(*m.ctx, x_f32, x);
+    std::pair<std::vector<double>, std::vector<double>> results;
+    for (std::int64_t first = 0; first < tokens; first += rows) {
+      const std::int64_t count = std::min(rows, tokens - first);
+      const View part = x.slice_rows(first, count);
+      const View y = m.output(count, out), dx = m.output(count, in);
+      linear(*m.ctx, part, w, y);
+      linear_cross_entropy(*m.ctx, {part, &head, labels.slice_rows(first, count), 0.1f}, sums,
+                           {.dh = dx, .grad_head = {}});
+      for (const double value : m.reals(y).values) results.first.push_back(value);
+      for (const double value : m.reals(dx).values) results.second.push_back(value);
+    }
+    return results;
+  };
+  const auto together = run(1, tokens);
+  for (const int threads : {1, 3})
+    for (const std::int64_t rows : {1, 3, 16, 17, 64, 100}) {
+      CAPTURE(threads, rows);
+      CHECK(run(threads, rows) == together);
+    }
+}
+
 TEST_CASE("after an update bfloat16 matmuls read the new value, a router's always do") {
   Bf16Machine m(2);
   const Reals x = m.whole(20, 40), w = m.whole(30, 40);

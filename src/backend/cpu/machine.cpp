@@ -133,10 +133,7 @@ std::unique_ptr<Context> make_context(const ContextOptions& options) {
   ctx->threads = openmp_team(options.threads);
   ctx->row_invariant = options.row_invariant;
   ctx->compute_type = options.compute_type;
-  if (in_bf16) {
-    assert(!options.row_invariant);
-    ctx->device = {new Device, {[](Device* device) { delete device; }}};
-  }
+  if (in_bf16) ctx->device = {new Device, {[](Device* device) { delete device; }}};
 #pragma omp parallel num_threads(ctx->threads)
   flush_denormals();
   return ctx;

@@ -52,7 +52,14 @@ bool sgemm(char trans_a, char trans_b, std::int64_t m, std::int64_t n, std::int6
 constexpr std::int64_t kCodeBytes = std::int64_t{2} << 20;
 
 std::int64_t largest_size(const Bf16Matmul::Shape& shape) {
-  if (shape.kind == Bf16Matmul::kTokens) return kMostTokens;
+  switch (shape.kind) {
+    case Bf16Matmul::kFixedRows:
+      return kBf16Rounding;
+    case Bf16Matmul::kTokens:
+      return kMostTokens;
+    case Bf16Matmul::kRows:
+      break;
+  }
   return shape.n * shape.k <= kCachedElements ? kSmallTile : kLargeTile;
 }
 

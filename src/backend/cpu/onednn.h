@@ -76,8 +76,9 @@ bool has_native_bf16();
 class Bf16Matmul {
  public:
   enum Kind {
-    kRows,    // c [size, n] = a [size, k] . b, b [k, n] packed; size up to 64 or 256
-    kTokens,  // c [n, k] += a [n, size] . b, b [size, k] packed, f32; size up to kMostTokens
+    kRows,       // c [size, n] = a [size, k] . b, b [k, n] packed; size up to 64 or 256
+    kFixedRows,  // the same, size always kBf16Rounding: a row's bits depend on that row alone
+    kTokens,     // c [n, k] += a [n, size] . b, b [size, k] packed, f32; size up to kMostTokens
   };
   struct Shape {
     Kind kind;

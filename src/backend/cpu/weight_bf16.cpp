@@ -96,7 +96,8 @@ void renew_rows(const Weight& w, std::int64_t first) {
 
 const Bf16Matmul& rows_matmul(Context& ctx, std::int64_t n, std::int64_t k, DType out,
                               Write write) {
-  return ctx.device->bf16_matmuls.get(ctx, {Bf16Matmul::kRows, n, k, out, write == Write::add});
+  const auto kind = ctx.row_invariant ? Bf16Matmul::kFixedRows : Bf16Matmul::kRows;
+  return ctx.device->bf16_matmuls.get(ctx, {kind, n, k, out, write == Write::add});
 }
 
 bool Bf16Form::is_in(const Weight& w) const { return w.packed && w.packed->bf16.bytes() > 0; }

@@ -38,8 +38,8 @@ class Bf16Form : public WeightForm {
                        View dh, View dw) const override;
 };
 
-// c [rows, n] (=|+=) a [rows, k] . b, by tiles of rows. Compiles a new shape: then not from a
-// parallel loop.
+// c [rows, n] (=|+=) a [rows, k] . b, by tiles of rows; in a row-invariant context they all have
+// the same size. Compiles a new shape: then not from a parallel loop.
 const Bf16Matmul& rows_matmul(Context& ctx, std::int64_t n, std::int64_t k, DType out, Write write);
 
 }  // namespace switchyard::cpu
