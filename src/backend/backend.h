@@ -73,7 +73,6 @@ void copy(Context& ctx, ConstView x, View y);
 void add(Context& ctx, ConstView x, View y);  // y += x
 // y = factor * x; each f32 or bf16; x may be y.
 void scale(Context& ctx, float factor, ConstView x, View y);
-void lerp(Context& ctx, float t, ConstView x, View y);  // y += t * (x - y): a running average
 
 // --- Weights and matmuls -------------------------------------------------------------------------
 
@@ -202,9 +201,12 @@ struct Routing {
 void route(Context& ctx, ConstView logits, Capacity capacity, const Ragged& tokens,
            Routing& routing);
 
-// losses [1, 2] = balance loss E * sum_e f_e * P_e (eq. 4-6; f counts dropped tokens too), and the
-// router z-loss, the mean of logsumexp^2 (ST-MoE, arXiv 2202.08906, eq. 5).
-void router_losses(Context& ctx, const Routing& routing, View losses);
+// What a layer did with a batch, for the host to read: statistics [1, 3 + E] =
+//   balance loss E * sum_e f_e * P_e (eq. 4-6; f counts dropped tokens too);
+//   router z-loss, the mean of logsumexp^2 (ST-MoE, arXiv 2202.08906, eq. 5);
+//   tokens dropped; tokens that chose each expert (f32 holds counts up to 2^24 exactly).
+constexpr std::int64_t router_statistics_size(std::int64_t num_experts) { return 3 + num_experts; }
+void router_statistics(Context& ctx, const Routing& routing, View statistics);
 
 // Coefficients of the router losses, the loss's outer scale included.
 struct RouterLossCoefs {
@@ -381,21 +383,47 @@ void top_k_rows(Context& ctx, ConstView logits, ConstView score, const TopK& opt
 // where an element is not.
 void sum_of_squares(Context& ctx, ConstView x, View out);
 
+// Whether a step updates the parameters, and by how much of the gradient, is decided on the
+// backend's side: the host reads the decision after the update was issued.
+struct UpdateRule {
+  float clip_norm = 0;  // 0: no clipping
+  std::int64_t target_tokens = 0;
+  float small_loss = 0;  // the largest mean loss with which a gradient may be 0
+};
+// Columns of a decision [1, kDecisionSize].
+enum Decision : std::int64_t {
+  kGradNorm,   // of the whole gradient, before clipping
+  kGradScale,  // by which it is multiplied: clip_norm / norm where the norm is larger, else 1
+               // (Pascanu et al., arXiv 1211.5063)
+  kUpdated,    // 1, or 0: nothing but gradients may be changed
+  kDecisionSize
+};
+// squares [w, n]: sums of squares of parts of the gradient, added up in double, rows first; losses
+// [k, 1]: parts of the loss summed over the target tokens. A step is skipped if its norm or its
+// mean loss is not finite, or if its norm is 0 though its mean loss is above small_loss.
+void decide_update(Context& ctx, const UpdateRule& rule, ConstView squares, ConstView losses,
+                   View decision);
+
+// The functions below take a decision, or an empty view: the gradient as it is, always. What was
+// consumed of a gradient, or skipped, is set to 0 for the next step.
+
 // AdamW (Loshchilov & Hutter 2019, arXiv 1711.05101), bias-corrected as in PyTorch:
 //   g *= grad_scale; m, v moments; p -= lr * (decay * p + m_hat / (sqrt(v_hat) + eps))
 struct AdamW {
   float lr = 0, beta1 = 0, beta2 = 0, eps = 0, weight_decay = 0;
   std::int64_t step = 1;  // from 1, for the bias correction
-  float grad_scale = 1;   // clipping
 };
-// A parameter with what its update reads and writes, all of its shape and without gaps.
+// Parameters that lie side by side in flat buffers, [1, n]; or, with `packed`, one weight whose
+// packed form follows its value. Views of one shape, without gaps.
 struct AdamWParam {
-  const Weight* weight = nullptr;
-  View grad, m, v;
+  View value, grad, m, v;
+  const Weight* packed = nullptr;
 };
-// One pass over memory for all of them: what was consumed of a gradient is set to 0 for the next
-// step, and where a weight has a packed form in bfloat16 that is made anew, as by prepare_weight().
-void adamw(Context& ctx, const AdamW& options, const AdamWParam* params, std::int64_t count);
+// A list of parameters as the backend wants it, made once. Its weights stay where they are.
+struct AdamWPlan;
+std::shared_ptr<const AdamWPlan> plan_adamw(Context& ctx, const std::vector<AdamWParam>& params);
+// One pass over memory for all of them.
+void adamw(Context& ctx, const AdamW& options, const AdamWPlan& plan, ConstView decision);
 
 // Adafactor (Shazeer & Stern 2018, arXiv 1804.04235) with a given learning rate and no first
 // moment: transformers' class with scale_parameter and relative_step off.
@@ -405,16 +433,20 @@ void adamw(Context& ctx, const AdamW& options, const AdamWParam* params, std::in
 struct Adafactor {
   float lr = 0, eps = 1e-30f, clip_threshold = 1, decay_rate = -0.8f;
   std::int64_t step = 1;  // from 1
-  float grad_scale = 1;   // clipping by the norm of all gradients
 };
 // row [1, rows] and col [1, cols] of the parameter; of a vector row is empty, and col its whole
-// second moment.
+// second moment. The weight's packed form follows its value.
 struct AdafactorParam {
   const Weight* weight = nullptr;
   View grad, row, col;
 };
-// The gradient and packed forms are left as by adamw().
-void adafactor(Context& ctx, const Adafactor& options, const AdafactorParam* params,
-               std::int64_t count);
+struct AdafactorPlan;
+std::shared_ptr<const AdafactorPlan> plan_adafactor(Context& ctx,
+                                                    const std::vector<AdafactorParam>& params);
+void adafactor(Context& ctx, const Adafactor& options, const AdafactorPlan& plan,
+               ConstView decision);
+
+// average += t * (x - average), flat: a running average of the parameters x
+void update_average(Context& ctx, float t, ConstView x, ConstView decision, View average);
 
 }  // namespace switchyard

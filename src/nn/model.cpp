@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "src/nn/model.h"
 
+#include <algorithm>
 #include <cassert>
 #include <cmath>
 
@@ -84,9 +85,12 @@ View Stack::forward_block(Context& ctx, std::size_t i, View x, Saved& s) const {
   const Block& block = blocks[i];
   Block::Saved dropped;
   Block::Saved& saved = s.pass.recompute ? dropped : s.blocks[i];
-  if (block.sparse && s.pass.router_stats) {
-    s.routers.emplace_back(ctx.saved, static_cast<std::int64_t>(block.sparse->experts.size()));
-    saved.sparse.stats = &s.routers.back();
+  if (block.sparse && s.pass.router_statistics) {
+    const auto before =
+        std::count_if(blocks.begin(), blocks.begin() + static_cast<std::ptrdiff_t>(i),
+                      [](const Block& b) { return b.sparse.has_value(); });
+    const std::int64_t size = router_statistics_size(std::ssize(block.sparse->experts));
+    saved.sparse.statistics = s.pass.router_statistics.slice_cols(before * size, size);
   }
   if (!s.pass.recompute) return block.forward(ctx, s.pass, s.in, x, saved);
   assert(s.pass.keeps() && !s.pass.record);

@@ -34,7 +34,6 @@ struct Stack {
     ConstView ids;  // [tokens, 1] i32
     StackInputs in;
     std::vector<Block::Saved> blocks;  // empty with Pass::recompute
-    std::vector<RouterStats> routers;  // of the sparse blocks, with Pass::router_stats
     // With Pass::recompute: each block's input, [tokens, d_model] f32.
     std::vector<View> block_inputs;
     RmsNorm::Saved final_norm;

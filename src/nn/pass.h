@@ -33,7 +33,8 @@ struct Pass {
   bool training = false;  // dropout and jitter on
   // Intermediate values outlive their layer; implied by `training` and `record`.
   bool keep = false;
-  bool router_stats = false;  // the sparse layers' losses and counts are recorded
+  // [1, router_statistics_size()] for each sparse layer of the stack, overwritten; may be empty.
+  View router_statistics;
   // Activation checkpointing (Chen et al. 2016, arXiv 1604.06174): blocks keep only their input,
   // and backward recomputes them. The same bits in less memory. For training passes.
   bool recompute = false;

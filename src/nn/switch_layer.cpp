@@ -38,17 +38,6 @@ Capacity capacity_of(const CapacityOptions& options, std::int64_t tokens,
 
 }  // namespace
 
-RouterStats::RouterStats(Arena& arena, std::int64_t num_experts)
-    : losses(arena.make_row(2)),
-      expert_count(arena.make_row(num_experts, DType::i32)),
-      dropped(arena.make_row(1, DType::i32)) {}
-
-void RouterStats::take(Context& ctx, const Routing& routing) {
-  router_losses(ctx, routing, losses);
-  copy(ctx, routing.expert_count, expert_count);
-  copy(ctx, routing.dropped, dropped);
-}
-
 SwitchLayer::SwitchLayer(const std::string& prefix, const ModelConfig& c, std::uint64_t site_)
     : router(prefix + ".router.classifier.weight", c.num_experts, c.d_model, c.initializer_factor),
       expert_dim(c.d_ff),
@@ -126,7 +115,7 @@ void SwitchLayer::route_tokens(Context& ctx, const Pass& pass, ConstView x, cons
   linear(ctx, router_input(ctx, x, s), router.weight.weight, logits);
   if (bias) add_bias(ctx, bias->weight.value, logits);
   route(ctx, logits, capacity_of(pass.capacity, x.rows, num_experts), tokens, s.routing);
-  if (s.stats) s.stats->take(ctx, s.routing);
+  if (s.statistics) router_statistics(ctx, s.routing, s.statistics);
 }
 
 void SwitchLayer::logits_backward(Context& ctx, ConstView x, ConstView grad_logits, const Saved& s,

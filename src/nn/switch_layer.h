@@ -13,16 +13,6 @@
 
 namespace switchyard {
 
-// Router losses and counts of a batch, for the host to read.
-struct RouterStats {
-  RouterStats(Arena& arena, std::int64_t num_experts);
-  void take(Context& ctx, const Routing& routing);
-
-  View losses;        // [1, 2] balance loss and z-loss
-  View expert_count;  // [1, num_experts] i32: tokens that chose each expert
-  View dropped;       // [1, 1] i32
-};
-
 struct SwitchLayer {
   Linear router;              // [num_experts, d_model]
   std::optional<Param> bias;  // [num_experts]
@@ -35,8 +25,8 @@ struct SwitchLayer {
   struct Saved {
     ConstView logits;  // [tokens, num_experts]
     Routing routing;
-    RouterStats* stats = nullptr;  // to be taken in forward
-    ConstView expert_out;          // [slots, d_model], rows sorted by expert
+    View statistics;       // [1, router_statistics_size()]: written in forward; may be empty
+    ConstView expert_out;  // [slots, d_model], rows sorted by expert
     FfnSaved ffn;
     Dropout drop;
     ConstView tags;  // [tokens, 2] i32

@@ -13,11 +13,10 @@ std::int64_t rounded(std::int64_t n) {
 
 }  // namespace
 
-AdafactorOptimizer::AdafactorOptimizer(const Context& ctx, const Model& model,
-                                       const ParamBuffer& grads)
-    : model_(model) {
+AdafactorOptimizer::AdafactorOptimizer(Context& ctx, const OptimizerParams& params)
+    : model_(params.model) {
   std::int64_t total = 0;
-  model.each_param([&](const Param& param) {
+  model_.each_param([&](const Param& param) {
     total += (param.vector ? 0 : rounded(param.rows)) + rounded(param.cols);
   });
   means_ = Tensor(ctx, 1, total);
@@ -27,19 +26,21 @@ AdafactorOptimizer::AdafactorOptimizer(const Context& ctx, const Model& model,
     offset += rounded(n);
     return view;
   };
-  model.each_param([&](const Param& param) {
+  model_.each_param([&](const Param& param) {
     const View row = param.vector ? View{} : take(param.rows);
-    params_.push_back({&param.weight, grads[param], row, take(param.cols)});
+    params_.push_back({&param.weight, params.grads[param], row, take(param.cols)});
   });
+  for (const ParamRange& share : params.shares)
+    plans_.push_back(
+        plan_adafactor(ctx, {params_.begin() + share.first, params_.begin() + share.last}));
 }
 
-void AdafactorOptimizer::step(Context& ctx, ParamRange range, std::int64_t update, double rate,
-                              float grad_scale) {
+void AdafactorOptimizer::step(Context& ctx, std::size_t share, std::int64_t update, double rate,
+                              ConstView decision) {
   Adafactor options;
   options.lr = static_cast<float>(rate);
   options.step = update;
-  options.grad_scale = grad_scale;
-  adafactor(ctx, options, params_.data() + range.first, range.last - range.first);
+  adafactor(ctx, options, *plans_[share], decision);
 }
 
 std::vector<StateTensor> AdafactorOptimizer::state() const {

@@ -10,16 +10,20 @@ namespace switchyard {
 
 class AdafactorOptimizer : public Optimizer {
  public:
-  AdafactorOptimizer(const Context& ctx, const Model& model, const ParamBuffer& grads);
+  AdafactorOptimizer(Context& ctx, const OptimizerParams& params);
 
-  void step(Context& ctx, ParamRange range, std::int64_t update, double rate,
-            float grad_scale) override;
+  void step(Context& ctx, std::size_t share, std::int64_t update, double rate,
+            ConstView decision) override;
   std::vector<StateTensor> state() const override;
+  static std::int64_t state_size(const Param& param) {
+    return (param.vector ? 0 : param.rows) + param.cols;
+  }
 
  private:
   const Model& model_;
   Tensor means_;  // of all parameters, each row and col on 64 bytes
   std::vector<AdafactorParam> params_;
+  std::vector<std::shared_ptr<const AdafactorPlan>> plans_;  // by share
 };
 
 }  // namespace switchyard

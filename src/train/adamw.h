@@ -8,18 +8,18 @@ namespace switchyard {
 
 class AdamWOptimizer : public Optimizer {
  public:
-  AdamWOptimizer(const Context& ctx, const AdamWOptions& options, const Model& model,
-                 const ParamBuffer& grads);
+  AdamWOptimizer(Context& ctx, const AdamWOptions& options, const OptimizerParams& params);
 
-  void step(Context& ctx, ParamRange range, std::int64_t update, double rate,
-            float grad_scale) override;
+  void step(Context& ctx, std::size_t share, std::int64_t update, double rate,
+            ConstView decision) override;
   std::vector<StateTensor> state() const override;
+  static std::int64_t state_size(const Param& param) { return 2 * param.size(); }
 
  private:
   AdamWOptions options_;
   const Model& model_;
   ParamBuffer m_, v_;
-  std::vector<AdamWParam> params_;
+  std::vector<std::shared_ptr<const AdamWPlan>> plans_;  // by share
 };
 
 }  // namespace switchyard

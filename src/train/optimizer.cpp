@@ -7,17 +7,16 @@
 
 namespace switchyard {
 
-std::unique_ptr<Optimizer> make_optimizer(const Context& ctx, OptimizerKind kind,
-                                          const AdamWOptions& adamw, const Model& model,
-                                          const ParamBuffer& grads) {
-  if (kind == OptimizerKind::adafactor)
-    return std::make_unique<AdafactorOptimizer>(ctx, model, grads);
-  return std::make_unique<AdamWOptimizer>(ctx, adamw, model, grads);
+std::unique_ptr<Optimizer> make_optimizer(Context& ctx, OptimizerKind kind,
+                                          const AdamWOptions& adamw,
+                                          const OptimizerParams& params) {
+  if (kind == OptimizerKind::adafactor) return std::make_unique<AdafactorOptimizer>(ctx, params);
+  return std::make_unique<AdamWOptimizer>(ctx, adamw, params);
 }
 
 std::int64_t optimizer_state_size(OptimizerKind kind, const Param& param) {
-  if (kind == OptimizerKind::adamw) return 2 * param.size();
-  return param.vector ? param.cols : param.rows + param.cols;
+  return kind == OptimizerKind::adafactor ? AdafactorOptimizer::state_size(param)
+                                          : AdamWOptimizer::state_size(param);
 }
 
 OptimizerKind optimizer_from_name(const std::string& name) {

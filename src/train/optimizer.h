@@ -20,10 +20,10 @@ class Optimizer {
  public:
   virtual ~Optimizer() = default;
 
-  // The `update`-th update (from 1) of the parameters in `range`, by the gradient times
-  // `grad_scale`; sets their gradient to 0. Threads may update disjoint ranges at the same time.
-  virtual void step(Context& ctx, ParamRange range, std::int64_t update, double rate,
-                    float grad_scale) = 0;
+  // The `update`-th update (from 1) of the parameters of one share, if and as `decision` says
+  // (decide_update()); sets their gradient to 0. Threads may update several shares at a time.
+  virtual void step(Context& ctx, std::size_t share, std::int64_t update, double rate,
+                    ConstView decision) = 0;
 
   // All that it remembers: what a checkpoint keeps of it.
   virtual std::vector<StateTensor> state() const = 0;
@@ -38,10 +38,16 @@ struct AdamWOptions {
   float weight_decay = 0;
 };
 
-// Of the model's values, to which it is bound, by `grads`; both must outlive it.
-std::unique_ptr<Optimizer> make_optimizer(const Context& ctx, OptimizerKind kind,
-                                          const AdamWOptions& adamw, const Model& model,
-                                          const ParamBuffer& grads);
+// What is updated: the values of `model`, which is bound to them and, for bfloat16, prepared; by
+// the gradients of the same layout; in disjoint shares. All of them must outlive the optimizer.
+struct OptimizerParams {
+  const Model& model;
+  const ParamBuffer& values;
+  const ParamBuffer& grads;
+  std::vector<ParamRange> shares;
+};
+std::unique_ptr<Optimizer> make_optimizer(Context& ctx, OptimizerKind kind,
+                                          const AdamWOptions& adamw, const OptimizerParams& params);
 
 // How many numbers it remembers of a parameter.
 std::int64_t optimizer_state_size(OptimizerKind kind, const Param& param);

@@ -2,19 +2,18 @@
 #include "src/train/trainer.h"
 
 #include <algorithm>
-#include <cmath>
 #include <utility>
 
 #include "src/core/error.h"
-#include "src/train/clip.h"
 
 namespace switchyard {
 
 namespace {
 
 constexpr std::int64_t kMaxSkippedInARow = 10;
-// Mean loss from which on a gradient of exactly 0 is not that of a text learned by heart.
-constexpr double kSmallLoss = 1e-3;
+// Mean loss above which a gradient of exactly 0 is not that of a text learned by heart: activations
+// whose squares overflow become zeros in the next norm, and then all is finite, and dead.
+constexpr float kSmallLoss = 1e-3;
 
 template <class T>
 void add_to(std::vector<T>& sum, const std::vector<T>& x) {
@@ -35,14 +34,6 @@ void add_to(LossResult& sum, const LossResult& x, float router_scale) {
     add_to(sum.expert_count[layer], x.expert_count[layer]);
   }
   add_to(sum.dropped, x.dropped);
-  for (std::size_t i = 0; i < x.seconds.size(); ++i) sum.seconds[i] += x.seconds[i];
-}
-
-// Activations whose squares overflow become zeros in the next norm: then all is finite, and dead.
-bool is_usable(const StepResult& step) {
-  const double loss = step.loss.loss_sum / static_cast<double>(step.loss.target_tokens);
-  return std::isfinite(step.grad_norm) && std::isfinite(loss) &&
-         !(step.grad_norm == 0 && loss > kSmallLoss);
 }
 
 }  // namespace
@@ -60,7 +51,7 @@ Pass training_pass(const ModelConfig& config, const TrainerOptions& options, std
 }
 
 LossOptions training_loss(const ModelConfig& config, const TrainerOptions& options,
-                          std::int64_t target_tokens, std::size_t batches) {
+                          std::int64_t target_tokens, std::int64_t batches) {
   LossOptions loss;
   loss.label_smoothing = options.label_smoothing;
   loss.router_aux_loss_coef = config.router_aux_loss_coef;
@@ -78,10 +69,12 @@ Trainer::Trainer(Context& ctx, Model& model, const ParamBuffer& params,
       params_(params),
       options_(options),
       workers_(ctx, model.layout(), options.workers),
-      optimizer_(
-          make_optimizer(ctx, options.optimizer, options.adamw, model, workers_.gradient())) {
+      statistics_(model.config()) {
   model.bind(ctx, params);
   prepare();
+  OptimizerParams updated{model, params, workers_.gradient(), {}};
+  for (int i = 0; i < workers_.count(); ++i) updated.shares.push_back(workers_.share_of(i).params);
+  optimizer_ = make_optimizer(ctx, options.optimizer, options.adamw, updated);
   if (options.exponential_smoothing > 0) average_.emplace(ctx, model.layout());
   reset_average();
 }
@@ -94,21 +87,26 @@ void Trainer::reset_average() {
   if (average_) copy(ctx_, params_.flat(), average_->flat());
 }
 
+// All is issued before anything is read.
 StepResult Trainer::step(std::vector<HostBatch> batches) {
-  StepResult result = forward_backward(std::move(batches));
+  const Work work = deal_out(std::move(batches));
+  statistics_.begin(ctx_, work.count);
+  PhaseSeconds seconds = forward_backward(work);
   PhaseClock clock;
-  result.grad_norm = workers_.sum_gradients();
-  clock.end(Phase::norm, result.loss.seconds);
-  result.rate = learning_rate(options_.schedule, counters_.update + 1);
-  result.skipped = !is_usable(result);
+  workers_.sum_gradients();
+  clock.end(Phase::norm, seconds);
+  const double rate = learning_rate(options_.schedule, counters_.update + 1);
+  update(work, rate);
+  StepResult result = read_result(work);
+  clock.end(Phase::update, seconds);
+  result.loss.seconds = seconds;
+  result.rate = rate;
   if (result.skipped) {
-    skip(result);
-    return result;
+    count_skipped(result);
+  } else {
+    counters_.skipped_in_a_row = 0;
+    ++counters_.update;
   }
-  counters_.skipped_in_a_row = 0;
-  ++counters_.update;
-  update(result);
-  clock.end(Phase::update, result.loss.seconds);
   return result;
 }
 
@@ -126,61 +124,90 @@ std::int64_t Trainer::measure_arenas(HostBatch batch) {
   return static_cast<std::int64_t>(bytes);
 }
 
-StepResult Trainer::forward_backward(std::vector<HostBatch>&& batches) {
-  StepResult result;
-  std::int64_t target_tokens = 0;
-  std::vector<std::vector<HostBatch>> parts(static_cast<std::size_t>(workers_.count()));
-  std::size_t count = 0;
+Trainer::Work Trainer::deal_out(std::vector<HostBatch>&& batches) const {
+  Work work;
+  work.parts.resize(static_cast<std::size_t>(workers_.count()));
   for (HostBatch& batch : batches) {
-    target_tokens += batch.target_tokens();
-    result.source_tokens += batch.source_tokens();
-    result.sentences += static_cast<std::int64_t>(batch.source.size());
+    work.target_tokens += batch.target_tokens();
+    work.source_tokens += batch.source_tokens();
+    work.sentences += std::ssize(batch.source);
     std::size_t worker = 0;
     for (HostBatch& part : split_batch(std::move(batch), workers_.count())) {
-      parts[worker++].push_back(std::move(part));
-      ++count;
+      work.parts[worker++].push_back(std::move(part));
+      ++work.count;
     }
   }
+  return work;
+}
 
+// Returns the mean of the workers' times, which is close to elapsed time: they run at once.
+PhaseSeconds Trainer::forward_backward(const Work& work) {
   const Pass pass = training_pass(model_.config(), options_, counters_.update);
-  const LossOptions loss = training_loss(model_.config(), options_, target_tokens, count);
-  std::vector<LossResult> losses(parts.size());
+  const LossOptions loss = training_loss(model_.config(), options_, work.target_tokens, work.count);
+  std::vector<PhaseSeconds> by_worker(work.parts.size());
   try {
     workers_.run([&](int worker, Context& ctx) {
       const auto w = static_cast<std::size_t>(worker);
-      for (const HostBatch& part : parts[w])
-        add_to(losses[w],
-               compute_loss(ctx, model_, part, pass, loss, &workers_.gradient_of(worker)),
-               loss.router_scale);
+      std::int64_t row = 0;
+      for (std::size_t before = 0; before < w; ++before) row += std::ssize(work.parts[before]);
+      for (const HostBatch& part : work.parts[w])
+        switchyard::forward_backward(
+            ctx, model_, part, pass, loss,
+            {&workers_.gradient_of(worker), statistics_.part(row++), &by_worker[w]});
     });
   } catch (...) {
     workers_.clear_gradients();  // of the parts finished before one was refused
     throw;
   }
-  result.loss = std::move(losses.front());  // worker 0 has a part of every batch
-  for (std::size_t w = 1; w < losses.size(); ++w)
-    if (losses[w].target_tokens > 0) add_to(result.loss, losses[w], 1);
-  // The workers ran at the same time: the mean is close to elapsed time.
-  for (double& seconds : result.loss.seconds) seconds /= workers_.count();
-  return result;
+  PhaseSeconds mean{};
+  for (const PhaseSeconds& seconds : by_worker)
+    for (std::size_t i = 0; i < mean.size(); ++i) mean[i] += seconds[i] / workers_.count();
+  return mean;
 }
 
-void Trainer::update(const StepResult& result) {
-  const float scale = clip_scale(result.grad_norm, options_.clip_norm);
+// The update that follows `counters_.update`, unless the backend decides to skip it.
+void Trainer::update(const Work& work, double rate) {
+  const View decision = statistics_.decision();
+  decide_update(ctx_, {options_.clip_norm, work.target_tokens, kSmallLoss}, workers_.squares(),
+                statistics_.losses(), decision);
+  const std::int64_t number = counters_.update + 1;
   // Marian's: at first the average follows quickly, with 1 - (t + 1) / (t + 10).
-  const double t = static_cast<double>(counters_.update);
+  const double t = static_cast<double>(number);
   const double follow =
       std::max<double>(options_.exponential_smoothing, 1.0 - (t + 1.0) / (t + 10.0));
   workers_.run([&](int worker, Context& ctx) {
     const ParamShare& share = workers_.share_of(worker);
     if (share.size == 0) return;
-    optimizer_->step(ctx, share.params, counters_.update, result.rate, scale);
-    if (average_) lerp(ctx, static_cast<float>(follow), share.of(params_), share.of(*average_));
+    optimizer_->step(ctx, static_cast<std::size_t>(worker), number, rate, decision);
+    if (average_)
+      update_average(ctx, static_cast<float>(follow), share.of(params_), decision,
+                     share.of(*average_));
   });
 }
 
-void Trainer::skip(const StepResult& result) {
-  workers_.clear_gradients();
+StepResult Trainer::read_result(const Work& work) {
+  const std::vector<float>& host = statistics_.read(ctx_);
+  StepResult result;
+  result.source_tokens = work.source_tokens;
+  result.sentences = work.sentences;
+  result.grad_norm = host[kGradNorm];
+  result.skipped = host[kUpdated] == 0;
+  const float router_scale = 1.0f / static_cast<float>(work.count);
+  std::int64_t row = 0;
+  for (const std::vector<HostBatch>& parts : work.parts) {
+    LossResult of_worker;
+    for (const HostBatch& part : parts) {
+      LossResult loss =
+          read_statistics(model_.config(), host.data() + statistics_.place_of_part(row++));
+      loss.target_tokens = part.target_tokens();
+      add_to(of_worker, loss, router_scale);
+    }
+    if (!parts.empty()) add_to(result.loss, of_worker, 1);
+  }
+  return result;
+}
+
+void Trainer::count_skipped(const StepResult& result) {
   ++counters_.skipped;
   ++counters_.skipped_in_a_row;
   check(counters_.skipped_in_a_row < kMaxSkippedInARow, ErrorKind::kDiverged,

@@ -11,6 +11,7 @@
 #include "src/nn/loss.h"
 #include "src/train/optimizer.h"
 #include "src/train/schedule.h"
+#include "src/train/step_statistics.h"
 #include "src/train/workers.h"
 
 namespace switchyard {
@@ -53,7 +54,7 @@ struct StepResult {
 // losses count in a step that has so many target tokens in so many batches.
 Pass training_pass(const ModelConfig& config, const TrainerOptions& options, std::int64_t update);
 LossOptions training_loss(const ModelConfig& config, const TrainerOptions& options,
-                          std::int64_t target_tokens, std::size_t batches);
+                          std::int64_t target_tokens, std::int64_t batches);
 
 class Trainer {
  public:
@@ -86,9 +87,17 @@ class Trainer {
   void reset_average();
 
  private:
-  StepResult forward_backward(std::vector<HostBatch>&& batches);
-  void update(const StepResult& result);
-  void skip(const StepResult& result);
+  // What the workers do to a step's batches; all of them together.
+  struct Work {
+    std::vector<std::vector<HostBatch>> parts;  // by worker
+    std::int64_t count = 0;                     // of parts
+    std::int64_t target_tokens = 0, source_tokens = 0, sentences = 0;
+  };
+  Work deal_out(std::vector<HostBatch>&& batches) const;
+  PhaseSeconds forward_backward(const Work& work);
+  void update(const Work& work, double rate);
+  StepResult read_result(const Work& work);
+  void count_skipped(const StepResult& result);
 
   Context& ctx_;
   Model& model_;
@@ -97,6 +106,7 @@ class Trainer {
   Workers workers_;  // their gradients are 0 except within a step
   std::unique_ptr<Optimizer> optimizer_;
   std::optional<ParamBuffer> average_;
+  StepStatistics statistics_;
   TrainerCounters counters_;
 };
 

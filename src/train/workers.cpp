@@ -2,11 +2,9 @@
 #include "src/train/workers.h"
 
 #include <algorithm>
-#include <cmath>
 #include <utility>
 
 #include "src/core/error.h"
-#include "src/train/clip.h"
 
 namespace switchyard {
 
@@ -78,6 +76,9 @@ Workers::Workers(Context& ctx, const ParamLayout& layout, int count)
     const int threads = ctx.threads / count + (i < ctx.threads % count ? 1 : 0);
     contexts_.push_back(make_context({threads, ctx.row_invariant, ctx.compute_type}));
   }
+  std::int64_t most = 0;
+  for (const ParamShare& share : shares_) most = std::max(most, share.size);
+  squares_ = Tensor(ctx, count, count == 1 ? 1 : (most + kSumBlock - 1) / kSumBlock);
 }
 
 Context& Workers::context_of(int worker) {
@@ -88,10 +89,10 @@ void Workers::run(const std::function<void(int, Context&)>& task) {
   team_.run(count(), [&](int worker) { task(worker, context_of(worker)); });
 }
 
-float Workers::sum_gradients() {
-  std::vector<double> squares(grads_.size());
+void Workers::sum_gradients() {
   run([&](int worker, Context& ctx) {
     const ParamShare& share = share_of(worker);
+    const View squares = squares_.view().slice_rows(worker, 1);
     // A single gradient is one block; several are summed in blocks that stay in cache until their
     // squares are summed too.
     const std::int64_t block = count() == 1 ? share.size : kSumBlock;
@@ -103,12 +104,9 @@ float Workers::sum_gradients() {
         add(ctx, part(other), part(0));
         fill(ctx, 0, part(other));
       }
-      squares[static_cast<std::size_t>(worker)] += double{squared_norm(ctx, part(0))};
+      sum_of_squares(ctx, part(0), squares.slice_cols(first / block, 1));
     }
   });
-  double sum = 0;
-  for (const double part : squares) sum += part;
-  return static_cast<float>(std::sqrt(sum));
 }
 
 void Workers::clear_gradients() {

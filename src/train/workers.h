@@ -52,9 +52,10 @@ class Workers {
   // The shares are disjoint, cover all parameters and are of about the same size.
   const ParamShare& share_of(int worker) const { return shares_[static_cast<std::size_t>(worker)]; }
 
-  // Adds the gradients up in gradient(), in the order of the workers, sets the others to 0, and
-  // returns the 2-norm of the sum. Not finite if an element is not.
-  float sum_gradients();
+  // Adds the gradients up in gradient(), in the order of the workers, and sets the others to 0.
+  void sum_gradients();
+  // Of that sum: [count, n], the sums of squares of parts of each worker's share.
+  View squares() const { return squares_; }
   // Sets all gradients to 0.
   void clear_gradients();
 
@@ -65,6 +66,7 @@ class Workers {
   std::vector<std::unique_ptr<Context>> contexts_;  // none for a single worker
   std::vector<ParamBuffer> grads_;
   std::vector<ParamShare> shares_;
+  Tensor squares_;
   Team team_;
 };
 

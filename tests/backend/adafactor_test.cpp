@@ -26,13 +26,18 @@ TEST_CASE("Adafactor") {
   fill(*m.ctx, 0, param.col);
   Adafactor options;
   options.lr = 0.1f;
+  const auto plan = plan_adafactor(*m.ctx, {param});
   for (options.step = 1; options.step <= 3; ++options.step) {
-    options.grad_scale = options.step == 2 ? 0.5f : 1;
-    reference::adafactor(options, m.reals(param.grad), row, col, p);
-    adafactor(*m.ctx, options, &param, 1);
+    // The gradient as it is, clipped, not used.
+    const float scale = options.step == 2 ? 0.5f : 1;
+    const bool updated = options.step != 3;
+    Reals grad = m.reals(param.grad);
+    for (double& g : grad.values) g *= scale;
+    if (updated) reference::adafactor(options, grad, row, col, p);
+    adafactor(*m.ctx, options, *plan, options.step == 1 ? View{} : m.decision(scale, updated));
     CHECK(m.differs(param.grad, Reals(rows, cols)) == "");
     const View next = m.normal(rows, cols);
-    scale(*m.ctx, static_cast<float>(4 * options.step), next, param.grad);  // clipped
+    switchyard::scale(*m.ctx, static_cast<float>(4 * options.step), next, param.grad);  // clipped
   }
   CHECK(m.differs(weight.value, p) == "");
   CHECK(m.differs(param.col, col) == "");
@@ -62,9 +67,10 @@ TEST_CASE("Adafactor gives the values of transformers") {
     given(golden.at("param"), weight.value);
     Adafactor options;
     options.lr = golden.at("lr");
+    const auto plan = plan_adafactor(*m.ctx, {param});
     for (const nlohmann::json& step : golden.at("steps")) {
       given(step.at("grad"), param.grad);
-      adafactor(*m.ctx, options, &param, 1);
+      adafactor(*m.ctx, options, *plan, {});
       ++options.step;
       CHECK(m.differs(weight.value, expected(step.at("param"), rows * cols)) == "");
       CHECK(m.differs(param.col, expected(step.at("col"), cols)) == "");

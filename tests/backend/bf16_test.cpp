@@ -245,10 +245,10 @@ TEST_CASE("an optimizer packs the weights it updates, to the bits of prepare_wei
     const AdafactorParam param{&weight, grad, zeros(1, out), zeros(1, in)};
     Adafactor options;
     options.lr = 0.3f;
-    adafactor(*m.ctx, options, &param, 1);
+    adafactor(*m.ctx, options, *plan_adafactor(*m.ctx, {param}), {});
   } else {
-    const AdamWParam param{&weight, grad, zeros(out, in), zeros(out, in)};
-    adamw(*m.ctx, {0.3f, 0.9f, 0.98f, 1e-8f}, &param, 1);
+    const AdamWParam param{weight.value, grad, zeros(out, in), zeros(out, in), &weight};
+    adamw(*m.ctx, {0.3f, 0.9f, 0.98f, 1e-8f}, *plan_adamw(*m.ctx, {param}), {});
   }
   Weight anew{weight.value, nullptr};
   prepare_weight(*m.ctx, anew);

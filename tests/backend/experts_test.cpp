@@ -49,10 +49,13 @@ TEST_CASE("routing, its losses and their backward") {
   const auto expected = reference::route(m.reals(logits), capacity, m.sequences(tokens));
   check_routing(m, routing, expected);
 
-  const View losses = m.output(1, 2);
-  router_losses(*m.ctx, routing, losses);
+  const View statistics = m.output(1, router_statistics_size(num_experts));
+  router_statistics(*m.ctx, routing, statistics);
   const auto [balance, z] = reference::router_losses(expected);
-  CHECK(m.differs(losses, Reals(1, 2, {balance, z})) == "");
+  std::vector<double> told = {balance, z, 0};
+  for (const std::int32_t slot : expected.slot_of_token.values) told[2] += slot < 0;
+  told.insert(told.end(), expected.expert_count.values.begin(), expected.expert_count.values.end());
+  CHECK(m.differs(statistics, Reals(1, statistics.cols, told)) == "");
 
   const View grad_weight = m.normal(tokens.tokens, 1);
   const View grad_logits = m.output(tokens.tokens, num_experts);

@@ -60,6 +60,13 @@ class Machine {
     strided_ = strided;
     return v;
   }
+  // What decide_update() makes, by hand.
+  View decision(float grad_scale, bool updated) {
+    const View v = output(1, kDecisionSize);
+    fill(*ctx, grad_scale, v.slice_cols(kGradScale, 1));
+    fill(*ctx, updated ? 1 : 0, v.slice_cols(kUpdated, 1));
+    return v;
+  }
   // Sequences of these lengths; sentence numbers and positions as tags.
   Ragged ragged(const std::vector<std::int32_t>& lengths) {
     std::vector<std::int32_t> offsets = {0}, tags;

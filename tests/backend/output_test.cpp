@@ -94,38 +94,73 @@ TEST_CASE("sum of squares") {
   CHECK(!std::isfinite(m.reals(out)[0]));
 }
 
+TEST_CASE("an update is made, clipped or skipped as the norm and the loss say") {
+  Machine m(1, GENERATE(false, true));
+  const UpdateRule rule{2, 10, 0.001f};
+  const auto decide = [&](const UpdateRule& by, const Reals& squares, const Reals& losses) {
+    const auto place = [&](const Reals& values) {
+      const View v = m.output(values.rows, values.cols);
+      const std::vector<float> host(values.values.begin(), values.values.end());
+      upload(*m.ctx, host.data(), v.size(), v);
+      return v;
+    };
+    const View decision = m.output(1, kDecisionSize);
+    decide_update(*m.ctx, by, place(squares), place(losses), decision);
+    const bool finite = std::isfinite(squares.values[0] + losses.values[0]);
+    if (finite) CHECK(m.differs(decision, reference::decide_update(by, squares, losses)) == "");
+    return m.reals(decision).values;
+  };
+  using Values = std::vector<double>;
+  const Reals losses(2, 1, {30, 40});
+  // Parts of the gradient and of the loss add up.
+  CHECK(decide(rule, Reals(2, 3, {4, 4, 4, 4, 0, 0}), losses) == Values{4, 0.5, 1});
+  CHECK(decide(rule, Reals(1, 1, {2.25}), losses) == Values{1.5, 1, 1});
+  CHECK(decide({0, 10, 0.001f}, Reals(1, 1, {16}), losses) == Values{4, 1, 1});  // no clipping
+  // Nothing comes back from a loss: only a text learned by heart has none.
+  CHECK(decide(rule, Reals(1, 2, {0, 0}), losses) == Values{0, 1, 0});
+  CHECK(decide(rule, Reals(1, 2, {0, 0}), Reals(1, 1, {0.005})) == Values{0, 1, 1});
+  for (const double bad : {double{std::numeric_limits<float>::infinity()}, std::nan("")}) {
+    CAPTURE(bad);
+    CHECK(decide(rule, Reals(1, 2, {bad, 1}), losses)[kUpdated] == 0);
+    CHECK(decide(rule, Reals(1, 2, {1, 1}), Reals(2, 1, {bad, 1}))[kUpdated] == 0);
+  }
+  // Of a sum of squares beyond f32 the norm is not.
+  CHECK(decide(rule, Reals(1, 2, {3e38, 3e38}), losses)[kUpdated] == 1);
+}
+
 TEST_CASE("AdamW") {
   Machine m = any_machine();
   const std::int64_t n = GENERATE(1, 1003, 70000);
   AdamW options{0.01f, 0.9f, 0.98f, 1e-8f, 0.1f};
-  options.grad_scale = 0.5f;
   // Two parameters in one call, the second of another size.
-  std::vector<Weight> weights = {{m.flat(n), nullptr}, {m.flat(7), nullptr}};
   std::vector<AdamWParam> params;
   std::vector<Reals> first, second, p;
-  for (const Weight& weight : weights) {
-    const std::int64_t size = weight.value.size();
-    params.push_back({&weight, m.flat(size), m.flat(size), m.flat(size)});
+  for (const std::int64_t size : {n, std::int64_t{7}}) {
+    params.push_back({m.flat(size), m.flat(size), m.flat(size), m.flat(size)});
     fill(*m.ctx, 0, params.back().m);
     fill(*m.ctx, 0, params.back().v);
     first.push_back(Reals(1, size));
     second.push_back(Reals(1, size));
-    p.push_back(m.reals(weight.value));
+    p.push_back(m.reals(params.back().value));
   }
-  for (options.step = 1; options.step <= 3; ++options.step) {
-    for (std::size_t i = 0; i < params.size(); ++i) {
+  const auto plan = plan_adamw(*m.ctx, params);
+  for (options.step = 1; options.step <= 4; ++options.step) {
+    // Clipped, then as it is, then not used.
+    const float grad_scale = options.step < 3 ? 0.5f : 1;
+    const bool updated = options.step != 4;
+    for (std::size_t i = 0; updated && i < params.size(); ++i) {
       const Reals g = m.reals(params[i].grad);
       for (std::int64_t j = 0; j < g.cols; ++j)
-        reference::adamw(options, g[j], first[i][j], second[i][j], p[i][j]);
+        reference::adamw(options, grad_scale * g[j], first[i][j], second[i][j], p[i][j]);
     }
-    adamw(*m.ctx, options, params.data(), 2);
+    adamw(*m.ctx, options, *plan, options.step == 3 ? View{} : m.decision(grad_scale, updated));
     for (const AdamWParam& param : params) {
       CHECK(m.differs(param.grad, Reals(1, param.grad.cols)) == "");
       copy(*m.ctx, param.v, param.grad);  // the next one
     }
   }
   for (std::size_t i = 0; i < params.size(); ++i) {
-    CHECK(m.differs(weights[i].value, p[i]) == "");
+    CHECK(m.differs(params[i].value, p[i]) == "");
     CHECK(m.differs(params[i].m, first[i]) == "");
     CHECK(m.differs(params[i].v, second[i]) == "");
   }

@@ -216,8 +216,10 @@ void check_learns_reversal(const ModelConfig& config, DType compute_type, std::u
   const ParamBuffer m(ctx, tiny.model.layout()), v(ctx, tiny.model.layout());
   std::vector<AdamWParam> params;
   tiny.model.each_param([&](const Param& param) {
-    params.push_back({&param.weight, tiny.grads[param], m[param], v[param]});
+    params.push_back({tiny.values[param], tiny.grads[param], m[param], v[param],
+                      param.weight.packed ? &param.weight : nullptr});
   });
+  const auto plan = plan_adamw(ctx, params);
   AdamW options;
   options.beta1 = 0.9f;
   options.beta2 = 0.95f;
@@ -233,7 +235,7 @@ void check_learns_reversal(const ModelConfig& config, DType compute_type, std::u
     compute_loss(ctx, tiny.model, batch, pass, loss, &tiny.grads);
     const float progress = static_cast<float>(options.step) / static_cast<float>(steps);
     options.lr = 4e-3f * std::min(progress * 20, 1 - progress);
-    adamw(ctx, options, params.data(), static_cast<std::int64_t>(params.size()));
+    adamw(ctx, options, *plan, {});
   }
   const HostBatch unseen = reversal_batch(config, rng, kUnseen, longest);
   ctx.compute_type = DType::f32;

@@ -33,6 +33,9 @@ class HeapMemory : public Memory {
   void release(void* data, std::size_t) noexcept override { std::free(data); }
 };
 
+bool is_skipped(ConstView decision) { return decision && load(decision)[kUpdated] == 0; }
+double grad_scale(ConstView decision) { return decision ? load(decision)[kGradScale] : 1; }
+
 }  // namespace
 
 std::unique_ptr<Context> make_context(const ContextOptions& options) {
@@ -75,13 +78,6 @@ void scale(Context&, float factor, ConstView x, View y) {
   for (double& value : values.values) value *= factor;
   store(values, y);
 }
-void lerp(Context&, float t, ConstView x, View y) {
-  const Reals from = load(x);
-  Reals to = load(y);
-  for (std::size_t i = 0; i < to.values.size(); ++i)
-    to.values[i] += t * (from.values[i] - to.values[i]);
-  store(to, y);
-}
 
 void argmax_rows(Context&, ConstView logits, std::int32_t suppressed, View token, View log_prob) {
   const Reals l = load(logits);
@@ -122,31 +118,62 @@ void sum_of_squares(Context&, ConstView x, View out) {
   store(Reals(1, 1, reference::sum_of_squares(load(x))), out);
 }
 
-void adamw(Context& ctx, const AdamW& options, const AdamWParam* params, std::int64_t count) {
-  for (std::int64_t i = 0; i < count; ++i) {
-    const auto& [weight, grad, m, v] = params[i];
+void decide_update(Context&, const UpdateRule& rule, ConstView squares, ConstView losses,
+                   View decision) {
+  store(reference::decide_update(rule, load(squares), load(losses)), decision);
+}
+
+struct AdamWPlan {
+  std::vector<AdamWParam> params;
+};
+std::shared_ptr<const AdamWPlan> plan_adamw(Context&, const std::vector<AdamWParam>& params) {
+  return std::make_shared<AdamWPlan>(AdamWPlan{params});
+}
+
+void adamw(Context&, const AdamW& options, const AdamWPlan& plan, ConstView decision) {
+  for (const auto& [value, grad, m, v, packed] : plan.params) {
     const Reals g = load(grad);
-    Reals first = load(m), second = load(v), p = load(weight->value);
+    store(Reals(grad.rows, grad.cols), grad);
+    if (is_skipped(decision)) continue;
+    Reals first = load(m), second = load(v), p = load(value);
     for (std::size_t j = 0; j < g.values.size(); ++j)
-      reference::adamw(options, g.values[j], first.values[j], second.values[j], p.values[j]);
+      reference::adamw(options, grad_scale(decision) * g.values[j], first.values[j],
+                       second.values[j], p.values[j]);
     store(first, m);
     store(second, v);
-    store(p, weight->value);
-    fill(ctx, 0, grad);
+    store(p, value);
   }
 }
 
-void adafactor(Context& ctx, const Adafactor& options, const AdafactorParam* params,
-               std::int64_t count) {
-  for (std::int64_t i = 0; i < count; ++i) {
-    const auto& [weight, grad, row, col] = params[i];
+struct AdafactorPlan {
+  std::vector<AdafactorParam> params;
+};
+std::shared_ptr<const AdafactorPlan> plan_adafactor(Context&,
+                                                    const std::vector<AdafactorParam>& params) {
+  return std::make_shared<AdafactorPlan>(AdafactorPlan{params});
+}
+
+void adafactor(Context&, const Adafactor& options, const AdafactorPlan& plan, ConstView decision) {
+  for (const auto& [weight, grad, row, col] : plan.params) {
+    Reals g = load(grad);
+    store(Reals(grad.rows, grad.cols), grad);
+    if (is_skipped(decision)) continue;
+    for (double& x : g.values) x *= grad_scale(decision);
     Reals rows = load(row), cols = load(col), p = load(weight->value);
-    reference::adafactor(options, load(grad), rows, cols, p);
+    reference::adafactor(options, g, rows, cols, p);
     store(rows, row);
     store(cols, col);
     store(p, weight->value);
-    fill(ctx, 0, grad);
   }
+}
+
+void update_average(Context&, float t, ConstView x, ConstView decision, View average) {
+  if (is_skipped(decision)) return;
+  const Reals from = load(x);
+  Reals to = load(average);
+  for (std::size_t i = 0; i < to.values.size(); ++i)
+    to.values[i] += t * (from.values[i] - to.values[i]);
+  store(to, average);
 }
 
 }  // namespace switchyard

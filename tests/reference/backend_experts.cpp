@@ -83,9 +83,12 @@ void route(Context&, ConstView logits, Capacity capacity, const Ragged& tokens, 
   store(IntMatrix(1, 1, dropped), routing.dropped);
 }
 
-void router_losses(Context&, const Routing& routing, View losses) {
+void router_statistics(Context&, const Routing& routing, View statistics) {
   const auto [balance, z] = reference::router_losses(load(routing));
-  store(Reals(1, 2, {balance, z}), losses);
+  std::vector<double> values = {balance, z, static_cast<double>(load_ints(routing.dropped)[0])};
+  for (const std::int32_t count : load_ints(routing.expert_count).values) values.push_back(count);
+  const auto size = static_cast<std::int64_t>(values.size());
+  store(Reals(1, size, std::move(values)), statistics);
 }
 void router_backward(Context&, const Routing& routing, ConstView grad_combine_weight,
                      RouterLossCoefs coefs, View grad_logits) {

@@ -72,12 +72,25 @@ T sum_of_squares(const Matrix<T>& x) {
   return sum;
 }
 
-// One element of AdamW (Loshchilov & Hutter 2019, arXiv 1711.05101), bias-corrected.
+// As the contract's decide_update() says.
+inline Matrix<double> decide_update(const UpdateRule& rule, const Matrix<double>& squares,
+                                    const Matrix<double>& losses) {
+  double square = 0, loss = 0;
+  for (const double x : squares.values) square += x;
+  for (const double x : losses.values) loss += x / static_cast<double>(rule.target_tokens);
+  const double norm = std::sqrt(square);
+  const bool finite = std::isfinite(static_cast<float>(norm)) && std::isfinite(loss);
+  const bool dead = norm == 0 && loss > rule.small_loss;
+  const double scale = rule.clip_norm > 0 && norm > rule.clip_norm ? rule.clip_norm / norm : 1;
+  return {1, kDecisionSize, {norm, scale, finite && !dead ? 1.0 : 0.0}};
+}
+
+// One element of AdamW (Loshchilov & Hutter 2019, arXiv 1711.05101), bias-corrected; the gradient
+// is clipped already.
 template <class T>
 void adamw(const AdamW& o, T grad, T& m, T& v, T& param) {
   const double step = static_cast<double>(o.step);
   const double beta1 = o.beta1, beta2 = o.beta2;
-  grad *= T(o.grad_scale);
   m = T(beta1) * m + T(1 - beta1) * grad;
   v = T(beta2) * v + T(1 - beta2) * grad * grad;
   const T m_hat = m / T(1 - std::pow(beta1, step));
@@ -85,7 +98,8 @@ void adamw(const AdamW& o, T grad, T& m, T& v, T& param) {
   param -= T(o.lr) * (T(o.weight_decay) * param + m_hat / (std::sqrt(v_hat) + T(o.eps)));
 }
 
-// Adafactor for one parameter [R, C]: row [1, R] and col [1, C]; a vector [1, C] has no row.
+// Adafactor for one parameter [R, C] and a gradient that is clipped already: row [1, R] and col
+// [1, C]; a vector [1, C] has no row.
 template <class T>
 void adafactor(const Adafactor& o, Matrix<T> grad, Matrix<T>& row, Matrix<T>& col,
                Matrix<T>& param) {
@@ -93,7 +107,6 @@ void adafactor(const Adafactor& o, Matrix<T> grad, Matrix<T>& row, Matrix<T>& co
   const auto square = [&](std::int64_t i, std::int64_t j) {
     return grad(i, j) * grad(i, j) + T(o.eps);
   };
-  for (T& g : grad.values) g *= T(o.grad_scale);
   T row_mean = T(0);
   for (std::int64_t i = 0; i < row.cols; ++i) {
     T sum = T(0);

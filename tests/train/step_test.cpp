@@ -8,6 +8,7 @@
 #include "tests/support/catch.h"
 #include "tests/support/close.h"
 #include "tests/support/tiny_model.h"
+#include "tests/train/one_share.h"
 
 namespace switchyard {
 namespace {
@@ -107,15 +108,14 @@ TEST_CASE("a step's losses have the coefficients of the config, each its own") {
 // At step 1 beta2 is 0, so that a row's or column's mean is that of the first gradient's squares.
 TEST_CASE("Adafactor's first update is its step 1, and every parameter has memory of its own") {
   TinyModel tiny(tiny_config({true, false}, {true}));
-  const auto optimizer =
-      make_optimizer(*tiny.ctx, OptimizerKind::adafactor, {}, tiny.model, tiny.grads);
+  const auto optimizer = make_optimizer(*tiny.ctx, OptimizerKind::adafactor, {}, one_share(tiny));
   Rng rng(3);
   std::vector<float> grad(static_cast<std::size_t>(tiny.grads.flat().size()));
   for (float& x : grad) x = static_cast<float>(rng.normal());
   upload(*tiny.ctx, grad.data(), tiny.grads.flat().size(), tiny.grads.flat());
   std::vector<std::vector<float>> before;
   tiny.model.each_param([&](const Param& p) { before.push_back(tiny.read(tiny.grads[p])); });
-  optimizer->step(*tiny.ctx, {0, static_cast<std::int64_t>(before.size())}, 1, 0.01, 1);
+  optimizer->step(*tiny.ctx, 0, 1, 0.01, {});
   for (const StateTensor& state : optimizer->state()) {
     const Param& p = *state.param;
     CAPTURE(p.name, state.name);

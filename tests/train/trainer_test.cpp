@@ -3,14 +3,13 @@
 #include "src/train/trainer.h"
 
 #include <cmath>
-#include <limits>
 #include <string>
 
 #include "src/core/error.h"
-#include "src/train/clip.h"
 #include "tests/support/catch.h"
 #include "tests/support/close.h"
 #include "tests/support/tiny_model.h"
+#include "tests/train/one_share.h"
 
 namespace switchyard {
 namespace {
@@ -49,25 +48,6 @@ TEST_CASE("learning rates") {
   }
   CHECK(decay_from_name("linear") == Schedule::kLinear);
   CHECK_THROWS_AS(decay_from_name("cosine"), Error);
-}
-
-TEST_CASE("the global norm and what clipping makes of it") {
-  const auto ctx = make_context({});
-  std::vector<float> host(1000);
-  double sum = 0;
-  for (std::size_t i = 0; i < host.size(); ++i) {
-    host[i] = 0.01f * static_cast<float>(i) - 3;
-    sum += double{host[i]} * double{host[i]};
-  }
-  const Tensor x(*ctx, 1, 1000);
-  upload(*ctx, host.data(), 1000, x);
-  CHECK(std::abs(std::sqrt(squared_norm(*ctx, x)) - std::sqrt(sum)) < 1e-4);
-  CHECK(clip_scale(4, 1) == 0.25f);
-  CHECK(clip_scale(0.5f, 1) == 1);
-  CHECK(clip_scale(4, 0) == 1);
-  host[999] = std::numeric_limits<float>::infinity();
-  upload(*ctx, host.data(), 1000, x);
-  CHECK(!std::isfinite(squared_norm(*ctx, x)));
 }
 
 ModelConfig dense_config() {
@@ -164,7 +144,7 @@ TEST_CASE("the arenas a batch needs are measured beforehand, and no step is chan
 TEST_CASE("what an optimizer remembers is what is said of it") {
   TinyModel tiny(tiny_config({true, false}, {true}));
   for (const OptimizerKind kind : {OptimizerKind::adamw, OptimizerKind::adafactor}) {
-    const auto optimizer = make_optimizer(*tiny.ctx, kind, {}, tiny.model, tiny.grads);
+    const auto optimizer = make_optimizer(*tiny.ctx, kind, {}, one_share(tiny));
     std::int64_t said = 0, found = 0;
     tiny.model.each_param([&](const Param& p) { said += optimizer_state_size(kind, p); });
     for (const StateTensor& tensor : optimizer->state()) found += tensor.values.size();

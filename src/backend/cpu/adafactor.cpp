@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "simd/reduce.h"
+#include "src/backend/cpu/update.h"
 #include "src/backend/cpu/views.h"
 #include "src/backend/cpu/weight.h"
 
@@ -18,7 +19,7 @@ namespace {
 // Rows of a piece: packed together, by the thread that has just updated them.
 constexpr std::int64_t kRows = cpu::kPackedRows;
 
-void update(Context& ctx, const Adafactor& options, const AdafactorParam& param) {
+void update(Context& ctx, const Adafactor& options, float grad_scale, const AdafactorParam& param) {
   const std::int64_t rows = param.grad.rows, cols = param.grad.cols;
   const simd::Out grad = f32(param.grad), value = f32(param.weight->value);
   const ArenaScope scope(ctx.scratch);
@@ -29,7 +30,7 @@ void update(Context& ctx, const Adafactor& options, const AdafactorParam& param)
   std::fill(col_factor, col_factor + cols, 0.0f);
   cpu::sum_row_blocks(ctx, rows, cols, col_factor,
                       [&](std::int64_t first, std::int64_t count, float* partial) {
-                        simd::adafactor_squares(count, cols, options.grad_scale, options.eps,
+                        simd::adafactor_squares(count, cols, grad_scale, options.eps,
                                                 from(grad, first), row_factor + first, partial);
                       });
   const double take = std::pow(static_cast<double>(options.step), double{options.decay_rate});
@@ -44,9 +45,9 @@ void update(Context& ctx, const Adafactor& options, const AdafactorParam& param)
     float* const row = f32(param.row).data;
     average(rows, cols, row_factor, row);
     const double mean = simd::sum(rows, row) / static_cast<double>(rows);
-    simd::inverse_roots(rows, options.grad_scale, static_cast<float>(1 / mean), row, row_factor);
+    simd::inverse_roots(rows, grad_scale, static_cast<float>(1 / mean), row, row_factor);
   } else {
-    row_factor[0] = options.grad_scale;
+    row_factor[0] = grad_scale;
   }
 
   const std::int64_t pieces = (rows + kRows - 1) / kRows;
@@ -69,9 +70,23 @@ void update(Context& ctx, const Adafactor& options, const AdafactorParam& param)
 
 }  // namespace
 
-void adafactor(Context& ctx, const Adafactor& options, const AdafactorParam* params,
-               std::int64_t count) {
-  for (std::int64_t i = 0; i < count; ++i) update(ctx, options, params[i]);
+struct AdafactorPlan {
+  std::vector<AdafactorParam> params;
+};
+
+std::shared_ptr<const AdafactorPlan> plan_adafactor(Context&,
+                                                    const std::vector<AdafactorParam>& params) {
+  return std::make_shared<AdafactorPlan>(AdafactorPlan{params});
+}
+
+void adafactor(Context& ctx, const Adafactor& options, const AdafactorPlan& plan,
+               ConstView decision) {
+  for (const AdafactorParam& param : plan.params) {
+    if (cpu::is_skipped(decision))
+      fill(ctx, 0, param.grad);
+    else
+      update(ctx, options, cpu::grad_scale(decision), param);
+  }
 }
 
 }  // namespace switchyard

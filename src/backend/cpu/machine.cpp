@@ -11,6 +11,7 @@
 #include "src/backend/cpu/onednn.h"
 #include "src/backend/cpu/views.h"
 #include "src/core/error.h"
+#include "src/core/memory.h"
 #include "src/core/round.h"
 #if defined(__SSE2__)
 #include <pmmintrin.h>
@@ -181,13 +182,6 @@ void add(Context& ctx, ConstView x, View y) {
 void scale(Context& ctx, float factor, ConstView x, View y) {
   elementwise(ctx, x, y, [&](std::int64_t rows, std::int64_t cols, simd::AnyIn a, simd::AnyOut b) {
     simd::scale(rows, cols, factor, a, b);
-  });
-}
-
-void lerp(Context& ctx, float t, ConstView x, View y) {
-  assert(x.dtype == DType::f32 && y.dtype == DType::f32);
-  elementwise(ctx, x, y, [&](std::int64_t rows, std::int64_t cols, simd::AnyIn a, simd::AnyOut b) {
-    simd::lerp(rows, cols, t, simd::rows_of<float>(a), simd::rows_of<float>(b));
   });
 }
 

@@ -85,10 +85,12 @@ void route(Context& ctx, ConstView logits, Capacity capacity, const Ragged& toke
   assign_slots(ctx, capacity, tokens, routing);
 }
 
-void router_losses(Context& ctx, const Routing& routing, View losses) {
+void router_statistics(Context& ctx, const Routing& routing, View statistics) {
   const std::int64_t tokens = routing.probs.rows, num_experts = routing.probs.cols;
-  float* out = f32(losses).data;
+  float* out = f32(statistics).data;
   out[0] = out[1] = 0;
+  out[2] = static_cast<float>(*i32(routing.dropped).data);
+  std::copy_n(i32(routing.expert_count).data, num_experts, out + 3);
   if (tokens == 0) return;
 
   ArenaScope scope(ctx.scratch);
