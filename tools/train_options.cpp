@@ -235,7 +235,8 @@ void apply_train_options(Options& options, TrainingOptions& o, const TrainTexts&
   o.threads = options.threads();
   check(texts.workers <= options.requested_threads(), ErrorKind::kUsage, "--workers: found ",
         texts.workers, ", expected at most --threads, ", options.requested_threads());
-  t.workers = texts.workers > 0 ? std::min(texts.workers, o.threads) : default_workers(o.threads);
+  t.workers = texts.workers > 0 ? std::min(texts.workers, o.threads)
+                                : backend_defaults(o.threads).training_workers;
   o.settings = options.to_yaml();
   finish_options(o);
 }

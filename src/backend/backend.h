@@ -57,9 +57,23 @@ bool computes_natively(DType type);
 // For --build-info and the line at start: "AVX2, oneDNN 2.6.3 (AVX2)".
 std::string backend_description();
 
-// How many of the backend's own compiled operations (oneDNN primitives) this context has made so
-// far. Constant in the steady state of training; a test asserts it.
-std::int64_t primitives_created(const Context& ctx);
+// What suits the backend where a user does not choose, on a host with so many threads for it. Needs
+// no device.
+struct Defaults {
+  int training_workers = 1;                   // that share each batch
+  int translation_workers = 1;                // with a batch each
+  std::int64_t training_batch_tokens = 4096;  // on the longer side
+  std::int64_t translation_batch = 32;        // sentences
+};
+Defaults backend_defaults(int threads = 1);
+
+// Bytes that may still be allocated.
+std::int64_t available_memory(const Context& ctx);
+
+// Waits until all that was issued in a context is done. The calls of one context take effect in
+// their order. Before another context reads, writes or gives back what they touched, they are
+// finished: by this, or by a download() after them. What loads or prepares a model ends with it.
+void finish(Context& ctx);
 
 // Host <-> backend. `count` elements, row by row; count == view.size().
 void upload(Context& ctx, const float* host, std::int64_t count, View to);

@@ -92,6 +92,13 @@ struct DeviceDeleter {
   }
 };
 
+// What a context's operations have done besides arithmetic. Tests hold it against a budget.
+struct OperationCounts {
+  std::int64_t uploads = 0, downloads = 0;
+  std::int64_t fills = 0;
+  std::int64_t compiled = 0;  // operations compiled for a shape, such as oneDNN primitives
+};
+
 // Made by make_context() of backend.h.
 struct Context {
   explicit Context(const std::shared_ptr<Memory>& memory_)
@@ -108,6 +115,7 @@ struct Context {
   Arena saved;    // what backward needs; released once a step
   Arena scratch;  // intermediate results; stack discipline, by ArenaScope
   std::shared_ptr<Memory> memory;
+  OperationCounts counts;
   std::unique_ptr<Device, DeviceDeleter> device;
 };
 

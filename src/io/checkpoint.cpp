@@ -155,6 +155,7 @@ void load_checkpoint(Context& ctx, const fs::path& directory, const Model& model
     const StatePlace place = place_of(tensor, model_type);
     fill(ctx, optimizer, place.name, place.shape, tensor.values, host);
   }
+  finish(ctx);
 }
 
 void export_model(const fs::path& checkpoint, const fs::path& directory) {

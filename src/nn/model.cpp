@@ -153,6 +153,7 @@ void Model::bind(Context& ctx, const ParamBuffer& values) {
     param.weight.packed = nullptr;
   });
   bind_experts(ctx);
+  finish(ctx);
 }
 
 void Model::prepare(Context& ctx) {
@@ -160,6 +161,7 @@ void Model::prepare(Context& ctx) {
     if (!param.vector && !param.lookup) prepare_weight(ctx, param.weight);
   });
   bind_experts(ctx);
+  finish(ctx);
 }
 
 void Model::bind_experts(Context& ctx) {
@@ -240,6 +242,7 @@ void initialise(Context& ctx, const Model& model, std::uint64_t seed, const Init
         x = static_cast<float>((truncated ? rng.truncated_normal() : rng.normal()) * double{std});
     upload(ctx, host.data(), param.size(), values[param]);
   });
+  finish(ctx);
 }
 
 }  // namespace switchyard

@@ -84,7 +84,9 @@ void Trainer::prepare() {
 }
 
 void Trainer::reset_average() {
-  if (average_) copy(ctx_, params_.flat(), average_->flat());
+  if (!average_) return;
+  copy(ctx_, params_.flat(), average_->flat());
+  finish(ctx_);
 }
 
 // All is issued before anything is read.

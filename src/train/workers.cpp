@@ -34,13 +34,6 @@ std::vector<ParamShare> even_shares(const ParamLayout& layout, int count) {
 
 }  // namespace
 
-int default_workers(int threads) {
-  constexpr int kMostWorkers = 4;
-  int workers = std::min(threads, kMostWorkers);
-  while (threads % workers != 0) --workers;
-  return workers;
-}
-
 std::vector<HostBatch> split_batch(HostBatch&& batch, int workers) {
   const std::size_t sentences = batch.source.size();
   const std::size_t count = std::min(static_cast<std::size_t>(workers), sentences);
@@ -86,7 +79,12 @@ Context& Workers::context_of(int worker) {
 }
 
 void Workers::run(const std::function<void(int, Context&)>& task) {
-  team_.run(count(), [&](int worker) { task(worker, context_of(worker)); });
+  if (count() > 1) finish(ctx_);
+  team_.run(count(), [&](int worker) {
+    Context& ctx = context_of(worker);
+    task(worker, ctx);
+    if (count() > 1) finish(ctx);
+  });
 }
 
 void Workers::sum_gradients() {

@@ -29,10 +29,6 @@ struct ParamShare {
   View of(const ParamBuffer& buffer) const { return buffer.flat().slice_cols(offset, size); }
 };
 
-// The default number of workers: the largest divisor of `threads` up to 4. More workers would each
-// have few sentences of a batch, but a gradient of their own.
-int default_workers(int threads);
-
 class Workers {
  public:
   // Divides the threads of `ctx` among the workers. A single worker uses `ctx` itself, which must
@@ -43,8 +39,9 @@ class Workers {
   // The gradient of worker 0, where all gradients are summed.
   const ParamBuffer& gradient() const { return grads_.front(); }
 
-  // Calls task(worker, its context) for all workers and waits for them. Any free thread may run any
-  // worker; results do not depend on which one does. Errors as Team::run.
+  // Calls task(worker, its context) for all workers and waits for them; each may read what others
+  // wrote in an earlier run(). Any free thread may run any worker; results do not depend on which
+  // one does. Errors as Team::run.
   void run(const std::function<void(int, Context&)>& task);
   const ParamBuffer& gradient_of(int worker) const {
     return grads_[static_cast<std::size_t>(worker)];

@@ -166,6 +166,33 @@ TEST_CASE("AdamW") {
   }
 }
 
+TEST_CASE("the running average, but for skipped steps") {
+  Machine m = any_machine();
+  const std::int64_t n = GENERATE(1, 1003, 70000);
+  const View x = m.flat(n), average = m.flat(n);
+  const Reals from = m.reals(x);
+  Reals expected = m.reals(average);
+  update_average(*m.ctx, 0.25f, x, m.decision(1, false), average);
+  CHECK(m.differs(average, expected, 0) == "");
+  for (const bool decided : {false, true}) {
+    for (std::size_t i = 0; i < expected.values.size(); ++i)
+      expected.values[i] += 0.25 * (from.values[i] - expected.values[i]);
+    update_average(*m.ctx, 0.25f, x, decided ? m.decision(1, true) : View{}, average);
+    CHECK(m.differs(average, expected) == "");
+  }
+}
+
+TEST_CASE("as many workers as threads, in training at most 4, with as many threads each") {
+  if (backend_description() == "scalar reference") return;  // which has one thread
+  const std::vector<int> expected = {1, 2, 3, 4, 1, 3, 1, 4, 3};
+  for (std::size_t i = 0; i < expected.size(); ++i) {
+    const Defaults defaults = backend_defaults(static_cast<int>(i) + 1);
+    CHECK(defaults.training_workers == expected[i]);
+    CHECK(defaults.translation_workers == static_cast<int>(i) + 1);
+  }
+  CHECK(backend_defaults(64).training_workers == 4);
+}
+
 TEST_CASE("memory is aligned and zero, whatever its size") {
   const auto ctx = make_context({});
   for (const std::size_t bytes : {std::size_t{1}, std::size_t{4096}, std::size_t{5} << 20}) {
@@ -187,7 +214,7 @@ TEST_CASE("a repeated operation takes no new memory") {
   const View dh = m.output(700, 16), dhead = m.normal(50, 16);
   const auto run = [&] {
     linear_cross_entropy(*m.ctx, {h, &head, labels}, sums, {dh, dhead});
-    return std::pair(m.ctx->scratch.grown_bytes(), primitives_created(*m.ctx));
+    return std::pair(m.ctx->scratch.grown_bytes(), m.ctx->counts.compiled);
   };
   const auto first = run();
   CHECK(run() == first);

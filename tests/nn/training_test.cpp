@@ -156,13 +156,13 @@ TEST_CASE("after the largest batch nothing grows and no primitive is created") {
   };
   step(60, 30);
   const std::size_t saved = ctx.saved.grown_bytes(), scratch = ctx.scratch.grown_bytes();
-  const std::int64_t primitives = primitives_created(ctx);
+  const std::int64_t primitives = ctx.counts.compiled;
   for (const std::int64_t sentences : {60, 1, 33, 7, 60, 20}) {
     CAPTURE(sentences);
     step(sentences, sentences == 33 ? 11 : 30);
     CHECK(ctx.saved.grown_bytes() == saved);
     CHECK(ctx.scratch.grown_bytes() == scratch);
-    CHECK(primitives_created(ctx) == primitives);
+    CHECK(ctx.counts.compiled == primitives);
   }
   CHECK(ctx.saved.mark().offset == 0);  // all released
   CHECK(ctx.scratch.mark().offset == 0);

@@ -48,24 +48,33 @@ std::unique_ptr<Context> make_context(const ContextOptions& options) {
 
 std::string backend_description() { return "scalar reference"; }
 bool computes_natively(DType) { return true; }
-std::int64_t primitives_created(const Context&) { return 0; }
+Defaults backend_defaults(int) { return {}; }
+std::int64_t available_memory(const Context&) { return std::int64_t{1} << 40; }
+void finish(Context&) {}
 
-void upload(Context&, const float* host, std::int64_t count, View to) {
+void upload(Context& ctx, const float* host, std::int64_t count, View to) {
+  ++ctx.counts.uploads;
   store(Reals(to.rows, to.cols, std::vector<double>(host, host + count)), to);
 }
-void upload(Context&, const std::int32_t* host, std::int64_t count, View to) {
+void upload(Context& ctx, const std::int32_t* host, std::int64_t count, View to) {
+  ++ctx.counts.uploads;
   store(IntMatrix(to.rows, to.cols, std::vector<std::int32_t>(host, host + count)), to);
 }
-void download(Context&, ConstView from, float* host, std::int64_t count) {
+void download(Context& ctx, ConstView from, float* host, std::int64_t count) {
+  ++ctx.counts.downloads;
   const Reals values = load(from);
   for (std::int64_t i = 0; i < count; ++i) host[i] = static_cast<float>(values[i]);
 }
-void download(Context&, ConstView from, std::int32_t* host, std::int64_t count) {
+void download(Context& ctx, ConstView from, std::int32_t* host, std::int64_t count) {
+  ++ctx.counts.downloads;
   const IntMatrix values = load_ints(from);
   for (std::int64_t i = 0; i < count; ++i) host[i] = values[i];
 }
 
-void fill(Context&, float value, View y) { store(Reals(y.rows, y.cols, value), y); }
+void fill(Context& ctx, float value, View y) {
+  ++ctx.counts.fills;
+  store(Reals(y.rows, y.cols, value), y);
+}
 void copy(Context&, ConstView x, View y) {
   if (x.dtype == DType::i32)
     store(load_ints(x), y);

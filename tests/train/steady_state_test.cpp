@@ -65,7 +65,7 @@ TEST_CASE("after the largest batch a step takes only lists of ids and results fr
   trainer.step(batch_of(1));  // oneDNN keeps kernels of its own for products of few rows
   const Context& ctx = *tiny.ctx;
   const std::size_t arenas = ctx.saved.grown_bytes() + ctx.scratch.grown_bytes();
-  const std::int64_t primitives = primitives_created(ctx);
+  const std::int64_t primitives = ctx.counts.compiled;
   for (const std::size_t sentences : {100, 1, 60}) {
     CAPTURE(sentences);
     const std::int64_t held = blocks_held;
@@ -75,7 +75,7 @@ TEST_CASE("after the largest batch a step takes only lists of ids and results fr
     trainer.step(std::move(batch));
     const std::int64_t blocks = blocks_taken, bytes = bytes_taken;
     CHECK(ctx.saved.grown_bytes() + ctx.scratch.grown_bytes() == arenas);
-    CHECK(primitives_created(ctx) == primitives);
+    CHECK(ctx.counts.compiled == primitives);
     CHECK(blocks_held == held);
     // As many for one sentence as for a hundred; workers have lists for their parts of it.
     CHECK(blocks < (workers == 1 ? 45 : 100));

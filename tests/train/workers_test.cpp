@@ -53,13 +53,6 @@ TEST_CASE("a batch is dealt out whole, and evenly") {
   CHECK(halves[0].source_tokens() == halves[1].source_tokens());
 }
 
-TEST_CASE("as many workers as threads, at most 4, with as many threads each") {
-  const std::vector<int> expected = {1, 2, 3, 4, 1, 3, 1, 4, 3};
-  for (std::size_t i = 0; i < expected.size(); ++i)
-    CHECK(default_workers(static_cast<int>(i) + 1) == expected[i]);
-  CHECK(default_workers(64) == 4);
-}
-
 struct Trained {
   std::vector<float> values, average;
   StepResult last;

@@ -6,7 +6,6 @@
 #include "src/app/figures.h"
 #include "src/core/error.h"
 #include "src/core/log.h"
-#include "src/core/memory.h"
 #include "src/core/parallel.h"
 
 namespace switchyard {
@@ -25,9 +24,9 @@ ModelConfig make_config(const TrainingOptions& options, const Tokenizer& tokeniz
   return config;
 }
 
-TrainingMemory memory_for(const Model& model, const TrainingOptions& options) {
+TrainingMemory memory_for(const Context& ctx, const Model& model, const TrainingOptions& options) {
   TrainingMemory memory = parameter_memory(model, options);
-  memory.available = available_memory_bytes();
+  memory.available = available_memory(ctx);
   check_memory(memory);
   return memory;
 }
@@ -44,7 +43,7 @@ TrainingParts::TrainingParts(const TrainingOptions& options, const MakeTokenizer
       tokenizer(make_tokenizer(lines.train)),
       text(encode_training_data(tokenizer, std::move(lines), options, threads)),
       model(make_config(options, tokenizer)),
-      memory(memory_for(model, options)),
+      memory(memory_for(*ctx, model, options)),
       params(*ctx, model.layout()),
       trainer(*ctx, model, params, options.trainer) {}
 
@@ -69,7 +68,7 @@ void TrainingParts::plan_batches(const TrainingOptions& options, std::int64_t wo
   batches.seed = options.trainer.seed;
   if (options.mini_batch_fit) {
     const std::int64_t workspace =
-        options.workspace_mb > 0 ? options.workspace_mb << 20 : available_memory_bytes() / 2;
+        options.workspace_mb > 0 ? options.workspace_mb << 20 : available_memory(*ctx) / 2;
     if (words == 0)
       batches.mini_batch_words = fit_batch_words(trainer, text.train, batches, workspace);
     log_info("batches: up to " + with_commas(batches.mini_batch_words) + " words, " +

@@ -146,21 +146,40 @@ bool computes_natively(DType type) {
   return type == DType::f32 || (type == DType::bf16 && cpu::has_native_bf16());
 }
 
-// Only bfloat16 products are made by shape: f32 ones go through dnnl_sgemm or kernels of our own.
-std::int64_t primitives_created(const Context& ctx) {
-  return ctx.device ? ctx.device->bf16_matmuls.primitives() : 0;
+Defaults backend_defaults(int threads) {
+  // Training: a divisor of the threads. More workers would each have few sentences of a batch, but
+  // a gradient of their own.
+  constexpr int kMostWorkers = 4;
+  Defaults defaults;
+  defaults.training_workers = std::min(threads, kMostWorkers);
+  while (threads % defaults.training_workers != 0) --defaults.training_workers;
+  defaults.translation_workers = threads;
+  return defaults;
 }
 
-void upload(Context&, const float* host, std::int64_t count, View to) { copy_in(host, count, to); }
-void upload(Context&, const std::int32_t* host, std::int64_t count, View to) {
+std::int64_t available_memory(const Context&) { return available_memory_bytes(); }
+
+void finish(Context&) {}  // a call returns when it is done
+
+void upload(Context& ctx, const float* host, std::int64_t count, View to) {
+  ++ctx.counts.uploads;
   copy_in(host, count, to);
 }
-void download(Context&, ConstView x, float* host, std::int64_t count) { copy_out(x, count, host); }
-void download(Context&, ConstView x, std::int32_t* host, std::int64_t count) {
+void upload(Context& ctx, const std::int32_t* host, std::int64_t count, View to) {
+  ++ctx.counts.uploads;
+  copy_in(host, count, to);
+}
+void download(Context& ctx, ConstView x, float* host, std::int64_t count) {
+  ++ctx.counts.downloads;
+  copy_out(x, count, host);
+}
+void download(Context& ctx, ConstView x, std::int32_t* host, std::int64_t count) {
+  ++ctx.counts.downloads;
   copy_out(x, count, host);
 }
 
 void fill(Context& ctx, float value, View y) {
+  ++ctx.counts.fills;
   elementwise(ctx, y, y, [&](std::int64_t rows, std::int64_t cols, simd::AnyIn, simd::AnyOut to) {
     simd::fill(rows, cols, value, to);
   });

@@ -222,11 +222,11 @@ void Bf16Matmul::run_plain(std::int64_t size, const Bf16* a, const Bf16* b, void
   }
 }
 
-const Bf16Matmul& Bf16Matmuls::get(const Context& ctx, const Bf16Matmul::Shape& shape) {
+const Bf16Matmul& Bf16Matmuls::get(Context& ctx, const Bf16Matmul::Shape& shape) {
   if (const auto found = matmuls_.find(shape); found != matmuls_.end()) return *found->second;
   assert(!omp_in_parallel());
   auto matmul = std::make_unique<Bf16Matmul>(shape, ctx.threads);
-  primitives_ += matmul->primitives();
+  ctx.counts.compiled += matmul->primitives();
   return *matmuls_.emplace(shape, std::move(matmul)).first->second;
 }
 

@@ -111,12 +111,10 @@ class Bf16Matmul {
 class Bf16Matmuls {
  public:
   // Compiles a new shape: not from a parallel loop.
-  const Bf16Matmul& get(const Context& ctx, const Bf16Matmul::Shape& shape);
-  std::int64_t primitives() const { return primitives_; }
+  const Bf16Matmul& get(Context& ctx, const Bf16Matmul::Shape& shape);
 
  private:
   std::map<Bf16Matmul::Shape, std::unique_ptr<Bf16Matmul>> matmuls_;
-  std::int64_t primitives_ = 0;
 };
 
 }  // namespace switchyard::cpu
