@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a decoding step may ask of a backend besides arithmetic: on a GPU, where a step takes less
+// than a millisecond, each copy is felt.
+#include "src/decode/beam_search.h"
+#include "src/decode/greedy.h"
+#include "tests/support/catch.h"
+#include "tests/support/tiny_model.h"
+
+namespace switchyard {
+namespace {
+
+struct Budget {
+  std::int64_t beams, uploads, downloads;
+};
+// Of each row its token, where its keys begin and how many there are, twice, and where its own go;
+// with beams also its score and its parent. Back come the tokens; with beams candidates and their
+// values.
+constexpr Budget kGreedy{1, 6, 1}, kBeam{3, 8, 2};
+
+TEST_CASE("a decoding step's uploads and downloads; it fills nothing") {
+  const Budget budget = GENERATE(kGreedy, kBeam);
+  const std::size_t layers = GENERATE(1, 3);
+  CAPTURE(budget.beams, layers);
+  const ModelConfig config = tiny_config({true}, std::vector<bool>(layers, true));
+  const TinyModel tiny(config, {1, true});
+  const std::vector<Ids> sources = random_sentences(config, {3, 5}, 1);
+  SearchOptions options;
+  options.num_beams = budget.beams;
+  options.suppressed_id = static_cast<std::int32_t>(config.eos_token_id);  // no early end
+  const auto count = [&](std::int64_t steps) {
+    tiny.ctx->counts = {};
+    options.max_new_tokens = steps;
+    if (budget.beams == 1)
+      greedy_search(*tiny.ctx, tiny.model, sources, options);
+    else
+      beam_search(*tiny.ctx, tiny.model, sources, options);
+    return tiny.ctx->counts;
+  };
+  // The cache has room for 32 steps from the 17th on.
+  const OperationCounts some = count(20), more = count(30);
+  CHECK(more.uploads - some.uploads <= 10 * budget.uploads);
+  CHECK(more.downloads - some.downloads <= 10 * budget.downloads);
+  CHECK(more.fills == some.fills);
+}
+
+}  // namespace
+}  // namespace switchyard
