@@ -57,22 +57,21 @@ bool computes_natively(DType type);
 // For --build-info and the line at start: "AVX2, oneDNN 2.6.3 (AVX2)".
 std::string backend_description();
 
-// What suits the backend where a user does not choose, on a host with so many threads for it. Needs
-// no device.
+// Defaults that suit the backend on a host with `threads` threads. Needs no device.
 struct Defaults {
-  int training_workers = 1;                   // that share each batch
-  int translation_workers = 1;                // with a batch each
-  std::int64_t training_batch_tokens = 4096;  // on the longer side
+  int training_workers = 1;                   // workers that share each batch
+  int translation_workers = 1;                // workers with batches of their own
+  std::int64_t training_batch_tokens = 4096;  // on a batch's longer side
   std::int64_t translation_batch = 32;        // sentences
 };
 Defaults backend_defaults(int threads = 1);
 
-// Bytes that may still be allocated.
+// Bytes that can still be allocated.
 std::int64_t available_memory(const Context& ctx);
 
-// Waits until all that was issued in a context is done. The calls of one context take effect in
-// their order. Before another context reads, writes or gives back what they touched, they are
-// finished: by this, or by a download() after them. What loads or prepares a model ends with it.
+// Waits until everything issued in a context has completed. Calls in one context take effect in
+// order. Another context may read, overwrite or release what they use only after finish(), or a
+// later download(), in the first one. Functions that load or prepare a model end with finish().
 void finish(Context& ctx);
 
 // Host <-> backend. `count` elements, row by row; count == view.size().
@@ -215,10 +214,10 @@ struct Routing {
 void route(Context& ctx, ConstView logits, Capacity capacity, const Ragged& tokens,
            Routing& routing);
 
-// What a layer did with a batch, for the host to read: statistics [1, 3 + E] =
-//   balance loss E * sum_e f_e * P_e (eq. 4-6; f counts dropped tokens too);
+// Statistics of a layer and a batch, for the host to read: [1, 3 + E] =
+//   balance loss E * sum_e f_e * P_e (eq. 4-6; f includes dropped tokens);
 //   router z-loss, the mean of logsumexp^2 (ST-MoE, arXiv 2202.08906, eq. 5);
-//   tokens dropped; tokens that chose each expert (f32 holds counts up to 2^24 exactly).
+//   number of dropped tokens; number of tokens that chose each expert. Exact up to 2^24 tokens.
 constexpr std::int64_t router_statistics_size(std::int64_t num_experts) { return 3 + num_experts; }
 void router_statistics(Context& ctx, const Routing& routing, View statistics);
 
@@ -397,29 +396,29 @@ void top_k_rows(Context& ctx, ConstView logits, ConstView score, const TopK& opt
 // where an element is not.
 void sum_of_squares(Context& ctx, ConstView x, View out);
 
-// Whether a step updates the parameters, and by how much of the gradient, is decided on the
-// backend's side: the host reads the decision after the update was issued.
+// The backend decides whether a step updates the parameters and by how much the gradient is clipped.
+// The host reads this decision after it has issued the update.
 struct UpdateRule {
   float clip_norm = 0;  // 0: no clipping
   std::int64_t target_tokens = 0;
-  float small_loss = 0;  // the largest mean loss with which a gradient may be 0
+  float small_loss = 0;  // up to this mean loss a gradient of 0 is acceptable
 };
 // Columns of a decision [1, kDecisionSize].
 enum Decision : std::int64_t {
-  kGradNorm,   // of the whole gradient, before clipping
-  kGradScale,  // by which it is multiplied: clip_norm / norm where the norm is larger, else 1
+  kGradNorm,   // norm of the whole gradient before clipping
+  kGradScale,  // factor for the gradient: clip_norm / norm if the norm is larger, else 1
                // (Pascanu et al., arXiv 1211.5063)
-  kUpdated,    // 1, or 0: nothing but gradients may be changed
+  kUpdated,    // 1, or 0 for a skipped step, which changes nothing but gradients
   kDecisionSize
 };
-// squares [w, n]: sums of squares of parts of the gradient, added up in double, rows first; losses
-// [k, 1]: parts of the loss summed over the target tokens. A step is skipped if its norm or its
-// mean loss is not finite, or if its norm is 0 though its mean loss is above small_loss.
+// squares [w, n]: sums of squares of parts of the gradient, added in double, each row first. losses
+// [k, 1]: parts of the loss sum. A step is skipped if its norm or its mean loss per target token is
+// not finite, or if its norm is 0 while its mean loss is above small_loss.
 void decide_update(Context& ctx, const UpdateRule& rule, ConstView squares, ConstView losses,
                    View decision);
 
-// The functions below take a decision, or an empty view: the gradient as it is, always. What was
-// consumed of a gradient, or skipped, is set to 0 for the next step.
+// The functions below follow a decision. With an empty view they always update, by the unscaled
+// gradient. Optimizers set the gradients to 0 for the next step, even if this one is skipped.
 
 // AdamW (Loshchilov & Hutter 2019, arXiv 1711.05101), bias-corrected as in PyTorch:
 //   g *= grad_scale; m, v moments; p -= lr * (decay * p + m_hat / (sqrt(v_hat) + eps))
@@ -427,16 +426,16 @@ struct AdamW {
   float lr = 0, beta1 = 0, beta2 = 0, eps = 0, weight_decay = 0;
   std::int64_t step = 1;  // from 1, for the bias correction
 };
-// Parameters that lie side by side in flat buffers, [1, n]; or, with `packed`, one weight whose
-// packed form follows its value. Views of one shape, without gaps.
+// Adjacent parameters in flat buffers, [1, n]; or with `packed` a single weight, whose packed form is
+// updated with its value. All views have the same shape, without gaps.
 struct AdamWParam {
   View value, grad, m, v;
   const Weight* packed = nullptr;
 };
-// A list of parameters as the backend wants it, made once. Its weights stay where they are.
+// The backend's form of a list of parameters, made once. The weights must stay where they are.
 struct AdamWPlan;
 std::shared_ptr<const AdamWPlan> plan_adamw(Context& ctx, const std::vector<AdamWParam>& params);
-// One pass over memory for all of them.
+// Updates them all in one pass over memory.
 void adamw(Context& ctx, const AdamW& options, const AdamWPlan& plan, ConstView decision);
 
 // Adafactor (Shazeer & Stern 2018, arXiv 1804.04235) with a given learning rate and no first
@@ -449,7 +448,7 @@ struct Adafactor {
   std::int64_t step = 1;  // from 1
 };
 // row [1, rows] and col [1, cols] of the parameter; of a vector row is empty, and col its whole
-// second moment. The weight's packed form follows its value.
+// second moment. The weight's packed form is updated with its value.
 struct AdafactorParam {
   const Weight* weight = nullptr;
   View grad, row, col;
@@ -460,7 +459,7 @@ std::shared_ptr<const AdafactorPlan> plan_adafactor(Context& ctx,
 void adafactor(Context& ctx, const Adafactor& options, const AdafactorPlan& plan,
                ConstView decision);
 
-// average += t * (x - average), flat: a running average of the parameters x
+// average += t * (x - average), both flat: the moving average of the parameters x
 void update_average(Context& ctx, float t, ConstView x, ConstView decision, View average);
 
 }  // namespace switchyard

@@ -13,24 +13,22 @@
 
 namespace switchyard {
 
-// Where a backend's memory comes from, with the state that takes (a device, a stream). Shared by
-// all that holds memory of it, so that a Tensor may outlive its Context. Functions may be called
-// from several threads.
+// Where a backend's memory comes from, with the state this needs (a device, a stream). Everything that
+// holds such memory shares it, so a Tensor may outlive its Context. Thread-safe.
 class Memory {
  public:
   virtual ~Memory() = default;
   // 64-byte aligned, zeroed; throws Error.
   virtual void* allocate(std::size_t bytes) = 0;
   virtual void release(void* data, std::size_t bytes) noexcept = 0;
-  // How far apart a backend wants the rows of a matrix that have `row_bytes` bytes each: at least
-  // that, and a multiple of the element size.
+  // Distance in bytes between rows of `row_bytes` bytes in a matrix: at least that, and a multiple of
+  // the element size.
   virtual std::size_t row_pitch(std::size_t row_bytes) const { return row_bytes; }
 };
 
-// A bump allocator over blocks. Freed only by going back to a mark; after the largest batch has
-// been seen it no longer grows, which `grown_bytes` shows and a test asserts. Several blocks become
-// one when the arena is next used from its start, so that no order of sizes fits worse than
-// another.
+// A bump allocator over blocks, freed only by releasing to a mark. It stops growing once the largest
+// batch has been seen, which a test asserts with grown_bytes(). When the arena is next used from its
+// start, several blocks are merged into one, so the order of sizes does not matter.
 class Arena {
  public:
   explicit Arena(std::shared_ptr<Memory> memory) : memory_(std::move(memory)) {}
@@ -38,10 +36,10 @@ class Arena {
   Arena(const Arena&) = delete;
   Arena& operator=(const Arena&) = delete;
 
-  // A matrix of undefined content. Row capacity is `rows` rounded up to kRowRounding; each row
-  // starts on 64 bytes where cols fill whole ones, at the distance of Memory::row_pitch().
+  // A matrix with undefined content. Its row capacity is `rows` rounded up to kRowRounding, its rows
+  // are Memory::row_pitch() apart; the first is aligned to 64 bytes.
   View make(std::int64_t rows, std::int64_t cols, DType dtype = DType::f32);
-  // A vector [1, cols] of undefined content, of capacity 1.
+  // A vector [1, cols] with undefined content and capacity 1.
   View make_row(std::int64_t cols, DType dtype = DType::f32);
 
   struct Mark {
@@ -51,8 +49,8 @@ class Arena {
   Mark mark() const { return here_; }
   void release_to(Mark mark) { here_ = mark; }
 
-  std::size_t grown_bytes() const { return grown_bytes_; }  // all blocks together
-  std::size_t peak_bytes() const { return peak_bytes_; }    // most that was in use at a time
+  std::size_t grown_bytes() const { return grown_bytes_; }  // size of all blocks
+  std::size_t peak_bytes() const { return peak_bytes_; }    // maximum in use so far
 
  private:
   struct Block {
@@ -70,7 +68,7 @@ class Arena {
   std::size_t peak_bytes_ = 0;
 };
 
-// Gives back on leaving the scope what was taken from the arena within it.
+// At the end of the scope, releases everything taken from the arena within it.
 class ArenaScope {
  public:
   explicit ArenaScope(Arena& arena) : arena_(arena), mark_(arena.mark()) {}
@@ -83,7 +81,7 @@ class ArenaScope {
   Arena::Mark mark_;
 };
 
-// The backend's own state (streams, primitive tables). Defined by each backend.
+// State of the backend (streams, compiled operations). Each backend defines it.
 struct Device;
 struct DeviceDeleter {
   void (*destroy)(Device*) = nullptr;
@@ -92,7 +90,7 @@ struct DeviceDeleter {
   }
 };
 
-// What a context's operations have done besides arithmetic. Tests hold it against a budget.
+// What a context's operations cost besides arithmetic; tests compare it with a budget.
 struct OperationCounts {
   std::int64_t uploads = 0, downloads = 0;
   std::int64_t fills = 0;
@@ -105,22 +103,22 @@ struct Context {
       : saved(memory_), scratch(memory_), memory(memory_) {}
 
   int threads = 1;
-  // A row of a matmul has the same bits whatever the number of rows beside it: what translation
-  // asks for. Training leaves it off where the backend is faster so.
+  // A row of a matmul has the same bits no matter which rows are computed with it. On in translation,
+  // off in training, where backends may be faster without it.
   bool row_invariant = false;
-  // What matmuls compute in, and with them the matrices between them: f32, or bf16 with f32 sums.
-  // Router, softmax, norms, loss, residual sums and gradients of parameters are f32 always
+  // The type of matmul operands and of the matrices between matmuls: f32, or bf16 with f32 sums.
+  // Router, softmax, norms, loss, residual sums and parameter gradients are always f32
   // (arXiv 2101.03961, 2.4: selective precision).
   DType compute_type = DType::f32;
-  Arena saved;    // what backward needs; released once a step
-  Arena scratch;  // intermediate results; stack discipline, by ArenaScope
+  Arena saved;    // what backward needs; released once per step
+  Arena scratch;  // intermediate results, released in stack order (ArenaScope)
   std::shared_ptr<Memory> memory;
   OperationCounts counts;
   std::unique_ptr<Device, DeviceDeleter> device;
 };
 
-// Owns one block of a backend's memory, zeroed at first: parameters, moments, key/value caches.
-// Move-only. May outlive its Context.
+// Owns one block of a backend's memory, initially zero: parameters, moments, key/value caches.
+// Move-only; may outlive its Context.
 class Tensor {
  public:
   Tensor() = default;
