@@ -21,7 +21,7 @@ constexpr std::int64_t kNoLimit = std::numeric_limits<std::int64_t>::max();
 // Version 1 writes "no limit" as a number close to 2^63.
 constexpr std::int64_t kLargestLimit = kNoLimit / 2;
 
-// A mounted hierarchy of groups: its group `top` is visible as `directory`.
+// A mounted hierarchy of groups, whose group `top` is visible as `directory`.
 struct Mount {
   std::string top;
   fs::path directory;

@@ -8,13 +8,13 @@
 
 namespace switchyard {
 
-// `root` is where /proc and /sys are; tests pass another one.
+// `root` is the directory with /proc and /sys; tests pass another one.
 
 // The smallest CPU quota, in CPUs; infinity if there is none.
 double cgroup_cpus(const std::filesystem::path& root = "/");
 
-// The memory left under the limits, in bytes; reclaimable page cache does not count as used. The
-// largest int64 if there is no limit.
+// Bytes left under the memory limits; reclaimable page cache does not count as used. The largest
+// int64 if there is no limit.
 std::int64_t cgroup_memory_left(const std::filesystem::path& root = "/");
 
 }  // namespace switchyard

@@ -12,8 +12,8 @@ namespace switchyard {
 
 namespace {
 
-// How long a thread spins before it sleeps. A thread that sleeps on a busy processor may wait some
-// milliseconds for its next turn; spinning this long takes little from other work.
+// How long a thread spins before it sleeps. On a busy processor a sleeping thread may wait some
+// milliseconds for its next turn; spinning this long costs other work little.
 constexpr std::chrono::microseconds kAwake{100};
 
 // Waits until `value` is no longer `old`.

@@ -14,7 +14,7 @@
 namespace switchyard {
 namespace {
 
-TEST_CASE("each task of a team runs once, round after round") {
+TEST_CASE("a team runs each task once per round") {
   for (const int size : {1, 2, 5}) {
     CAPTURE(size);
     Team team(size);
@@ -40,7 +40,7 @@ TEST_CASE("tasks run at the same time") {
   CHECK(threads.size() == 3);
 }
 
-TEST_CASE("the first task's exception is thrown, after all have finished") {
+TEST_CASE("the first task's exception is thrown after all have finished") {
   Team team(4);
   std::vector<int> done(4, 0);
   std::string message;
