@@ -11,14 +11,14 @@ AdamWOptimizer::AdamWOptimizer(Context& ctx, const AdamWOptions& options,
       v_(ctx, params.model.layout()) {
   for (const ParamRange& share : params.shares) {
     std::vector<AdamWParam> list;
-    std::int64_t first = 0, last = 0;  // elements that are not in the list yet
+    std::int64_t first = 0, last = 0;  // the run of elements not yet in the list
     const auto end_run = [&] {
       const auto of = [&](const ParamBuffer& buffer) {
         return buffer.flat().slice_cols(first, last - first);
       };
       if (first < last) list.push_back({of(params.values), of(params.grads), of(m_), of(v_)});
     };
-    // Neighbours without a gap between them are one, unless they have packed forms.
+    // Adjacent parameters are merged, unless they have packed forms.
     model_.each_param([&](const Param& param) {
       if (param.index < share.first || param.index >= share.last) return;
       const std::int64_t offset = m_.layout().offset[static_cast<std::size_t>(param.index)];

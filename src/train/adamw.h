@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// AdamW (arXiv 1711.05101): two moments of the size of the parameters.
+// AdamW (arXiv 1711.05101): keeps two moments per parameter.
 #pragma once
 
 #include "src/train/optimizer.h"

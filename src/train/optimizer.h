@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What updates a model's parameters, and what it remembers from one update to the next.
+// Optimizers update a model's parameters and keep state from one update to the next.
 #pragma once
 
 #include <cstdint>
@@ -11,7 +11,7 @@
 
 namespace switchyard {
 
-// Parameters [first, last) of a model's list.
+// Parameters [first, last) in the order of Model::each_param.
 struct ParamRange {
   std::int64_t first = 0, last = 0;
 };
@@ -20,12 +20,13 @@ class Optimizer {
  public:
   virtual ~Optimizer() = default;
 
-  // The `update`-th update (from 1) of the parameters of one share, if and as `decision` says
-  // (decide_update()); sets their gradient to 0. Threads may update several shares at a time.
+  // Applies the `update`-th update (from 1) to the parameters of one share, as `decision` says
+  // (decide_update()), and sets their gradients to 0. Threads may update different shares at the
+  // same time.
   virtual void step(Context& ctx, std::size_t share, std::int64_t update, double rate,
                     ConstView decision) = 0;
 
-  // All that it remembers: what a checkpoint keeps of it.
+  // The optimizer's state, to be saved in a checkpoint.
   virtual std::vector<StateTensor> state() const = 0;
 };
 
@@ -38,8 +39,8 @@ struct AdamWOptions {
   float weight_decay = 0;
 };
 
-// What is updated: the values of `model`, which is bound to them and, for bfloat16, prepared; by
-// the gradients of the same layout; in disjoint shares. All of them must outlive the optimizer.
+// What an optimizer updates, in disjoint shares. `model` is bound to `values` and, for bfloat16,
+// prepared; all buffers have its layout. Everything must outlive the optimizer.
 struct OptimizerParams {
   const Model& model;
   const ParamBuffer& values;
@@ -49,7 +50,7 @@ struct OptimizerParams {
 std::unique_ptr<Optimizer> make_optimizer(Context& ctx, OptimizerKind kind,
                                           const AdamWOptions& adamw, const OptimizerParams& params);
 
-// How many numbers it remembers of a parameter.
+// Number of state elements per parameter tensor.
 std::int64_t optimizer_state_size(OptimizerKind kind, const Param& param);
 
 // "adamw" or "adafactor"; Error(kUsage) naming any other.

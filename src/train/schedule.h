@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The learning rate of each update, in Marian's words: linear warm-up, then inverse square root
-// (arXiv 1706.03762, 5.3, with a peak instead of a d_model factor), linear to zero, or constant.
+// Learning rate schedules, named as in Marian: linear warm-up, then inverse square root decay
+// (arXiv 1706.03762, 5.3, with a peak instead of a d_model factor), linear decay to zero, or
+// constant.
 #pragma once
 
 #include <cstdint>
@@ -19,7 +20,7 @@ struct Schedule {
   std::int64_t last_update = 0;  // kLinear: the update at which the rate is 0; beyond the warm-up
 };
 
-// The rate of the `update`-th update, counted from 1.
+// The learning rate of an update, counted from 1.
 double learning_rate(const Schedule& schedule, std::int64_t update);
 
 // "constant", "inv-sqrt" or "linear"; Error(kUsage) naming any other.

@@ -14,7 +14,7 @@ class StepStatistics {
  public:
   explicit StepStatistics(const ModelConfig& config) : row_size_(loss_statistics_size(config)) {}
 
-  // Makes room for a step of so many parts; what was there is lost.
+  // Makes room for a step with `parts` parts and discards earlier contents.
   void begin(const Context& ctx, std::int64_t parts) {
     parts_ = parts;
     const std::int64_t size = place_of_part(parts);
@@ -26,7 +26,7 @@ class StepStatistics {
   View part(std::int64_t i) const {
     return storage_.view().slice_cols(place_of_part(i), row_size_);
   }
-  // [parts, 1]: the first column of all of them.
+  // [parts, 1]: the loss sums, the first element of each part.
   View losses() const {
     View v = part(0).slice_cols(0, 1);
     v.rows = v.row_capacity = parts_;
@@ -34,7 +34,8 @@ class StepStatistics {
     return v;
   }
 
-  // All of it on the host, until the next call: the decision at 0, part i at place_of_part(i).
+  // Downloads everything, valid until the next call: the decision is at 0, part i at
+  // place_of_part(i).
   const std::vector<float>& read(Context& ctx) {
     host_.resize(static_cast<std::size_t>(place_of_part(parts_)));
     const auto size = std::ssize(host_);

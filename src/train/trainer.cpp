@@ -11,8 +11,9 @@ namespace switchyard {
 namespace {
 
 constexpr std::int64_t kMaxSkippedInARow = 10;
-// Mean loss above which a gradient of exactly 0 is not that of a text learned by heart: activations
-// whose squares overflow become zeros in the next norm, and then all is finite, and dead.
+// Above this mean loss, a gradient of exactly 0 does not mean that the model has memorized the
+// text: activations whose squares overflow become zeros in the next norm, so everything is finite
+// but dead.
 constexpr float kSmallLoss = 1e-3;
 
 template <class T>
@@ -56,7 +57,7 @@ LossOptions training_loss(const ModelConfig& config, const TrainerOptions& optio
   loss.label_smoothing = options.label_smoothing;
   loss.router_aux_loss_coef = config.router_aux_loss_coef;
   loss.router_z_loss_coef = config.router_z_loss_coef;
-  // Every target token weighs the same, whichever batch it is in.
+  // Every target token has the same weight, whichever batch it is in.
   loss.ce_scale = 1.0f / static_cast<float>(target_tokens);
   loss.router_scale = 1.0f / static_cast<float>(batches);
   return loss;
@@ -89,7 +90,7 @@ void Trainer::reset_average() {
   finish(ctx_);
 }
 
-// All is issued before anything is read.
+// Everything is issued before anything is read.
 StepResult Trainer::step(std::vector<HostBatch> batches) {
   const Work work = deal_out(std::move(batches));
   statistics_.begin(ctx_, work.count);
@@ -142,7 +143,8 @@ Trainer::Work Trainer::deal_out(std::vector<HostBatch>&& batches) const {
   return work;
 }
 
-// Returns the mean of the workers' times, which is close to elapsed time: they run at once.
+// Returns the mean of the workers' times: they run at the same time, so it is close to elapsed
+// time.
 PhaseSeconds Trainer::forward_backward(const Work& work) {
   const Pass pass = training_pass(model_.config(), options_, counters_.update);
   const LossOptions loss = training_loss(model_.config(), options_, work.target_tokens, work.count);
@@ -158,7 +160,7 @@ PhaseSeconds Trainer::forward_backward(const Work& work) {
             {&workers_.gradient_of(worker), statistics_.part(row++), &by_worker[w]});
     });
   } catch (...) {
-    workers_.clear_gradients();  // of the parts finished before one was refused
+    workers_.clear_gradients();  // of parts that finished before one was refused
     throw;
   }
   PhaseSeconds mean{};
@@ -167,13 +169,13 @@ PhaseSeconds Trainer::forward_backward(const Work& work) {
   return mean;
 }
 
-// The update that follows `counters_.update`, unless the backend decides to skip it.
+// Issues the next update, which the backend may decide to skip.
 void Trainer::update(const Work& work, double rate) {
   const View decision = statistics_.decision();
   decide_update(ctx_, {options_.clip_norm, work.target_tokens, kSmallLoss}, workers_.squares(),
                 statistics_.losses(), decision);
   const std::int64_t number = counters_.update + 1;
-  // Marian's: at first the average follows quickly, with 1 - (t + 1) / (t + 10).
+  // As in Marian, the average follows quickly at first, by 1 - (t + 1) / (t + 10).
   const double t = static_cast<double>(number);
   const double follow =
       std::max<double>(options_.exponential_smoothing, 1.0 - (t + 1.0) / (t + 10.0));

@@ -10,9 +10,9 @@ namespace switchyard {
 
 namespace {
 
-constexpr std::int64_t kSumBlock = std::int64_t{1} << 14;  // floats of each gradient: 64 KiB
+constexpr std::int64_t kSumBlock = std::int64_t{1} << 14;  // floats per gradient: 64 KiB
 
-// Cuts the list of parameters where the flat buffer is nearest to an even share.
+// Splits the parameters where the flat buffer is closest to even shares.
 std::vector<ParamShare> even_shares(const ParamLayout& layout, int count) {
   const std::vector<std::int64_t>& offset = layout.offset;
   const auto params = static_cast<std::int64_t>(offset.size());
@@ -91,8 +91,8 @@ void Workers::sum_gradients() {
   run([&](int worker, Context& ctx) {
     const ParamShare& share = share_of(worker);
     const View squares = squares_.view().slice_rows(worker, 1);
-    // A single gradient is one block; several are summed in blocks that stay in cache until their
-    // squares are summed too.
+    // A single gradient is one block. Several gradients are summed in blocks that are still in
+    // cache when their squares are summed.
     const std::int64_t block = count() == 1 ? share.size : kSumBlock;
     for (std::int64_t first = 0; first < share.size; first += block) {
       const auto part = [&](int of) {

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// Workers that compute an update together. Each runs forward and backward on some of the sentences
-// of every batch, with a Context and a gradient of its own; then each sums the gradients of its
-// share of the parameters and updates it. They wait for each other three times per update, asleep,
-// so a worker that other programs hold up delays the others there and not in every operation. The
-// price is a gradient per worker, 4 bytes per parameter.
+// Workers compute an update together. Each runs forward and backward on its part of every batch,
+// with its own Context and gradient, then sums the gradients of its share of the parameters and
+// updates them. Workers wait for each other three times per update and sleep meanwhile, so a worker
+// that other programs slow down delays the rest only there and not in every operation. The price is
+// one gradient per worker, 4 bytes per parameter.
 #pragma once
 
 #include <cstdint>
@@ -17,11 +17,11 @@
 
 namespace switchyard {
 
-// Deals out the sentences of a batch, sorted by length, so that each worker's part has about as
-// many tokens. Fewer parts than workers if there are fewer sentences; none is empty.
+// Splits a batch sorted by length into parts with about equally many tokens. No part is empty: with
+// fewer sentences than workers there are fewer parts.
 std::vector<HostBatch> split_batch(HostBatch&& batch, int workers);
 
-// The parameters that one worker updates, and where they are in a flat buffer.
+// The parameters that one worker updates, and their place in a flat buffer.
 struct ParamShare {
   ParamRange params;
   std::int64_t offset = 0, size = 0;  // in elements
@@ -36,22 +36,22 @@ class Workers {
   Workers(Context& ctx, const ParamLayout& layout, int count);
 
   int count() const { return static_cast<int>(grads_.size()); }
-  // The gradient of worker 0, where all gradients are summed.
+  // Worker 0's gradient, into which sum_gradients() adds the others.
   const ParamBuffer& gradient() const { return grads_.front(); }
 
-  // Calls task(worker, its context) for all workers and waits for them; each may read what others
-  // wrote in an earlier run(). Any free thread may run any worker; results do not depend on which
-  // one does. Errors as Team::run.
+  // Calls task(worker, its context) for all workers and waits for them. A task may read what others
+  // wrote in earlier calls. Any free thread may run any worker; results do not depend on which one
+  // does. Throws as Team::run.
   void run(const std::function<void(int, Context&)>& task);
   const ParamBuffer& gradient_of(int worker) const {
     return grads_[static_cast<std::size_t>(worker)];
   }
-  // The shares are disjoint, cover all parameters and are of about the same size.
+  // Shares are disjoint, cover all parameters and have about the same size.
   const ParamShare& share_of(int worker) const { return shares_[static_cast<std::size_t>(worker)]; }
 
-  // Adds the gradients up in gradient(), in the order of the workers, and sets the others to 0.
+  // Adds all gradients into gradient(), in worker order, and sets the others to 0.
   void sum_gradients();
-  // Of that sum: [count, n], the sums of squares of parts of each worker's share.
+  // After sum_gradients(): [count, n], for each worker the sums of squares of parts of its share.
   View squares() const { return squares_; }
   // Sets all gradients to 0.
   void clear_gradients();

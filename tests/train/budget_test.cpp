@@ -8,11 +8,11 @@
 namespace switchyard {
 namespace {
 
-// By batch: source and target with offsets and tags, the labels shifted; the buckets of relative
-// positions of both stacks.
+// Per batch: source and target with offsets and tags, the shifted labels, and the relative position
+// buckets of both stacks.
 constexpr std::int64_t kUploads = 9;
-// By batch: the sums of the loss; the gradient of the encoder's output; in each stack those of its
-// residual stream and of its position bias.
+// Per batch: the loss sums, the gradient of the encoder's output, and in each stack the gradients
+// of its residual stream and its position bias.
 constexpr std::int64_t kFills = 6;
 
 TEST_CASE("a training step's fills, uploads and downloads do not grow with the layers") {

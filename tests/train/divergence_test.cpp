@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Numbers gone wrong: a step whose gradient is not finite changes nothing, ten in a row end the
-// run.
+// Steps with non-finite gradients change nothing; ten in a row end the run.
 #include <cmath>
 #include <limits>
 #include <string>
@@ -15,8 +14,7 @@
 namespace switchyard {
 namespace {
 
-// The encoder embeds by a table of its own, so that one bad row of it spoils only the batches that
-// have its token.
+// The encoder has its own embedding table, so a bad row affects only batches with that token.
 ModelConfig config(std::vector<bool> encoder_sparse = {false, false}) {
   ModelConfig c = tiny_config(std::move(encoder_sparse));
   c.tie_word_embeddings = false;
@@ -32,7 +30,7 @@ TrainerOptions averaging() {
   return options;
 }
 
-// Parameters, the average and what the optimizer remembers.
+// Parameters, their average and the optimizer state.
 std::vector<View> buffers(TinyModel& tiny, Trainer& trainer) {
   std::vector<View> views = {tiny.values.flat(), trainer.averaged().flat()};
   for (const StateTensor& tensor : trainer.optimizer().state()) views.push_back(tensor.values);
@@ -50,7 +48,7 @@ std::string bytes_of(TinyModel& tiny, Trainer& trainer) {
 
 TEST_CASE("a gradient that is not finite changes nothing; ten in a row end the run") {
   TinyModel tiny(config());
-  // Token 5 of the embedding that the head does not share.
+  // Token 5 of the embedding, which the head does not share.
   const View row = tiny.values[tiny.model.shared].slice_rows(5, 1);
   const std::vector<float> bad(static_cast<std::size_t>(row.cols),
                                std::numeric_limits<float>::quiet_NaN());
@@ -66,7 +64,7 @@ TEST_CASE("a gradient that is not finite changes nothing; ten in a row end the r
   CHECK(trainer.counters().update == 1);
   CHECK(trainer.counters().skipped == 9);
 
-  CHECK(!trainer.step({good}).skipped);  // the row of ten is broken
+  CHECK(!trainer.step({good}).skipped);  // restarts the count
   CHECK(trainer.counters().update == 2);
   for (int i = 0; i < 9; ++i) trainer.step({spoiled});
   try {
@@ -78,7 +76,7 @@ TEST_CASE("a gradient that is not finite changes nothing; ten in a row end the r
   }
 }
 
-TEST_CASE("any parameter of 1e38 or of no number: the step is skipped, or its results are finite") {
+TEST_CASE("with any parameter huge or not finite, a step is skipped or its results are finite") {
   const float inf = std::numeric_limits<float>::infinity();
   TrainerOptions options = averaging();
   options.optimizer = GENERATE(OptimizerKind::adamw, OptimizerKind::adafactor);
@@ -93,7 +91,7 @@ TEST_CASE("any parameter of 1e38 or of no number: the step is skipped, or its re
         Trainer trainer(*tiny.ctx, tiny.model, tiny.values, options);
         const std::string before = bytes_of(tiny, trainer);
         const StepResult result = trainer.step({random_batch(c, {6, 5, 7, 4}, {4, 7, 5, 6}, 1)});
-        // An expert that no token chose does no harm.
+        // An expert that no token chose is harmless.
         if (!sparse && !std::isfinite(bad)) CHECK(result.skipped);
         if (result.skipped) {
           CHECK(bytes_of(tiny, trainer) == before);
@@ -109,7 +107,7 @@ TEST_CASE("any parameter of 1e38 or of no number: the step is skipped, or its re
 
 TEST_CASE("a gradient of 0 is not learned from while there is a loss") {
   TinyModel tiny(config());
-  // Nothing reaches the head, and nothing comes back from it.
+  // Nothing reaches the head, so no gradient comes back from it.
   tiny.model.each_param([&](const Param& param) {
     if (param.name == "lm_head.weight" || param.name == "decoder.final_layer_norm.weight")
       fill(*tiny.ctx, 0, tiny.values[param]);
@@ -123,7 +121,7 @@ TEST_CASE("a gradient of 0 is not learned from while there is a loss") {
   CHECK(bytes_of(tiny, trainer) == before);
 }
 
-TEST_CASE("what is extreme but right gives finite numbers and an update") {
+TEST_CASE("extreme but valid input gives finite numbers and an update") {
   ModelConfig c = config({false, true});
   c.router_z_loss_coef = 0.001f;
   c.router_aux_loss_coef = 0.01f;
@@ -133,10 +131,10 @@ TEST_CASE("what is extreme but right gives finite numbers and an update") {
   SECTION("sentences of one token") {
     result = trainer.step({random_batch(c, {1, 1, 3}, {1, 2, 1}, 1)});
   }
-  SECTION("sentences far beyond the buckets of relative positions") {
+  SECTION("sentences far longer than the relative position buckets") {
     result = trainer.step({random_batch(c, {150, 2}, {3, 170}, 1)});
   }
-  SECTION("router logits of some 10^4") {
+  SECTION("router logits around 10^4") {
     tiny.model.each_param([&](const Param& param) {
       if (param.name.find("router") == std::string::npos) return;
       std::vector<float> host = tiny.read(tiny.values[param]);
@@ -145,7 +143,7 @@ TEST_CASE("what is extreme but right gives finite numbers and an update") {
     });
     result = trainer.step({random_batch(c, {9, 7}, {5, 6}, 1)});
   }
-  SECTION("all tokens to one expert: none is dropped") {
+  SECTION("all tokens routed to one expert: none is dropped") {
     tiny.model.each_param([&](const Param& param) {
       if (param.name.find("router") != std::string::npos) fill(*tiny.ctx, 0, tiny.values[param]);
     });

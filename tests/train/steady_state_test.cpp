@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a step of training does to memory once the largest batch has been seen. A program of its
-// own, since it counts what the heap is asked for.
+// Memory use of a training step after the largest batch has been seen. A separate program because
+// it counts heap allocations.
 #include <atomic>
 #include <cstdlib>
 #include <new>
@@ -18,7 +18,8 @@ std::atomic<std::int64_t> blocks_taken{0}, bytes_taken{0}, blocks_held{0};
 
 extern "C" const char __executable_start, etext;  // the linker's
 
-// Counts what this program's own code asks for: oneDNN and the C++ library are shared objects.
+// Counts only allocations of this program's own code: oneDNN and the C++ library are shared
+// objects.
 void* operator new(std::size_t bytes) {
   const auto* caller = static_cast<const char*>(__builtin_return_address(0));
   if (caller >= &__executable_start && caller < &etext) {
@@ -29,7 +30,7 @@ void* operator new(std::size_t bytes) {
   if (void* data = std::malloc(bytes)) return data;
   throw std::bad_alloc();
 }
-// The C++ library's own calls the one above; a sanitizer's does not, and its blocks are not to be
+// The C++ library's version calls the one above. A sanitizer's does not, and its blocks must not be
 // freed below.
 void* operator new(std::size_t bytes, const std::nothrow_t&) noexcept {
   ++blocks_held;
@@ -44,7 +45,7 @@ void operator delete(void* data, std::size_t) noexcept { operator delete(data); 
 namespace switchyard {
 namespace {
 
-TEST_CASE("after the largest batch a step takes only lists of ids and results from the heap") {
+TEST_CASE("after the largest batch a step allocates only lists of ids and results") {
   const bool bf16 = GENERATE(false, true);
   const bool recompute = GENERATE(false, true);
   const int workers = GENERATE(1, 2);
@@ -62,7 +63,7 @@ TEST_CASE("after the largest batch a step takes only lists of ids and results fr
                                                std::vector<std::int64_t>(sentences, 12), 1)};
   };
   trainer.step(batch_of(100));
-  trainer.step(batch_of(1));  // oneDNN keeps kernels of its own for products of few rows
+  trainer.step(batch_of(1));  // oneDNN has separate kernels for matmuls with few rows
   const Context& ctx = *tiny.ctx;
   const std::size_t arenas = ctx.saved.grown_bytes() + ctx.scratch.grown_bytes();
   const std::int64_t primitives = ctx.counts.compiled;
@@ -77,9 +78,9 @@ TEST_CASE("after the largest batch a step takes only lists of ids and results fr
     CHECK(ctx.saved.grown_bytes() + ctx.scratch.grown_bytes() == arenas);
     CHECK(ctx.counts.compiled == primitives);
     CHECK(blocks_held == held);
-    // As many for one sentence as for a hundred; workers have lists for their parts of it.
+    // The same number for one sentence and for a hundred; workers have lists for their parts.
     CHECK(blocks < (workers == 1 ? 45 : 100));
-    // Id, sentence and position of each token; 10 kB for what is listed by layer.
+    // Id, sentence and position of each token, plus 10 kB for per-layer lists.
     CHECK(bytes < 10000 * workers + 16 * tokens);
   }
 }

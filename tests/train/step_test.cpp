@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the trainer hands to the parts it calls, by value: a mistake that is the same in every run
-// shows in no comparison of runs.
+// Checks absolute values that the trainer passes on: a mistake that is the same in every run shows
+// up in no comparison of runs.
 #include <cmath>
 #include <vector>
 
@@ -22,7 +22,7 @@ TrainerOptions at_rate(double peak, int workers = 1) {
   return options;
 }
 
-TEST_CASE("each update has random numbers of its own") {
+TEST_CASE("each update draws new random numbers") {
   ModelConfig config = tiny_config({false, true});
   const bool dropout = GENERATE(true, false);
   const int workers = GENERATE(1, 2);
@@ -32,7 +32,7 @@ TEST_CASE("each update has random numbers of its own") {
   TinyModel tiny(config, {workers});
   Trainer trainer(*tiny.ctx, tiny.model, tiny.values, at_rate(0, workers));
   const HostBatch batch = random_batch(config, {6, 5, 7}, {4, 7, 5}, 1);
-  // With a learning rate of 0 nothing else differs.
+  // With a learning rate of 0, only the random numbers differ.
   const std::vector<float> before = tiny.read(tiny.values.flat());
   std::vector<double> losses;
   for (int update = 0; update < 4; ++update) losses.push_back(trainer.step({batch}).loss.loss_sum);
@@ -41,7 +41,7 @@ TEST_CASE("each update has random numbers of its own") {
     for (std::size_t j = i + 1; j < losses.size(); ++j) CHECK(losses[i] != losses[j]);
 }
 
-TEST_CASE("the first update has the first rate of the schedule, and parameters move by it") {
+TEST_CASE("the first update uses the first rate of the schedule, and parameters move by it") {
   const int workers = GENERATE(1, 2);
   CAPTURE(workers);
   TinyModel tiny(tiny_config(), {workers});
@@ -72,7 +72,7 @@ TEST_CASE("router losses and their gradient are means over accumulated batches")
   CAPTURE(workers);
   ModelConfig config = tiny_config({true, false}, {true});
   config.dropout_rate = config.router_jitter_noise = 0;
-  config.router_aux_loss_coef = 0.5f;  // so large that they matter in the norm
+  config.router_aux_loss_coef = 0.5f;  // large enough to matter in the norm
   config.router_z_loss_coef = 0.5f;
   const HostBatch batch = random_batch(config, {6, 5, 7}, {4, 7, 5}, 1);
   const auto step = [&](const std::vector<HostBatch>& batches) {
@@ -86,12 +86,12 @@ TEST_CASE("router losses and their gradient are means over accumulated batches")
   CHECK(close(three.loss.router_z_loss, one.loss.router_z_loss, 1e-5, 0) == "");
   CHECK(std::abs(three.grad_norm - one.grad_norm) < 1e-4 * one.grad_norm);
   CHECK(three.loss.target_tokens == 3 * one.loss.target_tokens);
-  // The router losses do matter in it.
+  // Without router losses the norm is different.
   config.router_aux_loss_coef = config.router_z_loss_coef = 0;
   CHECK(std::abs(step({batch}).grad_norm - one.grad_norm) > 0.01 * one.grad_norm);
 }
 
-TEST_CASE("a step's losses have the coefficients of the config, each its own") {
+TEST_CASE("each loss of a step has its own coefficient from the config") {
   ModelConfig config = tiny_config({true, false}, {true});
   config.router_aux_loss_coef = 0.25f;
   config.router_z_loss_coef = 0.125f;
@@ -105,8 +105,8 @@ TEST_CASE("a step's losses have the coefficients of the config, each its own") {
   CHECK(loss.router_scale == 1.0f / 4);
 }
 
-// At step 1 beta2 is 0, so that a row's or column's mean is that of the first gradient's squares.
-TEST_CASE("Adafactor's first update is its step 1, and every parameter has memory of its own") {
+// At step 1 beta2 is 0, so row and column means are those of the first gradient's squares.
+TEST_CASE("Adafactor's first update is step 1, and every parameter has its own state") {
   TinyModel tiny(tiny_config({true, false}, {true}));
   const auto optimizer = make_optimizer(*tiny.ctx, OptimizerKind::adafactor, {}, one_share(tiny));
   Rng rng(3);

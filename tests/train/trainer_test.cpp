@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The trainer and its parts: schedule, norm, AdamW against a scalar in double, accumulation.
+// The trainer and its parts: schedules, AdamW against a scalar version in double, accumulation.
 #include "src/train/trainer.h"
 
 #include <cmath>
@@ -64,7 +64,7 @@ TrainerOptions constant_rate(double rate) {
   return options;
 }
 
-TEST_CASE("three updates of AdamW, clipped and decayed, as a scalar in double") {
+TEST_CASE("three clipped and decayed updates of AdamW match a scalar version in double") {
   TinyModel tiny(dense_config());
   TrainerOptions options = constant_rate(0.01);
   options.adamw = {0.9f, 0.98f, 1e-6f, 0.1f};
@@ -75,7 +75,7 @@ TEST_CASE("three updates of AdamW, clipped and decayed, as a scalar in double") 
   const std::vector<float> start = tiny.read(tiny.values.flat());
   std::vector<double> p(start.begin(), start.end()), m(p.size()), v(p.size());
   for (int step = 1; step <= 3; ++step) {
-    // The gradient at the present values, by itself.
+    // The gradient at the current values, computed separately.
     LossOptions loss;
     loss.label_smoothing = options.label_smoothing;
     loss.ce_scale = 1.0f / 6;
@@ -98,13 +98,13 @@ TEST_CASE("three updates of AdamW, clipped and decayed, as a scalar in double") 
     const StepResult result = trainer.step({batch});
     CHECK(result.loss.target_tokens == 6);
     CHECK(std::abs(result.grad_norm - norm) < 1e-4 * norm);
-    // An element whose gradient is near eps moves by a rate that rounding changes.
+    // If an element's gradient is close to eps, rounding affects its step noticeably.
     CHECK(close(tiny.read(tiny.values.flat()), p, 1e-4, 0) == "");
   }
   CHECK(trainer.counters().update == 3);
 }
 
-TEST_CASE("a batch that is refused leaves nothing of those before it") {
+TEST_CASE("a refused batch discards the gradients of those before it") {
   const ModelConfig config = dense_config();
   TinyModel disturbed(config), plain(config);
   Trainer a(*disturbed.ctx, disturbed.model, disturbed.values, constant_rate(0.01));
@@ -118,7 +118,7 @@ TEST_CASE("a batch that is refused leaves nothing of those before it") {
   CHECK(disturbed.read(disturbed.values.flat()) == plain.read(plain.values.flat()));
 }
 
-TEST_CASE("the arenas a batch needs are measured beforehand, and no step is changed by it") {
+TEST_CASE("measuring the arenas a batch needs changes no step") {
   const ModelConfig config = tiny_config({true, false}, {true});
   const auto batch_of = [&](std::size_t sentences) {
     return random_batch(config, std::vector<std::int64_t>(sentences, 5),
@@ -127,8 +127,7 @@ TEST_CASE("the arenas a batch needs are measured beforehand, and no step is chan
   TinyModel measured(config), plain(config);
   Trainer a(*measured.ctx, measured.model, measured.values, constant_rate(0.01));
   Trainer b(*plain.ctx, plain.model, plain.values, constant_rate(0.01));
-  // Sizes at which rounding rows up to 64 adds little; the rests of blocks that a matrix did not
-  // fit into count.
+  // At these sizes rounding rows up to 64 adds little. Unused ends of blocks count.
   const std::int64_t eighth = a.measure_arenas(batch_of(512));
   const std::int64_t whole = a.measure_arenas(batch_of(4096));
   CHECK(whole > 7 * static_cast<double>(eighth));
@@ -141,7 +140,7 @@ TEST_CASE("the arenas a batch needs are measured beforehand, and no step is chan
   CHECK(measured.read(measured.values.flat()) == plain.read(plain.values.flat()));
 }
 
-TEST_CASE("what an optimizer remembers is what is said of it") {
+TEST_CASE("optimizer_state_size matches the actual state") {
   TinyModel tiny(tiny_config({true, false}, {true}));
   for (const OptimizerKind kind : {OptimizerKind::adamw, OptimizerKind::adafactor}) {
     const auto optimizer = make_optimizer(*tiny.ctx, kind, {}, one_share(tiny));
@@ -157,7 +156,7 @@ TEST_CASE("what an optimizer remembers is what is said of it") {
   CHECK_THROWS_AS(optimizer_from_name("sgd"), Error);
 }
 
-TEST_CASE("a trainer that takes over in the middle goes on to the same bits") {
+TEST_CASE("a trainer that takes over midway produces the same bits") {
   const bool bf16 = GENERATE(false, true);
   const OptimizerKind kind = GENERATE(OptimizerKind::adamw, OptimizerKind::adafactor);
   CAPTURE(bf16, static_cast<int>(kind));
@@ -187,7 +186,7 @@ TEST_CASE("a trainer that takes over in the middle goes on to the same bits") {
   CHECK(whole.read(whole.values.flat()) == broken.read(broken.values.flat()));
 }
 
-TEST_CASE("accumulated batches are one large batch, whatever their sizes") {
+TEST_CASE("accumulated batches equal one large batch, whatever their sizes") {
   const ModelConfig config = dense_config();
   const HostBatch large = random_batch(config, {3, 5, 2, 6}, {4, 2, 7, 1}, 1);
   const auto part = [&](std::size_t begin, std::size_t end) {
@@ -208,7 +207,7 @@ TEST_CASE("accumulated batches are one large batch, whatever their sizes") {
   StepResult one, three;
   const std::vector<float> expected = train({large}, one);
   const std::vector<float> actual = train({part(0, 2), part(2, 3), part(3, 4)}, three);
-  // Sums in another order; AdamW's first steps are of the size of the rate whatever the gradient.
+  // Sums are in a different order; AdamW's first steps have the size of the rate for any gradient.
   CHECK(close(actual, expected, 1e-3, 0) == "");
   CHECK(three.loss.target_tokens == one.loss.target_tokens);
   CHECK(three.source_tokens == one.source_tokens);
@@ -216,7 +215,7 @@ TEST_CASE("accumulated batches are one large batch, whatever their sizes") {
   CHECK(std::abs(three.grad_norm - one.grad_norm) < 1e-3 * one.grad_norm);
 }
 
-TEST_CASE("the running average follows, quickly at first") {
+TEST_CASE("the moving average follows, quickly at first") {
   TinyModel tiny(dense_config());
   TrainerOptions options = constant_rate(0.1);
   options.exponential_smoothing = 0.5f;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Workers that share batches: the same update as one worker's but for the order of sums.
+// Workers that share batches make the same update as one worker, except for the order of sums.
 #include "src/train/workers.h"
 
 #include <cmath>
@@ -14,7 +14,7 @@
 namespace switchyard {
 namespace {
 
-TEST_CASE("a batch is dealt out whole, and evenly") {
+TEST_CASE("a batch is split completely and evenly") {
   for (const std::size_t sentences : {1, 2, 3, 4, 11}) {
     for (const int workers : {1, 2, 3, 8}) {
       CAPTURE(sentences, workers);
@@ -42,7 +42,7 @@ TEST_CASE("a batch is dealt out whole, and evenly") {
       CHECK(seen == std::vector<int>(sentences, 1));
     }
   }
-  // Sorted by length: each part has as many of the long ones.
+  // Sorted by length: each part gets its share of the long ones.
   HostBatch sorted;
   for (std::size_t i = 0; i < 8; ++i) {
     sorted.source.emplace_back(i + 1, 3);
@@ -80,12 +80,12 @@ Trained train(const ModelConfig& config, OptimizerKind kind, int workers, DType 
   return result;
 }
 
-TEST_CASE("an update by workers is an update by one, and repeats bit for bit") {
+TEST_CASE("several workers make the update of one, reproducibly bit for bit") {
   const int workers = GENERATE(2, 3, 4);
   const OptimizerKind kind = GENERATE(OptimizerKind::adamw, OptimizerKind::adafactor);
   CAPTURE(workers, static_cast<int>(kind));
   ModelConfig config = tiny_config({true, false}, {true});
-  config.dropout_rate = 0.2f;  // by sentence, so that the parts drop what the whole drops
+  config.dropout_rate = 0.2f;  // keyed by sentence: parts drop the same elements as the whole
   config.router_aux_loss_coef = config.router_z_loss_coef = 0;
   const Trained one = train(config, kind, 1, DType::f32);
   const Trained shared = train(config, kind, workers, DType::f32);
@@ -96,7 +96,7 @@ TEST_CASE("an update by workers is an update by one, and repeats bit for bit") {
   CHECK(shared.last.source_tokens == one.last.source_tokens);
   CHECK(shared.last.loss.target_tokens == one.last.loss.target_tokens);
   CHECK(shared.last.loss.expert_count == one.last.loss.expert_count);
-  // Sums in another order; AdamW's first steps are of the size of the rate whatever the gradient.
+  // Sums are in a different order; AdamW's first steps have the size of the rate for any gradient.
   CHECK(close(shared.values, one.values, 1e-3, 0) == "");
   CHECK(close(shared.average, one.average, 1e-3, 0) == "");
   for (const DType type : {DType::f32, DType::bf16}) {
@@ -108,11 +108,11 @@ TEST_CASE("an update by workers is an update by one, and repeats bit for bit") {
   }
 }
 
-TEST_CASE("router losses are the mean over the workers' parts") {
+TEST_CASE("router losses are averaged over the workers' parts") {
   ModelConfig config = tiny_config({true, false}, {true});
   config.dropout_rate = config.router_jitter_noise = 0;
   const HostBatch part = random_batch(config, {6, 3}, {4, 7}, 1);
-  HostBatch twice;  // dealt out as 0, 1, 1, 0: both workers have the same two sentences
+  HostBatch twice;  // dealt out as 0, 1, 1, 0: both workers get the same two sentences
   twice.source = {part.source[0], part.source[0], part.source[1], part.source[1]};
   twice.target = {part.target[0], part.target[0], part.target[1], part.target[1]};
   twice.sentence = {40, 40, 41, 41};
@@ -127,7 +127,7 @@ TEST_CASE("router losses are the mean over the workers' parts") {
   CHECK(std::abs(two.grad_norm - one.grad_norm) < 1e-5 * one.grad_norm);
 }
 
-TEST_CASE("a part that is refused leaves nothing of the others") {
+TEST_CASE("a refused part discards the gradients of the others") {
   const ModelConfig config = tiny_config();
   const auto train = [&](bool disturbed) {
     TinyModel tiny(config, {2});
@@ -142,7 +142,7 @@ TEST_CASE("a part that is refused leaves nothing of the others") {
   CHECK(train(true) == train(false));
 }
 
-TEST_CASE("every worker has a thread of its own") {
+TEST_CASE("every worker needs its own thread") {
   const TinyModel tiny(tiny_config(), {2});
   CHECK_THROWS_AS(Workers(*tiny.ctx, tiny.model.layout(), 3), Error);
 }
