@@ -1,17 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a file holds, judged by its first bytes, for messages about a file that is not what was
-// expected.
+// Recognises what a file contains by its first bytes, for messages about unexpected files.
 #pragma once
 
 #include <string_view>
 
 namespace switchyard {
 
-// "a Git LFS pointer ...", "gzip data", "an HTML page"; empty if `start` is none of the formats
-// known here.
+// Names the format of a file by its first bytes: "gzip data", "an HTML page", "a Git LFS pointer
+// ...". Empty if it is not among those known here.
 std::string_view recognised_content(std::string_view start);
 
-// The same, but only for formats that are not UTF-8 text.
+// The same for formats that are not UTF-8 text; empty for those that are.
 std::string_view recognised_binary(std::string_view start);
 
 }  // namespace switchyard

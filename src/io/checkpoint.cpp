@@ -58,7 +58,7 @@ json read_checksums(const fs::path& directory) {
   const json checksums = read_json_object(path);
   const auto files = checksums.find("files");
   check(files != checksums.end() && files->is_object(), ErrorKind::kData, escaped(path.native()),
-        ": no list of files");
+        ": no object \"files\"");
   for (const auto& [name, expected] : files->items())
     check(name.find('/') == std::string::npos, ErrorKind::kData, escaped(path.native()), ": ",
           escaped(name), ", expected the name of a file in this directory");
@@ -95,7 +95,7 @@ void fill(Context& ctx, const SafetensorsFile& file, const std::string& name,
   const StoredTensor& tensor = file.at(name);
   if (tensor.shape != shape)
     fail(ErrorKind::kData, escaped(file.path().native()), ": tensor ", escaped(name), ": shape ",
-         shape_text(tensor.shape), ", expected ", shape_text(shape), " by this run's model");
+         shape_text(tensor.shape), ", expected ", shape_text(shape), " for this run's model");
   host.resize(static_cast<std::size_t>(values.size()));
   file.read_f32(name, host);
   upload(ctx, host.data(), values.size(), values);

@@ -50,7 +50,7 @@ void load_checkpoint(Context& ctx, const std::filesystem::path& directory, const
 void export_model(const std::filesystem::path& checkpoint, const std::filesystem::path& directory);
 
 // Returns the last undamaged checkpoint of `directories` (oldest first), or an empty path if there
-// are no directories. Warns of each damaged one it skips; Error(kData) if all are damaged.
+// are no directories. Warns about each damaged one it skips; Error(kData) if all are damaged.
 std::filesystem::path newest_whole_checkpoint(
     const std::vector<std::filesystem::path>& directories);
 

@@ -21,8 +21,8 @@ struct GenerationConfig {
 };
 
 // Also sets the token ids of `model`, which override config.json's. A missing file gives an empty
-// GenerationConfig. Warns of settings that are not implemented. Error(kData) naming the field if a
-// value is out of range.
+// GenerationConfig. Warns about settings that are not implemented. Error(kData) naming the field if
+// a value is out of range.
 GenerationConfig read_generation_config(const std::filesystem::path& path, ModelConfig& model);
 
 // Returns the contents of generation_config.json.

@@ -43,7 +43,7 @@ void warn_of_settings_in_config(const fs::path& directory, const std::string& se
 }
 
 // Returns the name of each parameter's tensor in the file, by Param::index. Checks the shapes and
-// warns of unused tensors.
+// warns about unused tensors.
 std::vector<std::string> locate(const Model& model, HfTensors& tensors) {
   const std::string& model_type = model.config().model_type;
   std::vector<std::string> places;
@@ -62,7 +62,7 @@ std::vector<std::string> locate(const Model& model, HfTensors& tensors) {
     if (found->tensor->shape != expected)
       fail(ErrorKind::kData, "tensor ", escaped(found->name), ": shape ",
            shape_text(found->tensor->shape), ", expected ", shape_text(expected),
-           " by config.json");
+           " from config.json");
     places.push_back(found->name);
   });
   check(missing == 0, ErrorKind::kData, missing, missing == 1 ? " tensor is" : " tensors are",

@@ -111,7 +111,7 @@ bool decide_gated(const StackTensors& encoder, const StackTensors& decoder, bool
 }
 
 // An untied model without a stored head is an error, except for T5: transformers 5 ties T5's head
-// whatever config.json says. transformers 4.57 initialises the missing head at random in both.
+// whatever config.json says. transformers 4.57 initialises a missing head at random in either case.
 void check_absent_head(const ModelConfig& config) {
   constexpr const char* kContradiction =
       "no tensor lm_head.weight, but config.json says tie_word_embeddings false";

@@ -138,7 +138,7 @@ bool read_layer_list(const json& ours, const char* key, std::vector<bool>& spars
   for (const json& layer : *list) {
     const bool ok = layer.is_number_unsigned() && layer.get<std::uint64_t>() < sparse.size();
     check(ok, ErrorKind::kData, "switchyard.", key, ": ", escaped(layer.dump()),
-          ", expected layers from 0 to below ", sparse.size());
+          ", expected layers below ", sparse.size());
     sparse[layer.get<std::size_t>()] = true;
   }
   return true;

@@ -35,7 +35,7 @@ struct FileConfig {
 FileConfig read_config(const std::filesystem::path& path);
 
 // Returns the contents of a config.json that `transformers` loads unchanged. A model without sparse
-// layers is written as "t5". Warns of what Hugging Face's format cannot express.
+// layers is written as "t5". Warns about what Hugging Face's format cannot express.
 std::string config_text(const ModelConfig& config);
 
 // The model_type under which a model is saved: "t5" if it has no sparse layers.

@@ -61,7 +61,7 @@ SafetensorsFile::SafetensorsFile(const fs::path& path) : file_(path) {
     check(header_bytes <= kMaxHeaderBytes, ErrorKind::kData, "a header of ", header_bytes,
           " bytes, expected at most ", kMaxHeaderBytes, " in a safetensors file");
     check(header_bytes <= size - 8, ErrorKind::kData, "a header of ", header_bytes,
-          " bytes in a file of ", size, ": the file is cut");
+          " bytes in a file of ", size, ": the file is truncated");
   });
   std::string header(header_bytes, '\0');
   file_.read(8, bytes_of(header));

@@ -25,7 +25,7 @@ struct StoredTensor {
   std::int64_t size() const;  // elements
 };
 
-// By name, in the order of names.
+// Sorted by name.
 using TensorMap = std::map<std::string, StoredTensor, std::less<>>;
 
 // "[768, 64]"

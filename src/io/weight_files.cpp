@@ -29,7 +29,7 @@ std::unique_ptr<TensorSource> open_weights(const fs::path& directory) {
   if (is_there(directory / kSingle)) {
     if (has_index)
       log_warning(escaped(directory.native()) + ": both " + kSingle + " and " + kIndex +
-                  " are there; the index is not read");
+                  " exist; the index is not read");
     return std::make_unique<SafetensorsFile>(directory / kSingle);
   }
   if (has_index) return std::make_unique<SafetensorsShards>(directory / kIndex);
