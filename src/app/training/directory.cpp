@@ -94,7 +94,7 @@ NewDirectories::NewDirectories(const fs::path& path) {
 }
 
 void NewDirectories::keep() {
-  for (const fs::path& directory : made_) sync_folder(directory.parent_path());
+  for (const fs::path& directory : made_) sync_directory(directory.parent_path());
   made_.clear();
 }
 
