@@ -1,29 +1,32 @@
 // SPDX-License-Identifier: Apache-2.0
 // THE CONTRACT between the model and a machine: free functions on views. Meson links exactly one
-// implementation: src/backend/cpu (oneDNN, Highway, OpenMP), or tests/reference (scalar, the
-// judge).
+// implementation: src/backend/cpu (oneDNN, Highway, OpenMP), or tests/reference (scalar, the oracle
+// of the tests).
 //
 // Rules that every implementation and every caller keeps:
 // - Above this header nobody dereferences a view's data. The host sees values by download() only.
-// - Inputs come first: a ConstView, or a struct by const reference, of whose views none is written.
-//   Outputs come last: a View, a struct by plain reference, or gradients in a struct of Views. An
-//   output may also be an input only where a comment says so.
+// - Inputs come first: ConstViews, and structs by const reference, whose views are only read.
+//   Outputs come last: Views, structs by non-const reference, and structs of gradients (...Grads).
+//   An output may alias an input only if a comment says so.
 // - A token matrix may have more rows than tokens (View::row_capacity, a multiple of kRowRounding);
-//   the rows past the last token are undefined. Any operation may write them, those of an input
-//   too, and no result depends on them.
+//   the rows past the last token are undefined. Any operation may write them, even in an input, and
+//   no result depends on them.
 // - Gradients are added to (`dw +=`), other outputs are overwritten, unless a comment says
 //   otherwise. An empty View for an optional argument switches that output off.
-// - f32 unless a comment says otherwise; ids, indices and offsets are i32. "Compute type": a view
-//   that is f32, or in a context that computes in bfloat16 may be bf16; those of one call are of
-//   one type unless each is said to be so by itself. Arithmetic is f32, results are rounded once.
-// - Same inputs, same threads: same bits. Reductions over tokens run in an order that does not
-//   depend on timing. With ctx.row_invariant a row's result does not depend on the other rows, nor
-//   on threads.
-// - Shapes are the caller's duty (assert); nothing here sees unchecked input. Unless a comment says
-//   more, it throws Error(kRuntime) only, where memory or the device is missing.
+// - f32 unless a comment says otherwise; ids, indices and offsets are i32. "Compute type" means
+// f32,
+//   or in a context that computes in bfloat16 either f32 or bf16; all such views of a call have the
+//   same type unless a comment says "each". Arithmetic is f32, and results are rounded once.
+// - The same inputs and number of threads give the same bits. Reductions over tokens run in an
+// order
+//   that does not depend on timing. With ctx.row_invariant a row's result depends neither on other
+//   rows nor on the number of threads.
+// - The caller guarantees shapes (assert); no unchecked input gets here. Unless a comment says
+// more,
+//   functions throw only Error(kRuntime), for lack of memory or of a device.
 //
-// Letters: T tokens (rows of a batch, no padding), S slots (= T), E experts, R live rows of one
-// decoding step, V vocabulary, H heads, inner = H * d_kv.
+// Letters: T tokens (rows of a batch, no padding), S slots (see slot_count()), E experts, R live
+// rows of one decoding step, V vocabulary, H heads, inner = H * d_kv.
 // This header and what it includes also compile as C++17.
 #pragma once
 
@@ -42,19 +45,19 @@ namespace switchyard {
 // --- Machine -------------------------------------------------------------------------------------
 
 struct ContextOptions {
-  int threads = 1;  // inside one operation; Context::threads is how many OpenMP grants
+  int threads = 1;  // within one operation; Context::threads is the number granted
   bool row_invariant = false;
   DType compute_type = DType::f32;  // or bf16
 };
-// For the calling thread and those it makes from then on, which flush denormals to zero from here.
-// Error(kUsage) where there is less than one thread.
+// For the calling thread and threads it creates later; they flush denormals to zero from here on.
+// Error(kUsage) for less than one thread.
 std::unique_ptr<Context> make_context(const ContextOptions& options);
 
-// Whether the machine has instructions for products in this type. bf16 is right without them, but
-// slow.
+// Returns true if the machine has instructions for matmuls in this type. Without them bf16 is
+// correct but slow.
 bool computes_natively(DType type);
 
-// For --build-info and the line at start: "AVX2, oneDNN 2.6.3 (AVX2)".
+// For --build-info and the startup line: "AVX2, oneDNN 2.6.3 (AVX2)".
 std::string backend_description();
 
 // Defaults that suit the backend on a host with `threads` threads. Needs no device.
@@ -111,8 +114,8 @@ struct Weight {
 // repacks it itself. Without that form matmuls read the value, and are f32.
 void prepare_weight(Context& ctx, Weight& weight);
 
-// y [T, out] = x [T, in] . w^T. x compute type; y f32 or bf16. Where the product is bfloat16, x, y
-// and in backward dy, dx have no gaps between their rows.
+// y [T, out] = x [T, in] . w^T. x compute type; y f32 or bf16. If the matmul is in bfloat16, x and
+// y, in backward dy and dx, have no gaps between rows.
 void linear(Context& ctx, ConstView x, const Weight& w, View y);
 // dx [T, in] = dy . w. dy compute type; dx f32 or bf16.
 void linear_backward_input(Context& ctx, ConstView dy, const Weight& w, View dx);
@@ -135,8 +138,9 @@ struct Ragged {
   std::int64_t max_len = 0;
 };
 
-// Inverted dropout: element i of a row is 0 where random_u32(row_key(stream, tag), i) is below
-// drop_threshold(rate), else divided by (1 - rate). Rate 0: off, tags unused. core/rng.h.
+// Inverted dropout: element i of a row becomes 0 if random_u32(row_key(stream, tag), i) is below
+// drop_threshold(rate), otherwise it is divided by (1 - rate). See core/rng.h. Rate 0 turns dropout
+// off; tags are then unused.
 struct Dropout {
   float rate = 0;
   std::uint64_t stream = 0;  // stream_key(seed, step, site)
@@ -146,9 +150,9 @@ struct Dropout {
 void embed(Context& ctx, ConstView table, ConstView ids, View y);
 void embed_backward(Context& ctx, ConstView ids, ConstView dy, View grad_table);
 
-// y = dropped x; each f32 or bf16; x may be y
+// y = dropout(x); each f32 or bf16; x may be y.
 void dropout(Context& ctx, Dropout drop, ConstView tags, ConstView x, View y);
-// y = residual + dropped x; x compute type; y may be residual.
+// y = residual + dropout(x); x compute type; y may be residual.
 void add_dropout(Context& ctx, Dropout drop, ConstView tags, ConstView x, ConstView residual,
                  View y);
 
@@ -157,7 +161,7 @@ void add_dropout(Context& ctx, Dropout drop, ConstView tags, ConstView x, ConstV
 // y = weight * x * inv_rms, inv_rms [T, 1] = 1 / sqrt(mean(x^2) + eps). Zhang & Sennrich 2019
 // (arXiv 1910.07467), as in T5: no mean subtraction, no bias. y compute type.
 void rms_norm(Context& ctx, ConstView x, ConstView weight, float eps, View y, View inv_rms);
-// What its backward reads of forward.
+// What backward reads from forward.
 struct RmsNormSaved {
   ConstView x, weight, inv_rms;
 };
@@ -165,15 +169,15 @@ struct RmsNormSaved {
 void rms_norm_backward(Context& ctx, const RmsNormSaved& saved, ConstView dy, View dx,
                        View grad_weight);
 
-// What a feed-forward does between its matmuls. Matrices [T, d_ff], compute type.
+// The elementwise part of a feed-forward, between its matmuls. Matrices [T, d_ff], compute type.
 struct ActivationCall {
   Activation act = Activation::relu;
   ConstView hidden;
-  ConstView gate;  // T5 v1.1's wi_1 x; empty: not gated
+  ConstView gate;  // wi_1 x of T5 v1.1; empty: not gated
   Dropout drop;
   ConstView tags;
 };
-// y = dropped act(hidden), or with `gate`: dropped act(hidden) * gate.
+// y = dropout(act(hidden)), or gated: dropout(act(hidden) * gate).
 void activation(Context& ctx, const ActivationCall& call, View y);
 // grad_hidden, grad_gate overwritten; grad_hidden may be dy itself; grad_gate is empty if gate is.
 void activation_backward(Context& ctx, const ActivationCall& call, ConstView dy, View grad_hidden,
@@ -185,25 +189,25 @@ void activation_backward(Context& ctx, const ActivationCall& call, ConstView dy,
 // type, y f32.
 void jitter(Context& ctx, float eps, std::uint64_t stream, ConstView tags, ConstView x, View y);
 
-// How many tokens an expert takes.
+// How many tokens an expert accepts.
 struct Capacity {
   enum Rule { kUnlimited, kPerBatch, kPerSequence };
   Rule rule = kUnlimited;
   std::int64_t tokens = 0;  // per expert, over the batch or in each sequence, in token order
 };
 
-// S for T tokens: T, or more if the context's grouped matmuls want an expert's rows to begin at a
+// S for T tokens: T, or more if the context's grouped matmuls need an expert's rows to begin at a
 // multiple of some number.
 std::int64_t slot_count(const Context& ctx, std::int64_t tokens, std::int64_t num_experts);
 
-// What the router decided. All stays on the backend's side.
+// The router's decisions, which stay on the backend's side.
 struct Routing {
   View probs;           // [T, E] softmax of the logits
   View logsumexp;       // [T, 1]
-  View expert_index;    // [T, 1] i32: argmax of probs, the lowest index where equal
+  View expert_index;    // [T, 1] i32: argmax of probs, the lowest of equal ones
   View combine_weight;  // [T, 1]: probs at expert_index
-  View slot_of_token;   // [T, 1] i32: row of expert_in; -1 where the token is dropped
-  View token_of_slot;   // [S, 1] i32: its inverse; -1 where a slot has no token
+  View slot_of_token;   // [T, 1] i32: row of expert_in; -1 for a dropped token
+  View token_of_slot;   // [S, 1] i32: its inverse; -1 for a slot without a token
   View expert_offsets;  // [1, E + 1] i32: expert e has the slots [offsets[e], offsets[e + 1])
   View expert_count;    // [1, E] i32: tokens that chose e, dropped ones included
   View dropped;         // [1, 1] i32: tokens that have no slot
@@ -221,7 +225,7 @@ void route(Context& ctx, ConstView logits, Capacity capacity, const Ragged& toke
 constexpr std::int64_t router_statistics_size(std::int64_t num_experts) { return 3 + num_experts; }
 void router_statistics(Context& ctx, const Routing& routing, View statistics);
 
-// Coefficients of the router losses, the loss's outer scale included.
+// Coefficients of the router losses, including the outer scale of the loss.
 struct RouterLossCoefs {
   float aux = 0;
   float z = 0;
@@ -231,16 +235,16 @@ struct RouterLossCoefs {
 void router_backward(Context& ctx, const Routing& routing, ConstView grad_combine_weight,
                      RouterLossCoefs coefs, View grad_logits);
 
-// y[s] = x[index[s]]; 0 where index[s] is -1.   [S, d], compute type
+// y[s] = x[index[s]], or 0 if index[s] is -1.   [S, d], compute type
 void gather_rows(Context& ctx, ConstView x, ConstView index, View y);
-// y[t] += x[index[t]]; nothing where index[t] is -1: backward of the gather by the inverse index.
-// x compute type, y f32.
+// y[t] += x[index[t]] unless index[t] is -1: the backward of a gather, with the inverse index. x
+// compute type, y f32.
 void gather_rows_add(Context& ctx, ConstView x, ConstView index, View y);
 // y[t] = combine_weight[t] * expert_out[slot_of_token[t]], 0 for a dropped token. Compute type.
 void combine_rows(Context& ctx, ConstView expert_out, const Routing& routing, View y);
-// grad_out[s] = combine_weight[t] * dy[t] for t = token_of_slot[s], 0 where there is
-// no t; grad_combine_weight[t] = dy[t] . expert_out[slot], 0 for a dropped token. dy, expert_out
-// and grad_out compute type.
+// grad_out[s] = combine_weight[t] * dy[t] for t = token_of_slot[s], 0 for a slot without a token;
+// grad_combine_weight[t] = dy[t] . expert_out[slot_of_token[t]], 0 for a dropped token. dy,
+// expert_out and grad_out compute type.
 void combine_rows_backward(Context& ctx, ConstView dy, ConstView expert_out, const Routing& routing,
                            View grad_out, View grad_combine_weight);
 
@@ -253,12 +257,12 @@ struct FfnWeights {
 struct FfnGrads {
   View wi, wi_1, wo;  // f32
 };
-// The weights of a layer's experts, as the backend's grouped call reads them. Made from weights in
-// the same forms, at least one, and made again when one of them gets another value to read or has
-// been prepared. In contexts that compute in bfloat16 they are prepared first.
+// The weights of a layer's experts, as the backend's grouped call reads them. Made from at least
+// one expert, all in the same forms, and remade whenever a weight is bound to another value or
+// prepared. In contexts that compute in bfloat16 prepare the weights first.
 struct ExpertTable;
 std::shared_ptr<const ExpertTable> make_expert_table(Context& ctx, std::vector<FfnWeights> experts);
-// The gradients of a table's experts, in one buffer at equal distances.
+// The gradients of a table's experts, at a uniform stride in one buffer.
 struct ExpertGrads {
   FfnGrads first;
   std::int64_t stride = 0;  // elements from one expert's gradients to the next one's
@@ -271,9 +275,9 @@ struct ExpertGrads {
     return {shifted(first.wi), shifted(first.wi_1), shifted(first.wo)};
   }
 };
-// All experts of a layer as one grouped call. The table's i-th is expert e = first_expert + i, and
-// has the rows [expert_offsets[e], expert_offsets[e + 1]) of x; those without a token are 0 in x
-// and dy. Random numbers are those of the rows' tokens. Matrices are of compute type.
+// All experts of a layer as one grouped call. The i-th in the table is expert e = first_expert + i,
+// with the rows [expert_offsets[e], expert_offsets[e + 1]) of x; rows without a token are 0 in x
+// and dy. Random numbers are keyed by the rows' tokens. Matrices are of compute type.
 struct ExpertCall {
   const ExpertTable* experts = nullptr;
   std::int64_t first_expert = 0;
@@ -281,24 +285,24 @@ struct ExpertCall {
   Dropout drop;
   ConstView tags;  // of the tokens
 };
-// What backward needs: wi x and, where gated, wi_1 x, [S, d_ff] each.
+// What backward needs: wi x and, if gated, wi_1 x, [S, d_ff] each.
 struct FfnSaved {
   View hidden, gate;
 };
 // Writes the views of `saved`. Rows of y past the last slot in use are undefined.
 void experts(Context& ctx, const ExpertCall& call, const Routing& routing, ConstView x,
              FfnSaved& saved, View y);
-// What backward reads: x and what forward saved, and dy [S, d_model].
+// What backward reads: x and dy [S, d_model], and what forward saved.
 struct ExpertsBackwardInput {
   ConstView x, hidden, gate, dy;
 };
-// dx [S, d_model] overwritten on the slots in use; grads added to.
+// dx [S, d_model] is overwritten in the slots in use; grads are added to.
 void experts_backward(Context& ctx, const ExpertCall& call, const Routing& routing,
                       const ExpertsBackwardInput& in, View dx, const ExpertGrads& grads);
 
 // --- Attention -----------------------------------------------------------------------------------
 
-// T5's attention: no scaling by 1 / sqrt(d_kv), an additive bias by head and relative position.
+// T5's attention: no scaling by 1 / sqrt(d_kv), an additive bias per head and relative position.
 struct AttentionCall {
   std::int64_t num_heads = 0;
   std::int64_t d_kv = 0;
@@ -306,10 +310,10 @@ struct AttentionCall {
   ConstView bias{};     // [H, 2 * center + 1], column key_pos - query_pos + center; empty: no bias
   std::int64_t center = 0;
   Dropout drop{};  // of the probabilities: element (head << 16) + key position of the query's row
-  Ragged queries{}, keys{};  // of whole sequences: b of the queries attends to b of the keys
+  Ragged queries{}, keys{};  // sequence b of the queries attends to sequence b of the keys
 };
-// bias [H, n] from table [num_buckets, H] and bucket [1, n] i32; and grad_table += its transpose of
-// grad_bias
+// bias[h][i] = table[bucket[i]][h]; bias [H, n], table [num_buckets, H], bucket [1, n] i32.
+// Backward adds to grad_table.
 void expand_bias(Context& ctx, ConstView table, ConstView bucket, View bias);
 void expand_bias_backward(Context& ctx, ConstView grad_bias, ConstView bucket, View grad_table);
 
@@ -317,23 +321,23 @@ void expand_bias_backward(Context& ctx, ConstView grad_bias, ConstView bucket, V
 struct AttentionInput {
   ConstView q, k, v;
 };
-// out [Tq, inner], compute type, and logsumexp [Tq, H], which may be empty where there is no
-// backward. Probabilities are not kept: backward computes them again.
+// out [Tq, inner], compute type, and logsumexp [Tq, H], which may be empty if there is no backward.
+// Probabilities are not stored: backward recomputes them.
 void attention(Context& ctx, const AttentionCall& call, const AttentionInput& in, View out,
                View logsumexp);
-// What its backward reads of forward.
+// What backward reads from forward.
 struct AttentionSaved {
   AttentionInput in;
   ConstView out, logsumexp;
 };
-// Compute type. grad_bias as the bias; it is added to, the others are overwritten.
+// dq, dk, dv are overwritten, compute type. grad_bias has the bias's shape and is added to.
 struct AttentionGrads {
   View dq, dk, dv, grad_bias;
 };
 void attention_backward(Context& ctx, const AttentionCall& call, const AttentionSaved& s,
                         ConstView grad_out, const AttentionGrads& grads);
-// On request, of f32 q and k: probs [batch * H * queries.max_len, keys.max_len], 0 outside the
-// sequences.
+// The probabilities before dropout, for inspection; q, k f32. probs [batch * H * queries.max_len,
+// keys.max_len], 0 outside the sequences.
 void attention_probs(Context& ctx, const AttentionCall& call, const AttentionSaved& s, View probs);
 
 // What row r of one decoding step attends to: the rows [first_key[r], first_key[r] + key_count[r])
@@ -368,7 +372,7 @@ struct CrossEntropyGrads {
   View grad_head;  // [V, d_model] += grad_scale * d sum / d head
 };
 // sums [1, 2] += { sum of losses, sum of nll }. The logits are f32, their gradient compute type.
-// Where matmuls are bfloat16, h, dh and grad_head have no gaps between their rows.
+// If matmuls are in bfloat16, h, dh and grad_head have no gaps between rows.
 void linear_cross_entropy(Context& ctx, const CrossEntropyCall& call, View sums,
                           const CrossEntropyGrads& grads);
 
@@ -392,12 +396,12 @@ void top_k_rows(Context& ctx, ConstView logits, ConstView score, const TopK& opt
 
 // --- Optimizer -----------------------------------------------------------------------------------
 
-// Of a flat range [1, n]: out [1, 1] = sum of squares, summed in double in fixed blocks. Not finite
-// where an element is not.
+// out [1, 1] = sum of squares of a flat range [1, n], summed in double in fixed blocks. Not finite
+// if an element is not.
 void sum_of_squares(Context& ctx, ConstView x, View out);
 
-// The backend decides whether a step updates the parameters and by how much the gradient is clipped.
-// The host reads this decision after it has issued the update.
+// The backend decides whether a step updates the parameters and by how much the gradient is
+// clipped. The host reads this decision after it has issued the update.
 struct UpdateRule {
   float clip_norm = 0;  // 0: no clipping
   std::int64_t target_tokens = 0;
@@ -426,8 +430,8 @@ struct AdamW {
   float lr = 0, beta1 = 0, beta2 = 0, eps = 0, weight_decay = 0;
   std::int64_t step = 1;  // from 1, for the bias correction
 };
-// Adjacent parameters in flat buffers, [1, n]; or with `packed` a single weight, whose packed form is
-// updated with its value. All views have the same shape, without gaps.
+// Adjacent parameters in flat buffers, [1, n]; or with `packed` a single weight, whose packed form
+// is updated with its value. All views have the same shape, without gaps.
 struct AdamWParam {
   View value, grad, m, v;
   const Weight* packed = nullptr;

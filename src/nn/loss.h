@@ -35,24 +35,24 @@ struct LossResult {
   PhaseSeconds seconds{};
 };
 
-// What a batch leaves for the host to read, on the backend's side: loss_sum, nll_sum, and each
-// sparse layer's router_statistics(), encoder first.
+// Columns of a batch's statistics, which stay on the backend's side until downloaded: loss_sum,
+// nll_sum, and the router_statistics() of each sparse layer, encoder first.
 std::int64_t loss_statistics_size(const ModelConfig& config);
 
 struct LossOutputs {
   const ParamBuffer* grads = nullptr;  // the gradient is added to it; null: forward only
   View statistics;                     // [1, loss_statistics_size()] f32, overwritten
-  PhaseSeconds* seconds = nullptr;     // where time went is added to it
+  PhaseSeconds* seconds = nullptr;     // the time of each phase is added to it; may be null
 };
 
-// Forward and backward of one batch. Uses and gives back ctx.saved and ctx.scratch. Reads nothing
-// back from the backend.
+// Forward and backward of one batch. Uses and releases ctx.saved and ctx.scratch. Downloads
+// nothing.
 void forward_backward(Context& ctx, const Model& model, const HostBatch& batch, const Pass& pass,
                       const LossOptions& options, const LossOutputs& out);
-// Of downloaded statistics; target_tokens and seconds are left 0.
+// Reads downloaded statistics; leaves target_tokens and seconds 0.
 LossResult read_statistics(const ModelConfig& config, const float* statistics);
 
-// The same and its result.
+// forward_backward() and its result. Adds the gradient to `grads` unless it is null.
 LossResult compute_loss(Context& ctx, const Model& model, const HostBatch& batch, const Pass& pass,
                         const LossOptions& options, const ParamBuffer* grads);
 
