@@ -5,12 +5,18 @@
 #include <cstdlib>
 #include <cstring>
 #include <memory>
+#include <type_traits>
 #include <utility>
 
 #include "tests/support/catch.h"
 
 namespace switchyard {
 namespace {
+
+// An output can be passed on as an input, an input never as an output.
+static_assert(std::is_convertible_v<View, ConstView>);
+static_assert(std::is_convertible_v<const Tensor&, ConstView>);
+static_assert(!std::is_convertible_v<ConstView, View>);
 
 class CountingMemory : public Memory {
  public:

@@ -277,6 +277,7 @@ TEST_CASE("each_param lists every tensor once, by Hugging Face's names") {
   c.tie_word_embeddings = true;
   c.separate_embeddings = true;
   c.is_gated_act = true;
+  c.num_experts = 5;
   std::set<std::string> gated;
   parameters = 0;
   Model(c).each_param([&](const Param& param) {
@@ -284,6 +285,7 @@ TEST_CASE("each_param lists every tensor once, by Hugging Face's names") {
     parameters += param.size();
   });
   CHECK(parameters == parameter_count(c));
+  CHECK(active_parameter_count(c) == parameters - 2 * 4 * (3 * c.d_model * c.d_ff));
   for (const char* name :
        {"encoder.embed_tokens.weight", "decoder.embed_tokens.weight",
         "encoder.block.0.layer.1.mlp.wi_0.weight", "encoder.block.0.layer.1.mlp.wi_1.weight"})
