@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <limits>
 #include <string>
+#include <utility>
 
 #include "src/nn/decoder_state.h"
 #include "src/nn/loss.h"
@@ -238,7 +239,7 @@ void check_learns_reversal(const ModelConfig& config, DType compute_type, std::u
     adamw(ctx, options, *plan, {});
   }
   const HostBatch unseen = reversal_batch(config, rng, kUnseen, longest);
-  ctx.compute_type = DType::f32;
+  const auto trained_in = std::exchange(tiny.ctx, make_context({}));
   const std::size_t exact = exact_translations(tiny, unseen);
   CAPTURE(exact);
   CHECK(exact >= kUnseen * 95 / 100);

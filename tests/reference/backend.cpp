@@ -39,10 +39,9 @@ double grad_scale(ConstView decision) { return decision ? load(decision)[kGradSc
 }  // namespace
 
 std::unique_ptr<Context> make_context(const ContextOptions& options) {
-  auto ctx = std::make_unique<Context>(std::make_shared<HeapMemory>());
+  auto ctx = std::make_unique<Context>(std::make_shared<HeapMemory>(), options.compute_type);
   ctx->threads = options.threads;
   ctx->row_invariant = options.row_invariant;
-  ctx->compute_type = options.compute_type;
   return ctx;
 }
 

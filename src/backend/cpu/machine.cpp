@@ -130,10 +130,9 @@ void elementwise(Context& ctx, const ConstView& x, const View& y, F&& f) {
 std::unique_ptr<Context> make_context(const ContextOptions& options) {
   check(options.threads >= 1, ErrorKind::kUsage, "threads ", options.threads, ", at least 1");
   const bool in_bf16 = options.compute_type == DType::bf16;
-  auto ctx = std::make_unique<Context>(std::make_shared<HostMemory>(in_bf16));
+  auto ctx = std::make_unique<Context>(std::make_shared<HostMemory>(in_bf16), options.compute_type);
   ctx->threads = openmp_team(options.threads);
   ctx->row_invariant = options.row_invariant;
-  ctx->compute_type = options.compute_type;
   if (in_bf16) ctx->device = {new Device, {[](Device* device) { delete device; }}};
 #pragma omp parallel num_threads(ctx->threads)
   flush_denormals();
