@@ -31,6 +31,8 @@ void add_attention_cases(Context& ctx, const KernelSizes& s, std::vector<KernelC
       grad_out(ctx, n, inner), dq(ctx, n, inner), dk(ctx, n, inner), dv(ctx, n, inner),
       logsumexp(ctx, n, 1), probs(ctx, n, n), bias(ctx, 1, 2 * n), grad_bias(ctx, 1, 2 * n),
       scratch(ctx, 1, attention_scratch(n, d_kv)), step_bias(ctx, kHeads, n);
+  const simd::IndexOut step_index =
+      make_indices(ctx, 1, n, [](std::int64_t, std::int64_t i) { return i; });
   AttentionHead call;
   call.query_len = call.key_len = n;
   call.d_kv = d_kv;
@@ -56,7 +58,7 @@ void add_attention_cases(Context& ctx, const KernelSizes& s, std::vector<KernelC
                      attention_probs(call, of(q), of(k), logsumexp, probs);
                    })});
   cases.push_back({"attention_step", {k.bytes() + v.bytes()}, 0, [=] {
-                     attention_step(kHeads, d_kv, n, q.data(), k, v,
+                     attention_step(kHeads, d_kv, q.data(), {k, v, step_index.data, n},
                                     {step_bias.data() + n - 1, In(step_bias).stride}, out.data(),
                                     scratch.data());
                    }});

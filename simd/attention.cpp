@@ -232,8 +232,18 @@ void attention_probs(const AttentionHead& head, In q, In k, In logsumexp, Out pr
   }
 }
 
+// The rows of x that an index lists, from a column on.
+struct ListedRows {
+  In x;
+  const std::int32_t* index;
+  std::int64_t column;
+
+  const float* operator[](std::int64_t i) const { return x[index[i]] + column; }
+};
+
 // y [d] = p [n] . x [n, d], four vectors of y at a time.
-HWY_INLINE void weighted_sum(std::int64_t n, std::int64_t d, const float* p, In x, float* y) {
+HWY_INLINE void weighted_sum(std::int64_t n, std::int64_t d, const float* p, const ListedRows& x,
+                             float* y) {
   const std::int64_t step = static_cast<std::int64_t>(lanes());
   std::int64_t c = 0;
   for (; c + 4 * step <= d; c += 4 * step) {
@@ -257,14 +267,15 @@ HWY_INLINE void weighted_sum(std::int64_t n, std::int64_t d, const float* p, In 
   });
 }
 
-void attention_step(std::int64_t num_heads, std::int64_t d_kv, std::int64_t key_count,
-                    const float* q, In k, In v, In bias, float* out, float* scratch) {
+void attention_step(std::int64_t num_heads, std::int64_t d_kv, const float* q, const StepKeys& keys,
+                    In bias, float* out, float* scratch) {
+  const std::int64_t n = keys.count;
   for (std::int64_t h = 0; h < num_heads; ++h) {
     const std::int64_t column = h * d_kv;
-    dot_rows(key_count, d_kv, q + column, {k.data + column, k.stride}, scratch);
-    if (bias) add_row(key_count, bias[h] - (key_count - 1), scratch);
-    softmax_row(key_count, scratch, scratch);
-    weighted_sum(key_count, d_kv, scratch, {v.data + column, v.stride}, out + column);
+    dot_rows(n, d_kv, q + column, ListedRows{keys.k, keys.index, column}, scratch);
+    if (bias) add_row(n, bias[h] - (n - 1), scratch);
+    softmax_row(n, scratch, scratch);
+    weighted_sum(n, d_kv, scratch, {keys.v, keys.index, column}, out + column);
   }
 }
 

@@ -42,12 +42,18 @@ extern void (*const attention_backward)(const AttentionHead& head, In q, In k, I
 extern void (*const attention_probs)(const AttentionHead& head, In q, In k, In logsumexp,
                                      Out probs);
 
-// One decoding step of one row, all heads: q, out [num_heads * d_kv]; k, v [key_count, ...]; bias
-// [num_heads, ...], bias[h][key_pos - (key_count - 1)], so that bias.data points at relative
-// position 0 of head 0 (empty: none).
-extern void (*const attention_step)(std::int64_t num_heads, std::int64_t d_kv,
-                                    std::int64_t key_count, const float* q, In k, In v, In bias,
-                                    float* out, float* scratch);
+// The keys and values that one row of a decoding step attends to: the rows index[0], ...,
+// index[count - 1] of k and v.
+struct StepKeys {
+  In k, v;  // [pool rows, num_heads * d_kv]
+  const std::int32_t* index = nullptr;
+  std::int64_t count = 0;
+};
+// One decoding step of one row, all heads: q, out [num_heads * d_kv]; bias [num_heads, ...],
+// bias[h][key_pos - (keys.count - 1)], so that bias.data points at relative position 0 of head 0
+// (empty: none).
+extern void (*const attention_step)(std::int64_t num_heads, std::int64_t d_kv, const float* q,
+                                    const StepKeys& keys, In bias, float* out, float* scratch);
 std::int64_t attention_step_scratch(std::int64_t key_count);
 
 }  // namespace switchyard::simd

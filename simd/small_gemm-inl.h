@@ -105,7 +105,8 @@ HWY_INLINE void multiply(std::int64_t m, std::int64_t n, std::int64_t k, Left a,
 }
 
 // y[j] = x [K] . b[j], four rows of b [N, K] at a time, with lanes along K.
-HWY_INLINE void dot_rows(std::int64_t n, std::int64_t k, const float* x, In b, float* y) {
+template <class Rows>
+HWY_INLINE void dot_rows(std::int64_t n, std::int64_t k, const float* x, const Rows& b, float* y) {
   for (std::int64_t j = 0; j < n; j += 4) {
     const std::int64_t j1 = std::min(j + 1, n - 1), j2 = std::min(j + 2, n - 1),
                        j3 = std::min(j + 3, n - 1);

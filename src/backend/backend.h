@@ -340,20 +340,21 @@ void attention_backward(Context& ctx, const AttentionCall& call, const Attention
 // keys.max_len], 0 outside the sequences.
 void attention_probs(Context& ctx, const AttentionCall& call, const AttentionSaved& s, View probs);
 
-// What row r of one decoding step attends to: the rows [first_key[r], first_key[r] + key_count[r])
-// of k, v; its own position is key_count[r] - 1 where there is a bias. first_key, key_count [R, 1]
-// i32.
+// --- Decoding step -------------------------------------------------------------------------------
+
+// The keys and values that the rows of one decoding step attend to. Row r attends to the rows
+// index[first[r]], ..., index[first[r] + count[r] - 1] of k and v, oldest first. Rows may share
+// entries.
 struct CachedKeys {
-  ConstView k, v, first_key, key_count;
+  ConstView k, v;          // [pool rows, inner]
+  ConstView index;         // [1, n] i32
+  ConstView first, count;  // [R, 1] i32; count > 0
 };
+// q [R, inner] -> out [R, inner]. If call.bias is set, row r is at position count[r] - 1.
 void attention_step(Context& ctx, const AttentionCall& call, ConstView q, const CachedKeys& keys,
                     View out);
-// y[index[r]] = x[r]
+// y[index[r]] = x[r]; x [R, n], index [R, 1] i32, all different.
 void scatter_rows(Context& ctx, ConstView x, ConstView index, View y);
-// Rows [i * block_rows, i * block_rows + used_rows) of y = rows [parent[i] * block_rows, ...) of x:
-// hypotheses take over their parents' keys and values. parent [n, 1] i32; x and y differ.
-void copy_blocks(Context& ctx, ConstView x, ConstView parent, std::int64_t block_rows,
-                 std::int64_t used_rows, View y);
 
 // --- Loss ----------------------------------------------------------------------------------------
 

@@ -24,30 +24,31 @@ std::vector<NBest> beam_search(Context& ctx, const Model& model, const std::vect
   const auto beams = static_cast<std::size_t>(options.num_beams);
   const auto k = static_cast<std::size_t>(Beam::candidates(options));
 
-  DecoderState state(ctx, model, sources, options.num_beams, options.capacity);
+  DecoderState state(ctx, model);
+  DecoderState::Step step;
+  step.slots = state.admit(sources, options.num_beams, options.capacity);
   std::vector<Beam> beam(sources.size(), Beam(options, config.vocab_size, eos));
   std::vector<std::size_t> live(sources.size());  // sentences still searched, in row order
   std::iota(live.begin(), live.end(), std::size_t{0});
-  Ids tokens(sources.size() * beams, static_cast<std::int32_t>(config.decoder_start_token_id));
+  step.tokens.assign(sources.size() * beams,
+                     static_cast<std::int32_t>(config.decoder_start_token_id));
 
   std::vector<NBest> result(sources.size());
-  std::vector<float> score, value;
-  std::vector<std::int32_t> index, parent;
+  std::vector<float> value;
+  std::vector<std::int32_t> index;
   while (!live.empty()) {
-    score.clear();
+    step.scores.clear();
     for (const std::size_t s : live)
-      score.insert(score.end(), beam[s].score().begin(), beam[s].score().end());
+      step.scores.insert(step.scores.end(), beam[s].score().begin(), beam[s].score().end());
     value.resize(live.size() * k);
     index.resize(live.size() * k);
-    const View logits = state.step(tokens);
+    const auto [logits, scores] = state.step(step);
     {
       ArenaScope scope(ctx.scratch);
       const auto sentences = static_cast<std::int64_t>(live.size());
       const auto columns = static_cast<std::int64_t>(k);
-      const View scores = ctx.scratch.make(logits.rows, 1);
       const View values = ctx.scratch.make(sentences, columns);
       const View indices = ctx.scratch.make(sentences, columns, DType::i32);
-      upload(ctx, score.data(), scores.size(), scores);
       const TopK top_k{
           .beams = options.num_beams, .k = columns, .suppressed = options.suppressed_id};
       top_k_rows(ctx, logits, scores, top_k, values, indices);
@@ -55,9 +56,9 @@ std::vector<NBest> beam_search(Context& ctx, const Model& model, const std::vect
       download(ctx, indices, index.data(), indices.size());
     }
 
-    tokens.clear();
-    parent.clear();
+    step.tokens.clear();
     std::vector<std::size_t> still_live;
+    std::vector<std::int32_t> slots;
     for (std::size_t i = 0; i < live.size(); ++i) {
       const std::span values(value.data() + i * k, k);
       check(std::isfinite(values[0]), ErrorKind::kData, "the model's logits are not finite");
@@ -65,15 +66,16 @@ std::vector<NBest> beam_search(Context& ctx, const Model& model, const std::vect
       b.advance(values, std::span(index.data() + i * k, k));
       if (b.done()) {
         result[live[i]] = b.best(options.num_return_sequences);
+        state.release(step.slots[i]);
         continue;
       }
       still_live.push_back(live[i]);
-      tokens.insert(tokens.end(), b.token().begin(), b.token().end());
-      for (const std::int32_t p : b.parent())
-        parent.push_back(static_cast<std::int32_t>(i * beams) + p);
+      slots.push_back(step.slots[i]);
+      step.tokens.insert(step.tokens.end(), b.token().begin(), b.token().end());
+      state.reorder(slots.back(), b.parent());
     }
     live = std::move(still_live);
-    if (!live.empty()) state.reorder(parent);
+    step.slots = std::move(slots);
   }
   return result;
 }

@@ -14,16 +14,18 @@ std::vector<NBest> greedy_search(Context& ctx, const Model& model, const std::ve
   const ModelConfig& config = model.config();
   const auto eos = static_cast<std::int32_t>(config.eos_token_id);
 
-  DecoderState state(ctx, model, sources, 1, options.capacity);
+  DecoderState state(ctx, model);
+  DecoderState::Step step;
+  step.slots = state.admit(sources, 1, options.capacity);
+  Ids& tokens = step.tokens;
+  tokens.assign(sources.size(), static_cast<std::int32_t>(config.decoder_start_token_id));
   std::vector<NBest> result(sources.size(), NBest(1));
   std::vector<std::size_t> live(sources.size());  // sentences still searched, in row order
   std::iota(live.begin(), live.end(), std::size_t{0});
-  Ids tokens(sources.size(), static_cast<std::int32_t>(config.decoder_start_token_id));
 
   std::vector<float> log_prob;
-  std::vector<std::int32_t> parent;
   for (std::int64_t length = 1; !live.empty(); ++length) {
-    const View logits = state.step(tokens);
+    const View logits = state.step(step).logits;
     // The first step's probabilities are always looked at: they show a single logit that is not
     // finite, too.
     const bool scores = options.scores || length == 1;
@@ -39,25 +41,24 @@ std::vector<NBest> greedy_search(Context& ctx, const Model& model, const std::ve
       }
     }
 
-    parent.clear();
+    std::size_t still_live = 0;
     for (std::size_t i = 0; i < live.size(); ++i) {
       check(tokens[i] >= 0 && (!scores || std::isfinite(log_prob[i])), ErrorKind::kData,
             "the model's logits are not finite");
       Hypothesis& h = result[live[i]][0];
       h.ids.push_back(tokens[i]);
       if (options.scores) h.score += log_prob[i];
-      if (tokens[i] != eos && length < options.max_new_tokens)
-        parent.push_back(static_cast<std::int32_t>(i));
+      if (tokens[i] == eos || length == options.max_new_tokens) {
+        state.release(step.slots[i]);
+        continue;
+      }
+      live[still_live] = live[i];
+      tokens[still_live] = tokens[i];
+      step.slots[still_live++] = step.slots[i];
     }
-    if (parent.size() == live.size()) continue;
-    for (std::size_t i = 0; i < parent.size(); ++i) {
-      const auto p = static_cast<std::size_t>(parent[i]);
-      live[i] = live[p];
-      tokens[i] = tokens[p];
-    }
-    live.resize(parent.size());
-    tokens.resize(parent.size());
-    if (!live.empty()) state.reorder(parent);
+    live.resize(still_live);
+    tokens.resize(still_live);
+    step.slots.resize(still_live);
   }
 
   if (options.scores) {

@@ -64,11 +64,9 @@ View Attention::probs(Context& ctx, const Saved& s) const {
   return p;
 }
 
-View Attention::step_self(Context& ctx, ConstView x, const KvCache& cache, std::int64_t block,
+View Attention::step_self(Context& ctx, ConstView x, const KeyRows& own, const CachedKeys& keys,
                           const RelativeBias::Expanded& position) const {
-  const CachedKeys keys = cache.keys(block);
-  scatter_rows(ctx, k.forward(ctx, ctx.saved, x), cache.own_row(), cache.k(block));
-  scatter_rows(ctx, v.forward(ctx, ctx.saved, x), cache.own_row(), cache.v(block));
+  store_keys(ctx, x, own);
   const AttentionCall call{
       .num_heads = num_heads, .d_kv = d_kv, .bias = position.bias, .center = position.center};
   const View context = ctx.saved.make(x.rows, num_heads * d_kv);
@@ -83,8 +81,10 @@ View Attention::step_cross(Context& ctx, ConstView x, const CachedKeys& keys) co
   return o.forward(ctx, ctx.saved, context);
 }
 
-CrossKeys Attention::cross_keys(Context& ctx, ConstView memory) const {
-  return {k.forward(ctx, ctx.saved, memory), v.forward(ctx, ctx.saved, memory)};
+void Attention::store_keys(Context& ctx, ConstView memory, const KeyRows& to) const {
+  const ArenaScope scope(ctx.saved);
+  scatter_rows(ctx, k.forward(ctx, ctx.saved, memory), to.index, to.k);
+  scatter_rows(ctx, v.forward(ctx, ctx.saved, memory), to.index, to.v);
 }
 
 }  // namespace switchyard

@@ -7,7 +7,6 @@
 #include <string>
 
 #include "src/nn/config.h"
-#include "src/nn/kv_cache.h"
 #include "src/nn/linear.h"
 #include "src/nn/pass.h"
 #include "src/nn/relative_bias.h"
@@ -18,6 +17,12 @@ namespace switchyard {
 struct States {
   ConstView x;  // [tokens, d_model]
   Ragged tokens;
+};
+
+// Rows of a pool of keys and values, to be written.
+struct KeyRows {
+  View k, v;        // [pool rows, inner]
+  ConstView index;  // [rows, 1] i32
 };
 
 struct Attention {
@@ -58,12 +63,14 @@ struct Attention {
   // [batch * num_heads * max query length, max key length].
   View probs(Context& ctx, const Saved& s) const;
 
-  // One step, rows [rows, d_model]. Self: own key and value go into the cache first.
-  View step_self(Context& ctx, ConstView x, const KvCache& cache, std::int64_t block,
+  // One decoding step of self-attention, x [rows, d_model] -> [rows, d_model] in ctx.saved. The
+  // keys and values of x go to `own` first.
+  View step_self(Context& ctx, ConstView x, const KeyRows& own, const CachedKeys& keys,
                  const RelativeBias::Expanded& position) const;
+  // The same of cross-attention, whose keys and values stay as they are.
   View step_cross(Context& ctx, ConstView x, const CachedKeys& keys) const;
-  // Of memory [source tokens, d_model], each [source tokens, inner], in ctx.saved.
-  CrossKeys cross_keys(Context& ctx, ConstView memory) const;
+  // Computes the keys and values of memory [tokens, d_model] and writes them to `to`.
+  void store_keys(Context& ctx, ConstView memory, const KeyRows& to) const;
 
   template <class F>
   void each_param(F&& f) {

@@ -98,17 +98,17 @@ void Block::backward(Context& ctx, const Pass& pass, const StackInputs& in, View
   self_norm.backward(ctx, dh, s.self_norm, dx, to.params);
 }
 
-void Block::step(Context& ctx, View x, const KvCache& cache, std::int64_t index,
-                 const RelativeBias::Expanded& position, const CachedKeys& cross) const {
+void Block::step(Context& ctx, View x, const StepKeys& keys,
+                 const RelativeBias::Expanded& position) const {
   const ArenaScope saved(ctx.saved), scratch(ctx.scratch);
   Saved s;
   add(ctx,
-      self_attention.step_self(ctx, self_norm.forward(ctx, ctx.scratch, x, s.self_norm), cache,
-                               index, position),
+      self_attention.step_self(ctx, self_norm.forward(ctx, ctx.scratch, x, s.self_norm), keys.own,
+                               keys.self, position),
       x);
   add(ctx,
       cross_attention->step_cross(ctx, cross_norm->forward(ctx, ctx.scratch, x, s.cross_norm),
-                                  cross),
+                                  keys.cross),
       x);
   // A step's rows are one token of a sequence each: no capacity binds.
   const Pass pass;

@@ -29,6 +29,12 @@ struct StackGrads {
   View bias{};    // [num_heads, 2 * center + 1]; Stack::backward provides it for its blocks
 };
 
+// What the rows of one decoding step attend to, in one block.
+struct StepKeys {
+  CachedKeys self, cross;
+  KeyRows own;  // in the pool of `self`: where the rows' own keys and values go first
+};
+
 struct Block {
   RmsNorm self_norm;
   Attention self_attention;
@@ -59,8 +65,8 @@ struct Block {
   void backward(Context& ctx, const Pass& pass, const StackInputs& in, View dx, const Saved& s,
                 const StackGrads& to) const;
   // One decoding step, x [rows, d_model] updated in place.
-  void step(Context& ctx, View x, const KvCache& cache, std::int64_t index,
-            const RelativeBias::Expanded& position, const CachedKeys& cross) const;
+  void step(Context& ctx, View x, const StepKeys& keys,
+            const RelativeBias::Expanded& position) const;
 
   template <class F>
   void each_param(F&& f) {

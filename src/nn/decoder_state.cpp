@@ -1,82 +1,204 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "src/nn/decoder_state.h"
 
+#include <algorithm>
+#include <bit>
 #include <cassert>
 
 namespace switchyard {
 
-DecoderState::DecoderState(Context& ctx, const Model& model, const std::vector<Ids>& sources,
-                           std::int64_t beams, const CapacityOptions& capacity)
+namespace {
+
+// Elements [first, first + count) of a vector [1, n], as a matrix of one column.
+View column_of(const View& vector, std::int64_t first, std::int64_t count) {
+  View v = vector.slice_cols(first, count);
+  v.rows = v.row_capacity = count;
+  v.cols = v.row_stride = 1;
+  return v;
+}
+
+}  // namespace
+
+DecoderState::DecoderState(Context& ctx, const Model& model)
     : ctx_(ctx),
       model_(model),
-      whole_(ctx.saved),
-      cache_(ctx, model.config().num_decoder_layers, model.config().inner_dim()) {
+      saved_(ctx.saved),
+      start_(ctx.saved.mark()),
+      self_(ctx, model.config().num_decoder_layers, model.config().inner_dim()),
+      cross_(ctx, model.config().num_decoder_layers, model.config().inner_dim()) {}
+
+std::vector<std::int32_t> DecoderState::admit(const std::vector<Ids>& sources,
+                                              std::int64_t hypotheses,
+                                              const CapacityOptions& capacity) {
+  ctx_.saved.release_to(start_);
+  if (free_slots_.size() == slots_.size()) bias_is_stale_ = true;
   Pass pass;
   pass.capacity = capacity;
   ConstView ids;
   const Ragged source =
-      upload_sequences(ctx, ctx.saved, sources, nullptr, model.config().vocab_size, ids);
+      upload_sequences(ctx_, ctx_.saved, sources, nullptr, model_.config().vocab_size, ids);
   Stack::Saved saved;
-  const View memory = model.encoder.forward(ctx, pass, ids, source, nullptr, saved);
-  for (const Block& block : model.decoder.blocks)
-    cross_.push_back(block.cross_attention->cross_keys(ctx, memory));
+  const View memory = model_.encoder.forward(ctx_, pass, ids, source, nullptr, saved);
 
-  std::int32_t offset = 0;
-  for (std::size_t b = 0; b < sources.size(); ++b) {
-    source_offsets_.push_back(offset);
-    source_lengths_.push_back(static_cast<std::int32_t>(sources[b].size()));
-    offset += source_lengths_.back();
-    sentence_of_row_.insert(sentence_of_row_.end(), static_cast<std::size_t>(beams),
-                            static_cast<std::int32_t>(b));
+  std::vector<std::int32_t> slots, rows;
+  for (const Ids& ids_of_source : sources) {
+    slots.push_back(take_slot(static_cast<std::int64_t>(ids_of_source.size()), hypotheses));
+    const std::vector<std::int32_t>& own =
+        slots_[static_cast<std::size_t>(slots.back())].source_rows;
+    rows.insert(rows.end(), own.begin(), own.end());
   }
-  whole_mark_ = step_mark_ = ctx.saved.mark();
+  const View index = ctx_.saved.make(source.tokens, 1, DType::i32);
+  upload(ctx_, rows.data(), source.tokens, index);
+  for (std::size_t i = 0; i < model_.decoder.blocks.size(); ++i) {
+    const auto b = static_cast<std::int64_t>(i);
+    model_.decoder.blocks[i].cross_attention->store_keys(ctx_, memory,
+                                                         {cross_.keys(b), cross_.values(b), index});
+  }
+  return slots;
 }
 
-View DecoderState::step(const Ids& tokens) {
-  assert(static_cast<std::int64_t>(tokens.size()) == rows());
-  if (cache_.make_room(rows())) {
-    ctx_.saved.release_to(whole_mark_);
-    position_ = model_.decoder.position.forward(ctx_, cache_.capacity());
-    step_mark_ = ctx_.saved.mark();
+std::int32_t DecoderState::take_slot(std::int64_t source_len, std::int64_t hypotheses) {
+  if (free_slots_.empty()) {
+    free_slots_.push_back(static_cast<std::int32_t>(slots_.size()));
+    slots_.emplace_back();
   }
-  ctx_.saved.release_to(step_mark_);
-  const View ids = ctx_.saved.make(rows(), 1, DType::i32);
-  upload(ctx_, tokens.data(), rows(), ids);
-  std::vector<std::int32_t> first, count;
-  for (const std::int32_t sentence : sentence_of_row_) {
-    first.push_back(source_offsets_[static_cast<std::size_t>(sentence)]);
-    count.push_back(source_lengths_[static_cast<std::size_t>(sentence)]);
+  const std::int32_t number = free_slots_.back();
+  free_slots_.pop_back();
+  Slot& slot = slots_[static_cast<std::size_t>(number)];
+  slot.taken = true;
+  slot.past.resize(static_cast<std::size_t>(hypotheses));
+  slot.spare.resize(slot.past.size());
+  for (std::int64_t i = 0; i < source_len; ++i) {
+    const auto within = static_cast<std::int32_t>(i % KvPool::kPageRows);
+    if (within == 0) slot.source_pages.push_back(cross_.take_page());
+    slot.source_rows.push_back(slot.source_pages.back() + within);
   }
-  const View cross_first_key = ctx_.saved.make(rows(), 1, DType::i32);
-  const View cross_key_count = ctx_.saved.make(rows(), 1, DType::i32);
-  upload(ctx_, first.data(), rows(), cross_first_key);
-  upload(ctx_, count.data(), rows(), cross_key_count);
+  return number;
+}
 
-  cache_.begin_step(rows());
-  const View x = ctx_.saved.make(rows(), model_.config().d_model);
-  embed(ctx_, model_.decoder.embedding->weight.value, ids, x);
-  for (std::size_t i = 0; i < model_.decoder.blocks.size(); ++i)
-    model_.decoder.blocks[i].step(ctx_, x, cache_, static_cast<std::int64_t>(i), position_,
-                                  {cross_[i].k, cross_[i].v, cross_first_key, cross_key_count});
-  cache_.end_step();
+void DecoderState::release(std::int32_t number) {
+  Slot& slot = slots_[static_cast<std::size_t>(number)];
+  assert(slot.taken);
+  slot.taken = false;
+  cross_.give_back(slot.source_pages);
+  self_.give_back(slot.pages);
+  slot.source_rows.clear();
+  for (std::vector<std::int32_t>& rows : slot.past) rows.clear();
+  free_slots_.push_back(number);
+}
+
+void DecoderState::release_all() {
+  for (std::size_t s = 0; s < slots_.size(); ++s)
+    if (slots_[s].taken) release(static_cast<std::int32_t>(s));
+}
+
+// A row for the hypothesis's next token. Each hypothesis fills pages of its own; all of a slot are
+// equally long, so that no row which another one took over is ever written again.
+std::int32_t DecoderState::take_row(Slot& slot, std::size_t hypothesis) {
+  const std::size_t position = slot.past[hypothesis].size();
+  const std::size_t page = position / KvPool::kPageRows * slot.past.size() + hypothesis;
+  while (slot.pages.size() <= page) slot.pages.push_back(self_.take_page());
+  return slot.pages[page] + static_cast<std::int32_t>(position % KvPool::kPageRows);
+}
+
+// The parts of one upload.
+struct DecoderState::Uploaded {
+  View tokens, own_row, self_first, self_count, cross_first, cross_count, scores;  // [rows, 1]
+  View index;                                                                      // [1, n]
+};
+
+DecoderState::Uploaded DecoderState::upload_step(const Step& step) {
+  enum Column { kToken, kOwnRow, kSelfFirst, kSelfCount, kCrossFirst, kCrossCount, kScore, kAll };
+  const std::size_t rows = step.tokens.size();
+  packed_.assign(kAll * rows, 0);
+  const auto at = [&](Column column, std::size_t row) -> std::int32_t& {
+    return packed_[static_cast<std::size_t>(column) * rows + row];
+  };
+  const auto add_list = [&](const std::vector<std::int32_t>& list) {
+    const std::size_t first = packed_.size() - kAll * rows;
+    packed_.insert(packed_.end(), list.begin(), list.end());
+    return static_cast<std::int32_t>(first);
+  };
+  std::size_t r = 0;
+  for (const std::int32_t number : step.slots) {
+    Slot& slot = slots_[static_cast<std::size_t>(number)];
+    const std::int32_t cross_first = add_list(slot.source_rows);
+    for (std::size_t h = 0; h < slot.past.size(); ++h, ++r) {
+      assert(r < rows);
+      at(kToken, r) = step.tokens[r];
+      at(kOwnRow, r) = take_row(slot, h);
+      slot.past[h].push_back(at(kOwnRow, r));
+      at(kSelfCount, r) = static_cast<std::int32_t>(slot.past[h].size());
+      at(kCrossFirst, r) = cross_first;
+      at(kCrossCount, r) = static_cast<std::int32_t>(slot.source_rows.size());
+      if (!step.scores.empty()) at(kScore, r) = std::bit_cast<std::int32_t>(step.scores[r]);
+      // Last: the list makes packed_ grow.
+      const std::int32_t self_first = add_list(slot.past[h]);
+      at(kSelfFirst, r) = self_first;
+    }
+  }
+  assert(r == rows);
+
+  const auto size = static_cast<std::int64_t>(packed_.size());
+  const auto count = static_cast<std::int64_t>(rows);
+  const View all = ctx_.saved.make_row(size, DType::i32);
+  upload(ctx_, packed_.data(), size, all);
+  const auto column = [&](Column c) { return column_of(all, c * count, count); };
+  Uploaded parts{column(kToken),      column(kOwnRow),
+                 column(kSelfFirst),  column(kSelfCount),
+                 column(kCrossFirst), column(kCrossCount),
+                 column(kScore),      all.slice_cols(kAll * count, size - kAll * count)};
+  parts.scores.dtype = DType::f32;
+  return parts;
+}
+
+void DecoderState::expand_position(std::int64_t length) {
+  if (length <= bias_length_ && !bias_is_stale_) return;
+  bias_is_stale_ = false;
+  if (length > bias_length_)
+    bias_length_ = std::max({length, 2 * bias_length_, std::int64_t{2} * KvPool::kPageRows});
+  const ArenaScope scope(ctx_.saved);
+  const ConstView bias = model_.decoder.position.forward(ctx_, bias_length_).bias;
+  if (bias_.view().cols != bias.cols) bias_ = Tensor(ctx_, bias.rows, bias.cols);
+  copy(ctx_, bias, bias_);
+}
+
+DecoderState::Logits DecoderState::step(const Step& step) {
+  ctx_.saved.release_to(start_);
+  const auto rows = static_cast<std::int64_t>(step.tokens.size());
+  const Uploaded in = upload_step(step);
+  std::size_t longest = 0;
+  for (const std::int32_t slot : step.slots)
+    for (const auto& past : slots_[static_cast<std::size_t>(slot)].past)
+      longest = std::max(longest, past.size());
+  expand_position(static_cast<std::int64_t>(longest));
+  const RelativeBias::Expanded position{{}, bias_, bias_length_ - 1};
+
+  const View x = ctx_.saved.make(rows, model_.config().d_model);
+  embed(ctx_, model_.decoder.embedding->weight.value, in.tokens, x);
+  for (std::size_t i = 0; i < model_.decoder.blocks.size(); ++i) {
+    const auto b = static_cast<std::int64_t>(i);
+    const StepKeys keys{
+        {self_.keys(b), self_.values(b), in.index, in.self_first, in.self_count},
+        {cross_.keys(b), cross_.values(b), in.index, in.cross_first, in.cross_count},
+        {self_.keys(b), self_.values(b), in.own_row}};
+    model_.decoder.blocks[i].step(ctx_, x, keys, position);
+  }
 
   RmsNorm::Saved saved;
   const View h = model_.decoder.final_norm.forward(ctx_, ctx_.saved, x, saved);
   scale(ctx_, model_.head_scale(), h, h);
-  const View logits = ctx_.saved.make(rows(), model_.config().vocab_size);
+  const View logits = ctx_.saved.make(rows, model_.config().vocab_size);
   linear(ctx_, h, model_.head().weight, logits);
-  return logits;
+  return {logits, step.scores.empty() ? View{} : in.scores};
 }
 
-void DecoderState::reorder(const std::vector<std::int32_t>& parent) {
-  ctx_.saved.release_to(step_mark_);
-  const View index = ctx_.saved.make(static_cast<std::int64_t>(parent.size()), 1, DType::i32);
-  upload(ctx_, parent.data(), index.rows, index);
-  cache_.reorder(index);
-  std::vector<std::int32_t> sentences;
-  for (const std::int32_t row : parent)
-    sentences.push_back(sentence_of_row_[static_cast<std::size_t>(row)]);
-  sentence_of_row_ = std::move(sentences);
+void DecoderState::reorder(std::int32_t number, std::span<const std::int32_t> parent) {
+  Slot& slot = slots_[static_cast<std::size_t>(number)];
+  assert(parent.size() == slot.past.size());
+  for (std::size_t h = 0; h < parent.size(); ++h)
+    slot.spare[h] = slot.past[static_cast<std::size_t>(parent[h])];
+  std::swap(slot.past, slot.spare);
 }
 
 }  // namespace switchyard

@@ -1,48 +1,75 @@
 // SPDX-License-Identifier: Apache-2.0
-// One step of the decoder for all live hypotheses: the function that every search is written over.
-// The encoder runs once, cross-attention's keys and values are computed once per sentence, self-
-// attention's are cached. All rows are at the same position.
+// The decoder, one step at a time: what every search is written over. A sentence enters a slot (the
+// encoder runs, and cross-attention's keys and values are computed, once) and leaves it between any
+// two steps; rows of one step may be at different positions. Keys and values are in pools, and the
+// host keeps the list of pool rows that each hypothesis attends to, so taking over the past of
+// another hypothesis copies a list, no keys.
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "src/nn/batch.h"
-#include "src/nn/kv_cache.h"
+#include "src/nn/kv_pool.h"
 #include "src/nn/model.h"
 
 namespace switchyard {
 
 class DecoderState {
  public:
-  // Encodes `sources` (ids with eos, none empty); `beams` rows for each sentence, its rows
-  // together. ctx and model must outlive this; it uses ctx.saved, which the caller must not touch
-  // meanwhile, and gives it back when destroyed.
-  DecoderState(Context& ctx, const Model& model, const std::vector<Ids>& sources,
-               std::int64_t beams, const CapacityOptions& capacity);
+  // ctx and model must outlive this, which has ctx.saved to itself and gives it back when
+  // destroyed. The model's values may change while no slot is taken.
+  DecoderState(Context& ctx, const Model& model);
 
-  std::int64_t rows() const { return static_cast<std::int64_t>(sentence_of_row_.size()); }
-  // How many tokens each row has been given.
-  std::int64_t length() const { return cache_.length(); }
+  // Encodes `sources` (ids with eos, none empty) as one batch and returns the slot of each, with
+  // `hypotheses` rows that have been given no token yet. Error(kData) if an id is not the model's.
+  std::vector<std::int32_t> admit(const std::vector<Ids>& sources, std::int64_t hypotheses,
+                                  const CapacityOptions& capacity);
+  void release(std::int32_t slot);
+  void release_all();
 
-  // The logits [rows, vocab_size] that follow `tokens`, one id for each row (the first time
-  // decoder_start_token_id). Valid until the next call of step() or reorder().
-  View step(const Ids& tokens);
+  struct Step {
+    std::vector<std::int32_t> slots;  // in any order; the rows of a slot are consecutive
+    Ids tokens;                       // of each row: at first decoder_start_token_id
+    std::vector<float> scores;        // of each row, for the search; or empty
+  };
+  // Valid until the next call.
+  struct Logits {
+    View logits;  // [rows, vocab_size]: what follows the tokens
+    View scores;  // [rows, 1]: Step::scores; empty if those are
+  };
+  // One upload.
+  Logits step(const Step& step);
 
-  // Row i goes on from what row parent[i] was. Fewer parents than rows: the others are dropped.
-  void reorder(const std::vector<std::int32_t>& parent);
+  // Hypothesis i of the slot continues what hypothesis parent[i] was.
+  void reorder(std::int32_t slot, std::span<const std::int32_t> parent);
 
  private:
+  struct Slot {
+    bool taken = false;
+    std::vector<std::int32_t> source_pages, source_rows;  // in cross_; rows by source token
+    std::vector<std::int32_t> pages;                      // in self_; in turn one per hypothesis
+    // For each hypothesis, the rows in self_ of the tokens that it has been given.
+    std::vector<std::vector<std::int32_t>> past, spare;
+  };
+  struct Uploaded;
+  std::int32_t take_slot(std::int64_t source_len, std::int64_t hypotheses);
+  std::int32_t take_row(Slot& slot, std::size_t hypothesis);
+  Uploaded upload_step(const Step& step);
+  void expand_position(std::int64_t length);
+
   Context& ctx_;
   const Model& model_;
-  ArenaScope whole_;  // encoder output, cross keys and values
-  std::vector<CrossKeys> cross_;
-  std::vector<std::int32_t> source_offsets_, source_lengths_;  // by sentence
-  std::vector<std::int32_t> sentence_of_row_;
-  KvCache cache_;
-  RelativeBias::Expanded position_;  // for the cache's capacity
-  // Of ctx.saved: what follows depends on the cache's capacity; belongs to the current step.
-  Arena::Mark whole_mark_, step_mark_;
+  ArenaScope saved_;
+  Arena::Mark start_;  // of ctx.saved
+  KvPool self_, cross_;
+  std::vector<Slot> slots_;
+  std::vector<std::int32_t> free_slots_;
+  std::vector<std::int32_t> packed_;  // what a step uploads
+  Tensor bias_;                       // the position bias, for lengths up to bias_length_
+  std::int64_t bias_length_ = 0;
+  bool bias_is_stale_ = true;  // no slot was taken: the model's values may be others
 };
 
 }  // namespace switchyard

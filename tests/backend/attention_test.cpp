@@ -83,18 +83,24 @@ TEST_CASE("one step of attention") {
   call.center = 60;
   if (biased) call.bias = m.normal(2, 121);
   const View q = m.normal(4, 2 * d_kv), k = m.normal(90, 2 * d_kv), v = m.normal(90, 2 * d_kv);
-  const View first_key = m.ints(4, 1, {0, 30, 7, 89}), key_count = m.ints(4, 1, {1, 60, 17, 1});
+  // Out of order, and shared: rows 1 and 2 see the same keys in part.
+  std::vector<std::int32_t> listed;
+  for (std::int32_t i = 0; i < 70; ++i) listed.push_back((i * 37 + 5) % 90);
+  const View index = m.ints(1, 70, listed);
+  const View first = m.ints(4, 1, {0, 1, 40, 69}), count = m.ints(4, 1, {1, 60, 17, 1});
   const View out = m.output(4, 2 * d_kv);
-  attention_step(*m.ctx, call, q, {k, v, first_key, key_count}, out);
-  CHECK(m.differs(out,
-                  reference::attention_step(spec_of(m, call), m.reals(q), m.reals(k), m.reals(v),
-                                            m.whole_numbers(first_key), m.whole_numbers(key_count)),
-                  kAttentionRtol) == "");
+  attention_step(*m.ctx, call, q, {k, v, index, first, count}, out);
+  const reference::KeyLists lists{m.whole_numbers(index), m.whole_numbers(first),
+                                  m.whole_numbers(count)};
+  CHECK(m.differs(
+            out,
+            reference::attention_step(spec_of(m, call), m.reals(q), m.reals(k), m.reals(v), lists),
+            kAttentionRtol) == "");
 
   const View alone = m.output(1, 2 * d_kv);
   for (std::int64_t r = 0; r < 4; ++r) {
     attention_step(*m.ctx, call, q.slice_rows(r, 1),
-                   {k, v, first_key.slice_rows(r, 1), key_count.slice_rows(r, 1)}, alone);
+                   {k, v, index, first.slice_rows(r, 1), count.slice_rows(r, 1)}, alone);
     CHECK(m.reals(alone).values == m.reals(out.slice_rows(r, 1)).values);
   }
 }

@@ -150,20 +150,6 @@ TEST_CASE("rows moved by index") {
   CHECK(m.differs(y, expected, 0) == "");
 }
 
-TEST_CASE("blocks of rows taken over from parents") {
-  Machine m = any_machine();
-  const View x = m.normal(4 * 5, 7), y = m.filled(3 * 5, 7, 0.5f);
-  const std::vector<std::int32_t> parents = {3, 0, 3};
-  Reals expected = m.reals(y);
-  const Reals from = m.reals(x);
-  for (std::int64_t i = 0; i < 3; ++i)
-    for (std::int64_t r = 0; r < 2; ++r)
-      for (std::int64_t c = 0; c < 7; ++c)
-        expected(i * 5 + r, c) = from(parents[static_cast<std::size_t>(i)] * 5 + r, c);
-  copy_blocks(*m.ctx, x, m.ints(3, 1, parents), 5, 2, y);
-  CHECK(m.differs(y, expected, 0) == "");
-}
-
 TEST_CASE("whole numbers are copied as they are") {
   Machine m = any_machine();
   const View x = m.ints(3, 2, {1, -7, 2000000001, 3, 0, 5}), y = m.int_output(3, 2);

@@ -69,9 +69,10 @@ std::vector<Ids> random_sources(std::uint64_t seed, std::size_t count) {
 // One sentence, one prefix, from the start each time.
 std::vector<float> model_log_probs(Context& ctx, const Model& model, const Ids& source,
                                    const Ids& prefix) {
-  DecoderState state(ctx, model, {source}, 1, {});
-  View logits = state.step({0});
-  for (const std::int32_t id : prefix) logits = state.step({id});
+  DecoderState state(ctx, model);
+  const std::vector<std::int32_t> slots = state.admit({source}, 1, {});
+  View logits = state.step({slots, {0}, {}}).logits;
+  for (const std::int32_t id : prefix) logits = state.step({slots, {id}, {}}).logits;
   std::vector<float> row(kVocab);
   download(ctx, logits, row.data(), kVocab);
   double sum = 0;

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Decoding step by step against the whole-sequence pass, and results that do not depend on what
 // else is in the batch.
+#include <set>
 #include <string>
 
 #include "src/nn/decoder_state.h"
+#include "src/nn/kv_pool.h"
 #include "tests/support/catch.h"
 #include "tests/support/close.h"
 #include "tests/support/tiny_model.h"
@@ -75,42 +77,58 @@ std::vector<float> expected_logits(TinyModel& tiny, const std::vector<Ids>& sour
   return last;
 }
 
-// A search that picks at random, long enough for the cache to grow twice: hypotheses swap, take
-// over each other's past, and end.
+// A search that picks at random: hypotheses swap and take over each other's past, sentences enter
+// and leave between steps, so that rows of one step are at different positions.
 void check_random_search(TinyModel& tiny, double rtol) {
-  constexpr std::int64_t kBeams = 2;
+  constexpr std::size_t kBeams = 2;
   const ModelConfig& c = tiny.model.config();
-  const std::vector<Ids> sources = random_sentences(c, {5, 2, 9, 1}, 3);
-  std::vector<Hypothesis> hypotheses;
-  for (std::size_t b = 0; b < sources.size(); ++b)
-    for (std::int64_t i = 0; i < kBeams; ++i)
-      hypotheses.push_back({b, {static_cast<std::int32_t>(c.decoder_start_token_id)}});
-  DecoderState state(*tiny.ctx, tiny.model, sources, kBeams, {});
+  const std::vector<Ids> sources = random_sentences(c, {5, 2, 40, 9, 1, 17, 33}, 3);
+  std::vector<Hypothesis> hypotheses;  // of the slots in turn
+  DecoderState state(*tiny.ctx, tiny.model);
+  DecoderState::Step step;
+  std::size_t admitted = 0;
+  const auto admit = [&](std::size_t count) {
+    const std::vector<Ids> batch(sources.begin() + static_cast<std::ptrdiff_t>(admitted),
+                                 sources.begin() + static_cast<std::ptrdiff_t>(admitted + count));
+    for (const std::int32_t slot : state.admit(batch, kBeams, {})) {
+      step.slots.push_back(slot);
+      hypotheses.insert(hypotheses.end(), kBeams,
+                        {admitted++, {static_cast<std::int32_t>(c.decoder_start_token_id)}});
+    }
+  };
+  const auto remove = [&](std::size_t i) {
+    state.release(step.slots[i]);
+    step.slots.erase(step.slots.begin() + static_cast<std::ptrdiff_t>(i));
+    const auto first = hypotheses.begin() + static_cast<std::ptrdiff_t>(i * kBeams);
+    hypotheses.erase(first, first + kBeams);
+  };
   Rng rng(7);
-  for (int length = 1; length <= 36; ++length) {
-    CAPTURE(length);
-    Ids next;
-    for (const Hypothesis& h : hypotheses) next.push_back(h.tokens.back());
-    REQUIRE(state.rows() == static_cast<std::int64_t>(hypotheses.size()));
-    const std::vector<float> logits = tiny.read(state.step(next));
-    CHECK(state.length() == length);
+  admit(3);
+  for (int count = 1; count <= 50; ++count) {
+    CAPTURE(count);
+    step.tokens.clear();
+    for (const Hypothesis& h : hypotheses) step.tokens.push_back(h.tokens.back());
+    const std::vector<float> logits = tiny.read(state.step(step).logits);
     CHECK(close(logits, expected_logits(tiny, sources, hypotheses), rtol, 0) == "");
 
-    if (length % 3 == 0) {
-      const std::size_t rows = length % 9 == 0 ? hypotheses.size() - 1 : hypotheses.size();
+    for (std::size_t i = 0; count % 3 == 0 && i < step.slots.size(); ++i) {
+      const std::vector<Hypothesis> before(
+          hypotheses.begin() + static_cast<std::ptrdiff_t>(i * kBeams), hypotheses.end());
       std::vector<std::int32_t> parent;
-      std::vector<Hypothesis> kept;
-      for (std::size_t r = 0; r < rows; ++r) {
-        parent.push_back(static_cast<std::int32_t>(rng.below(hypotheses.size())));
-        kept.push_back(hypotheses[static_cast<std::size_t>(parent.back())]);
+      for (std::size_t b = 0; b < kBeams; ++b) {
+        parent.push_back(static_cast<std::int32_t>(rng.below(kBeams)));
+        hypotheses[i * kBeams + b] = before[static_cast<std::size_t>(parent.back())];
       }
-      state.reorder(parent);
-      hypotheses = kept;
+      state.reorder(step.slots[i], parent);
     }
     for (Hypothesis& h : hypotheses)
       h.tokens.push_back(
           static_cast<std::int32_t>(rng.below(static_cast<std::uint64_t>(c.vocab_size))));
+    if (count == 10) admit(1);
+    if (count == 20) remove(1), admit(2);
+    if (count == 40) remove(0), remove(0), admit(1);
   }
+  CHECK(admitted == sources.size());
 }
 
 TEST_CASE("decoder state: steps give the logits of the whole-sequence pass") {
@@ -132,8 +150,8 @@ TEST_CASE("decoder state: the encoder's capacity binds, a step's does not") {
   capacity.expert_capacity = 1;
   const std::vector<Ids> sources = random_sentences(c, {6, 4}, 3);
   const auto first_logits = [&](const CapacityOptions& options) {
-    DecoderState state(*tiny.ctx, tiny.model, sources, 1, options);
-    return tiny.read(state.step({0, 0}));
+    DecoderState state(*tiny.ctx, tiny.model);
+    return tiny.read(state.step({state.admit(sources, 1, options), {0, 0}, {}}).logits);
   };
   const HostBatch batch{sources, {{3}, {3}}, {0, 1}};
   CHECK(close(first_logits(capacity), teacher_forced(tiny, batch, capacity), 1e-5, 0) == "");
@@ -144,11 +162,44 @@ TEST_CASE("decoder state gives back what it took from the arena") {
   TinyModel tiny(dense_config());
   const Arena::Mark before = tiny.ctx->saved.mark();
   {
-    DecoderState state(*tiny.ctx, tiny.model, random_sentences(tiny.model.config(), {3}, 1), 1, {});
-    state.step({0});
+    DecoderState state(*tiny.ctx, tiny.model);
+    state.step({state.admit(random_sentences(tiny.model.config(), {3}, 1), 1, {}), {0}, {}});
   }
   CHECK(tiny.ctx->saved.mark().block == before.block);
   CHECK(tiny.ctx->saved.mark().offset == before.offset);
+}
+
+TEST_CASE("decoder state: scores reach the backend with the step's indices") {
+  TinyModel tiny(dense_config());
+  DecoderState state(*tiny.ctx, tiny.model);
+  const DecoderState::Step step{state.admit({{3, 1}}, 2, {}), {0, 0}, {-1.25f, 1e-9f}};
+  CHECK(tiny.read(state.step(step).scores) == step.scores);
+}
+
+TEST_CASE("key pool: pages are distinct, reused, and keep their rows when the pool grows") {
+  const auto ctx = make_context({});
+  KvPool pool(*ctx, 2, 3);
+  CHECK(pool.rows() == 0);
+  std::vector<std::int32_t> pages{pool.take_page()};
+  const View first = pool.values(1).slice_rows(pages[0], KvPool::kPageRows);
+  fill(*ctx, 7, first);
+  const std::int64_t rows = pool.rows();
+  while (pool.rows() == rows) pages.push_back(pool.take_page());
+  CHECK(pool.rows() == 2 * rows);
+  CHECK(static_cast<std::int64_t>(pages.size()) == rows / KvPool::kPageRows + 1);
+  CHECK(std::set(pages.begin(), pages.end()).size() == pages.size());
+  for (const std::int32_t page : pages) {
+    CHECK(page % KvPool::kPageRows == 0);
+    CHECK(page < pool.rows());
+  }
+  std::vector<float> values(3 * KvPool::kPageRows);
+  const View kept = pool.values(1).slice_rows(pages[0], KvPool::kPageRows);
+  download(*ctx, kept, values.data(), kept.size());
+  CHECK(values == std::vector<float>(values.size(), 7));
+  const std::size_t held = pages.size();
+  pool.give_back(pages);
+  for (std::size_t i = 0; i < held; ++i) pool.take_page();
+  CHECK(pool.rows() == 2 * rows);
 }
 
 // Sentences `which` of `all` as one batch.
@@ -211,13 +262,15 @@ TEST_CASE("batch invariance: a hypothesis's step has the same bits in every batc
   const auto decode = [&](const std::vector<std::size_t>& which, std::int64_t beams) {
     std::vector<Ids> sources;
     for (const std::size_t i : which) sources.push_back(all[i]);
-    DecoderState state(*tiny.ctx, tiny.model, sources, beams, {});
+    DecoderState state(*tiny.ctx, tiny.model);
+    DecoderState::Step input;
+    input.slots = state.admit(sources, beams, {});
     std::vector<float> logits;
     for (int step = 0; step < kSteps; ++step) {
-      Ids tokens;
+      input.tokens.clear();
       for (const std::size_t i : which)
-        for (std::int64_t b = 0; b < beams; ++b) tokens.push_back(token(i, step));
-      logits = tiny.read(state.step(tokens));
+        for (std::int64_t b = 0; b < beams; ++b) input.tokens.push_back(token(i, step));
+      logits = tiny.read(state.step(input).logits);
     }
     return logits;
   };

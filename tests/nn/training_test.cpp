@@ -191,13 +191,17 @@ HostBatch reversal_batch(const ModelConfig& config, Rng& rng, std::int64_t sente
 // The number of the batch's targets that greedy decoding reproduces exactly.
 std::size_t exact_translations(TinyModel& tiny, const HostBatch& batch) {
   const ModelConfig& c = tiny.model.config();
-  DecoderState state(*tiny.ctx, tiny.model, batch.source, 1, {});
-  Ids tokens(batch.source.size(), static_cast<std::int32_t>(c.decoder_start_token_id));
+  DecoderState state(*tiny.ctx, tiny.model);
+  DecoderState::Step step;
+  step.slots = state.admit(batch.source, 1, {});
+  Ids& tokens = step.tokens;
+  tokens.assign(batch.source.size(), static_cast<std::int32_t>(c.decoder_start_token_id));
   std::vector<Ids> said(batch.source.size());
-  const Tensor best(*tiny.ctx, state.rows(), 1, DType::i32);
+  const auto rows = static_cast<std::int64_t>(tokens.size());
+  const Tensor best(*tiny.ctx, rows, 1, DType::i32);
   for (int length = 0; length < 9; ++length) {
-    argmax_rows(*tiny.ctx, state.step(tokens), -1, best, {});
-    download(*tiny.ctx, best, tokens.data(), state.rows());
+    argmax_rows(*tiny.ctx, state.step(step).logits, -1, best, {});
+    download(*tiny.ctx, best, tokens.data(), rows);
     for (std::size_t i = 0; i < said.size(); ++i)
       if (said[i].empty() || said[i].back() != c.eos_token_id) said[i].push_back(tokens[i]);
   }

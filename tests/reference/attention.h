@@ -163,17 +163,30 @@ Matrix<T> attention_probs(const AttentionSpec<T>& spec, const Sequences& queries
   return probs;
 }
 
-// Row r attends to the rows [first_key[r], first_key[r] + key_count[r]); its position is
-// key_count[r] - 1.
+// The rows of k, v that row r of a decoding step attends to: index[first[r]], ..., count[r] of
+// them.
+struct KeyLists {
+  IntMatrix index, first, count;
+};
+
+// Row r is at position count[r] - 1.
 template <class T>
 Matrix<T> attention_step(const AttentionSpec<T>& spec, const Matrix<T>& q, const Matrix<T>& k,
-                         const Matrix<T>& v, const IntMatrix& first_key,
-                         const IntMatrix& key_count) {
+                         const Matrix<T>& v, const KeyLists& lists) {
   Matrix<T> out(q.rows, q.cols);
-  for (std::int64_t r = 0; r < q.rows; ++r)
+  for (std::int64_t r = 0; r < q.rows; ++r) {
+    const std::int64_t n = lists.count[r];
+    Matrix<T> keys(n, k.cols), values(n, v.cols);
+    for (std::int64_t j = 0; j < n; ++j) {
+      const std::int64_t row = lists.index[lists.first[r] + j];
+      for (std::int64_t c = 0; c < k.cols; ++c) {
+        keys(j, c) = k(row, c);
+        values(j, c) = v(row, c);
+      }
+    }
     for (std::int64_t h = 0; h < spec.num_heads; ++h)
-      attend(Query<T>{spec, r, key_count[r] - 1, first_key[r], key_count[r], h}, IntMatrix(), q, k,
-             v, out);
+      attend(Query<T>{spec, r, n - 1, 0, n, h}, IntMatrix(), q, keys, values, out);
+  }
   return out;
 }
 

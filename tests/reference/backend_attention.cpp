@@ -58,22 +58,15 @@ void attention_probs(Context&, const AttentionCall& call, const AttentionSaved& 
 
 void attention_step(Context&, const AttentionCall& call, ConstView q, const CachedKeys& keys,
                     View out) {
-  store(reference::attention_step(load(call), load(q), load(keys.k), load(keys.v),
-                                  load_ints(keys.first_key), load_ints(keys.key_count)),
+  store(reference::attention_step(
+            load(call), load(q), load(keys.k), load(keys.v),
+            {load_ints(keys.index), load_ints(keys.first), load_ints(keys.count)}),
         out);
 }
 
 void scatter_rows(Context&, ConstView x, ConstView index, View y) {
   const IntMatrix to = load_ints(index);
   for (std::int64_t r = 0; r < x.rows; ++r) store(load(x.slice_rows(r, 1)), y.slice_rows(to[r], 1));
-}
-
-void copy_blocks(Context&, ConstView x, ConstView parent, std::int64_t block_rows,
-                 std::int64_t used_rows, View y) {
-  const IntMatrix from = load_ints(parent);
-  for (std::int64_t i = 0; i < from.rows; ++i)
-    store(load(x.slice_rows(from[i] * block_rows, used_rows)),
-          y.slice_rows(i * block_rows, used_rows));
 }
 
 }  // namespace switchyard

@@ -153,14 +153,17 @@ TEST_CASE("one step attends like the last row of a sequence") {
         Matrix q = random_matrix(1, heads * d_kv, 1), k = random_matrix(keys, heads * d_kv, 2);
         Matrix v = random_matrix(keys, heads * d_kv, 3), bias = random_matrix(heads, keys, 4);
         Matrix out(1, heads * d_kv), scratch(1, attention_step_scratch(keys));
-        attention_step(heads, d_kv, keys, q.data(), k.in(), v.in(),
+        // Listed last first.
+        std::vector<std::int32_t> index;
+        for (I j = keys; j-- > 0;) index.push_back(static_cast<std::int32_t>(j));
+        attention_step(heads, d_kv, q.data(), {k.in(), v.in(), index.data(), keys},
                        {bias.data() + keys - 1, bias.in().stride}, out.data(), scratch.data());
         std::vector<double> want;
         for (I h = 0; h < heads; ++h) {
           std::vector<double> p;
           double sum = 0;
           for (I j = 0; j < keys; ++j) {
-            double score = bias.at(h, j);
+            double score = bias.at(h, keys - 1 - j);
             for (I c = h * d_kv; c < (h + 1) * d_kv; ++c) score += double{q.at(0, c)} * k.at(j, c);
             p.push_back(std::exp(score));
             sum += p.back();

@@ -174,14 +174,14 @@ void attention_step(Context& ctx, const AttentionCall& call, ConstView q, const 
                     View out) {
   std::int64_t most_keys = 0;
   for (std::int64_t r = 0; r < q.rows; ++r)
-    most_keys = std::max<std::int64_t>(most_keys, *i32(keys.key_count)[r]);
+    most_keys = std::max<std::int64_t>(most_keys, *i32(keys.count)[r]);
   ArenaScope scope(ctx.scratch);
   const cpu::ThreadScratch scratch(ctx, simd::attention_step_scratch(most_keys));
   cpu::for_rows(ctx, q.rows, most_keys * q.cols, [&](std::int64_t first, std::int64_t count) {
     for (std::int64_t r = first; r < first + count; ++r) {
-      const std::int64_t key = *i32(keys.first_key)[r];
-      simd::attention_step(call.num_heads, call.d_kv, *i32(keys.key_count)[r], f32(q)[r],
-                           from(f32(keys.k), key), from(f32(keys.v), key),
+      const simd::StepKeys seen{f32(keys.k), f32(keys.v),
+                                i32(keys.index).data + *i32(keys.first)[r], *i32(keys.count)[r]};
+      simd::attention_step(call.num_heads, call.d_kv, f32(q)[r], seen,
                            columns_from(f32(call.bias), call.center), f32(out)[r], scratch.mine());
     }
   });

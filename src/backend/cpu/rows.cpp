@@ -104,13 +104,4 @@ void scatter_rows(Context& ctx, ConstView x, ConstView index, View y) {
   });
 }
 
-void copy_blocks(Context& ctx, ConstView x, ConstView parent, std::int64_t block_rows,
-                 std::int64_t used_rows, View y) {
-  for_rows(ctx, parent.rows, used_rows * x.cols, [&](std::int64_t first, std::int64_t count) {
-    for (std::int64_t i = first; i < first + count; ++i)
-      simd::copy(used_rows, x.cols, from(f32(x), *i32(parent)[i] * block_rows),
-                 from(f32(y), i * block_rows));
-  });
-}
-
 }  // namespace switchyard
