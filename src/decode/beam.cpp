@@ -44,10 +44,10 @@ void Beam::advance(std::span<const float> value, std::span<const std::int32_t> i
     }
   }
 
-  const bool full = finished_.size() == beams;
+  const bool full = finished_.size() >= beams;
   // The heuristic of early_stopping = False: as if the best running hypothesis ended right now.
   const bool hopeless =
-      full && !(normalised_score(score_[0], length_, options_) > finished_.back().score);
+      full && !(normalised_score(score_[0], length_, options_) > finished_[beams - 1].score);
   done_ = at_limit || (full && options_.early_stopping) || hopeless;
 }
 
@@ -56,12 +56,11 @@ void Beam::finish(float score, std::int32_t last) {
   const auto place = std::find_if(finished_.begin(), finished_.end(),
                                   [&](const Finished& f) { return f.score < score; });
   finished_.insert(place, {score, last});
-  if (finished_.size() > static_cast<std::size_t>(options_.num_beams)) finished_.pop_back();
 }
 
-NBest Beam::best(std::int64_t count) const {
+NBest Beam::best(std::size_t count) const {
   NBest result;
-  for (std::size_t i = 0; i < std::min(static_cast<std::size_t>(count), finished_.size()); ++i) {
+  for (std::size_t i = 0; i < std::min(count, finished_.size()); ++i) {
     Hypothesis h;
     h.score = finished_[i].score;
     for (std::int32_t n = finished_[i].last; n >= 0; n = nodes_[static_cast<std::size_t>(n)].before)

@@ -1,17 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
-// Greedy search: each next token is the likeliest one, the lowest id where equal.
+// Greedy search: one hypothesis, continued with the likeliest token until eos.
 #pragma once
 
-#include <vector>
-
-#include "src/decode/search.h"
-#include "src/nn/model.h"
+#include "src/decode/sentence_search.h"
 
 namespace switchyard {
 
-// One hypothesis for each of `sources` (ids with eos, none empty). Uses and gives back the arenas
-// of ctx. Error(kData) where the model's logits are not finite.
-std::vector<NBest> greedy_search(Context& ctx, const Model& model, const std::vector<Ids>& sources,
-                                 const SearchOptions& options);
+class Greedy : public SentenceSearch {
+ public:
+  Greedy(const SearchOptions& options, std::int32_t eos);
+
+  // One candidate. Unless SearchOptions::scores is set, `value` may be empty.
+  void advance(std::span<const float> value, std::span<const std::int32_t> index) override;
+  NBest best(std::size_t count) const override;
+
+ private:
+  SearchOptions options_;
+  std::int32_t eos_;
+  Ids ids_;
+};
 
 }  // namespace switchyard

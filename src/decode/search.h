@@ -1,44 +1,83 @@
 // SPDX-License-Identifier: Apache-2.0
-// What greedy and beam search have in common: their options and their result.
+// Search: decodes many sentences at a time, which enter and leave it between any two steps. Greedy
+// and beam search are one loop; what differs is the SentenceSearch of each sentence.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <vector>
 
-#include "src/nn/batch.h"
-#include "src/nn/pass.h"
+#include "src/decode/search_options.h"
+#include "src/decode/sentence_search.h"
+#include "src/nn/decoder_state.h"
+#include "src/nn/model.h"
 
 namespace switchyard {
 
-// Names and defaults are those of Hugging Face's GenerationConfig but for max_new_tokens, which has
-// none there.
-struct SearchOptions {
-  std::int64_t num_beams = 1;         // 1: greedy
-  std::int64_t max_new_tokens = 256;  // a hypothesis has at most this many, eos counted
-  float length_penalty = 1;           // score = sum of log-probabilities / length^length_penalty
-  // A sentence is done once it has num_beams finished hypotheses, instead of once no running one
-  // can be expected to become better than them. Beam search only.
-  bool early_stopping = false;
-  std::int64_t num_return_sequences = 1;  // best first; at most num_beams
-  bool scores = false;                    // fill in Hypothesis::score in greedy search too
-  // An id that is never chosen, as one of Hugging Face's suppress_tokens; -1: none. If it is eos,
-  // every hypothesis has exactly max_new_tokens ids.
-  std::int32_t suppressed_id = -1;
-  CapacityOptions capacity;  // of the encoder's pass
+struct SearchRequest {
+  std::size_t number = 0;  // the caller's; returned with the result
+  Ids source;              // with eos, not empty
+  // Ids that every hypothesis begins with, without eos and fewer than max_new_tokens. They count
+  // towards max_new_tokens, but as in transformers neither towards the score nor the length that
+  // normalises it.
+  Ids prefix;
+};
+struct SearchResult {
+  std::size_t number = 0;
+  NBest hypotheses;
 };
 
-struct Hypothesis {
-  Ids ids;  // without decoder_start_token_id; ends with eos unless it was cut at max_new_tokens
-  float score = 0;
+class Search {
+ public:
+  // ctx and model must outlive this, which has ctx.saved to itself. The model's values may change
+  // while nothing is active. Error(kUsage) if the vocabulary is too large for the beam.
+  Search(Context& ctx, const Model& model, const SearchOptions& options);
+
+  // Encodes the sources as one batch. Error(kData) if an id is not the model's, Error(kUsage) if a
+  // prefix is too long or has eos; then none is admitted.
+  void admit(std::vector<SearchRequest> requests);
+  // One more token for every active sentence, of which there must be one. Error(kData) if the
+  // model's logits are not finite.
+  void step();
+  // The results since the last call, in the order in which they were finished.
+  std::vector<SearchResult> take_finished();
+  void clear();  // drops what is active
+
+  std::size_t active() const { return active_.size(); }
+  std::size_t active_source_tokens() const;
+
+ private:
+  struct Active {
+    std::size_t number;
+    std::size_t source_tokens;
+    Ids prefix;
+    std::int32_t slot;
+    std::size_t given = 0;  // tokens its rows have been given, decoder_start_token_id included
+    std::unique_ptr<SentenceSearch> search;
+  };
+  std::unique_ptr<SentenceSearch> new_search(const Ids& prefix) const;
+  void check_prefix(const Ids& prefix) const;
+  void add_rows(const Active& sentence);
+  void find_candidates(const DecoderState::Logits& step);
+  void advance(Active& sentence, std::size_t i);
+  void finish(Active& sentence);
+
+  Context& ctx_;
+  const Model& model_;
+  SearchOptions options_;
+  std::size_t candidates_;  // per step and sentence
+  DecoderState state_;
+  std::vector<Active> active_;  // in the order of their rows
+  DecoderState::Step step_;
+  // Of the last step, [active, candidates_]. Values are absent if nothing reads them.
+  std::vector<std::int32_t> index_;
+  std::vector<float> value_;
+  std::vector<SearchResult> finished_;
 };
 
-// For each sentence its hypotheses, best first.
-using NBest = std::vector<Hypothesis>;
-
-// sum_log_prob / length^length_penalty, in f32 as in Hugging Face's.
-float normalised_score(float sum_log_prob, std::int64_t length, const SearchOptions& options);
-
-// Every option in its range; Error(kUsage) naming the one that is not.
-void validate(const SearchOptions& options);
+// The hypotheses of each of `sources`, all searched at a time.
+std::vector<NBest> search_batch(Context& ctx, const Model& model, const std::vector<Ids>& sources,
+                                const SearchOptions& options);
 
 }  // namespace switchyard

@@ -2,89 +2,106 @@
 #include "src/decode/translator.h"
 
 #include <algorithm>
-#include <atomic>
+#include <cassert>
 #include <exception>
 #include <mutex>
-#include <numeric>
 #include <system_error>
 #include <thread>
+#include <utility>
 
 #include "src/core/error.h"
-#include "src/decode/beam_search.h"
-#include "src/decode/greedy.h"
+#include "src/decode/search.h"
+#include "src/decode/translation_queue.h"
 
 namespace switchyard {
 
-// Longest first: the largest batch comes when memory is still free, and short batches fill up the
-// workers' ends. Tokens are limited so that memory stays bounded when sequences are long.
-std::vector<std::vector<std::size_t>> translation_batches(const std::vector<Ids>& sources,
-                                                          std::size_t mini_batch) {
-  std::vector<std::size_t> order(sources.size());
-  std::iota(order.begin(), order.end(), std::size_t{0});
-  std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
-    return sources[a].size() > sources[b].size();
-  });
-  std::vector<std::vector<std::size_t>> batches;
-  std::size_t tokens = 0;
-  for (const std::size_t i : order) {
-    tokens += sources[i].size();
-    if (batches.empty() || batches.back().size() == mini_batch || tokens > kMaxBatchTokens) {
-      batches.emplace_back();
-      tokens = sources[i].size();
-    }
-    batches.back().push_back(i);
-  }
-  return batches;
-}
+namespace {
 
-Translator::Translator(const Model& model, const TranslatorOptions& options)
-    : model_(model), options_(options) {
+// Free slots are refilled once they are this part of all: the encoder is slow on few sentences.
+constexpr std::size_t kRefillPart = 4;
+
+}  // namespace
+
+// What the workers of one call of translate() share.
+struct Translator::Job {
+  const std::vector<Ids>& sources;
+  const std::vector<Ids>& prefixes;
+  const Found& found;
+  std::size_t slots;  // of each worker
+  TranslationQueue queue;
+  std::mutex error_mutex;
+  std::exception_ptr error;
+};
+
+Translator::Translator(const Model& model, const TranslatorOptions& options) : options_(options) {
   validate(options.search);
   check(options.workers >= 1 && options.workers <= 1024, ErrorKind::kUsage,
         "workers: ", options.workers, ", expected 1 to 1024");
   check(options.mini_batch >= 1, ErrorKind::kUsage, "mini-batch: ", options.mini_batch,
         ", expected at least 1");
-  for (int w = 0; w < options.workers; ++w)
-    contexts_.push_back(make_context({options.threads, options.row_invariant}));
+  for (int w = 0; w < options.workers; ++w) {
+    Worker worker;
+    worker.ctx = make_context({options.threads, options.row_invariant});
+    worker.search = std::make_unique<Search>(*worker.ctx, model, options.search);
+    workers_.push_back(std::move(worker));
+  }
 }
 
-std::vector<NBest> Translator::translate(const std::vector<Ids>& sources) {
-  // A few sentences are shared out among all workers.
-  const std::size_t share = (sources.size() + contexts_.size() - 1) / contexts_.size();
-  const auto mini_batch = static_cast<std::size_t>(options_.mini_batch);
-  const auto batches = translation_batches(sources, std::min(mini_batch, share));
-  std::vector<NBest> result(sources.size());
-  std::atomic<std::size_t> next{0};
-  std::exception_ptr error;
-  std::mutex error_mutex;
+Translator::~Translator() = default;
+Translator::Translator(Translator&&) noexcept = default;
 
-  const auto work = [&](Context& ctx) {
-    try {
-      for (std::size_t b = next++; b < batches.size(); b = next++) {
-        std::vector<Ids> batch;
-        for (const std::size_t i : batches[b]) batch.push_back(sources[i]);
-        std::vector<NBest> found = options_.search.num_beams == 1
-                                       ? greedy_search(ctx, model_, batch, options_.search)
-                                       : beam_search(ctx, model_, batch, options_.search);
-        for (std::size_t j = 0; j < found.size(); ++j) result[batches[b][j]] = std::move(found[j]);
-      }
-    } catch (...) {
-      const std::lock_guard lock(error_mutex);
-      if (!error) error = std::current_exception();
-      next = batches.size();
-    }
-  };
-  // The caller's thread is the first worker; no more threads than batches are started, and fewer
-  // where the system allows no more.
+void Translator::translate(const std::vector<Ids>& sources, const std::vector<Ids>& prefixes,
+                           const Found& found) {
+  assert(prefixes.empty() || prefixes.size() == sources.size());
+  // A few sentences are shared among all workers.
+  const std::size_t share = (sources.size() + workers_.size() - 1) / workers_.size();
+  const std::size_t slots = std::min(static_cast<std::size_t>(options_.mini_batch), share);
+  Job job{sources, prefixes, found, slots, TranslationQueue(sources), {}, {}};
+
+  // The caller's thread is the first worker. No more threads are started than have work, and fewer
+  // if the system allows no more.
+  const std::size_t busy = slots == 0 ? 1 : (sources.size() + slots - 1) / slots;
   std::vector<std::thread> others;
   try {
-    for (std::size_t w = 1; w < std::min(contexts_.size(), batches.size()); ++w)
-      others.emplace_back(work, std::ref(*contexts_[w]));
+    for (std::size_t w = 1; w < std::min(workers_.size(), busy); ++w)
+      others.emplace_back([&, w] { work(*workers_[w].search, job); });
   } catch (const std::system_error&) {
   }
-  work(*contexts_[0]);
+  work(*workers_[0].search, job);
   for (std::thread& t : others) t.join();
-  if (error) std::rethrow_exception(error);
+  if (job.error) std::rethrow_exception(job.error);
+}
+
+void Translator::work(Search& search, Job& job) const {
+  const std::size_t refill =
+      options_.row_invariant ? std::max<std::size_t>(1, job.slots / kRefillPart) : job.slots;
+  try {
+    for (;;) {
+      const std::size_t free = job.slots - search.active();
+      if (free >= refill || search.active() == 0) {
+        std::vector<SearchRequest> requests;
+        for (const std::size_t i : job.queue.take(free, search.active_source_tokens()))
+          requests.push_back({i, job.sources[i], job.prefixes.empty() ? Ids{} : job.prefixes[i]});
+        if (!requests.empty()) search.admit(std::move(requests));
+      }
+      if (search.active() == 0) return;
+      search.step();
+      for (SearchResult& result : search.take_finished())
+        job.found(result.number, std::move(result.hypotheses));
+    }
+  } catch (...) {
+    search.clear();
+    job.queue.close();
+    const std::lock_guard lock(job.error_mutex);
+    if (!job.error) job.error = std::current_exception();
+  }
+}
+
+std::vector<NBest> Translator::translate(const std::vector<Ids>& sources,
+                                         const std::vector<Ids>& prefixes) {
+  std::vector<NBest> result(sources.size());
+  translate(sources, prefixes,
+            [&](std::size_t i, NBest hypotheses) { result[i] = std::move(hypotheses); });
   return result;
 }
 

@@ -39,7 +39,7 @@ std::vector<float> tied_log_probs(std::uint64_t seed, std::size_t vocab, std::si
   return result;
 }
 
-// What beam_search() does, without a model.
+// What Search does, without a model.
 NBest drive_beam(std::size_t vocab, std::size_t sentence, const LogProbs& log_probs,
                  const SearchOptions& options) {
   Beam beam(options, static_cast<std::int64_t>(vocab), kEos);
@@ -66,7 +66,7 @@ NBest drive_beam(std::size_t vocab, std::size_t sentence, const LogProbs& log_pr
     }
     beam.advance(value, index);
   }
-  return beam.best(options.num_return_sequences);
+  return beam.best(static_cast<std::size_t>(options.num_return_sequences));
 }
 
 }  // namespace

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // transformers 5.23's GenerationMixin._beam_search step by step, for a whole batch at once: nothing
-// leaves it, and it goes on until no sentence needs another step. The judge of decode/beam_search.
+// leaves it, and it goes on until no sentence needs another step. The judge of decode/beam.
 #pragma once
 
 #include <algorithm>
@@ -10,7 +10,7 @@
 #include <numeric>
 #include <vector>
 
-#include "src/decode/search.h"
+#include "src/decode/search_options.h"
 
 namespace switchyard {
 

@@ -1,70 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
-// The searches and the translator over a small random model: against the transcription of
-// transformers' search, and that nothing but the sentence itself decides its translation.
+// Search over a small random model, against the transcription of transformers' search.
 #include <algorithm>
 #include <cmath>
 #include <limits>
 #include <memory>
-#include <numeric>
+#include <utility>
 
 #include "src/core/error.h"
-#include "src/core/rng.h"
-#include "src/decode/beam_search.h"
-#include "src/decode/greedy.h"
-#include "src/decode/translator.h"
+#include "src/decode/search.h"
 #include "src/nn/decoder_state.h"
 #include "tests/decode/hf_beam_search.h"
+#include "tests/decode/random_model.h"
 #include "tests/support/catch.h"
 
 using namespace switchyard;
 
 namespace {
-
-constexpr std::int64_t kVocab = 24;
-
-ModelConfig small_config() {
-  ModelConfig c;
-  c.vocab_size = kVocab;
-  c.d_model = 16;
-  c.d_kv = 6;
-  c.num_heads = 3;
-  c.d_ff = 20;
-  c.num_layers = 2;
-  c.num_decoder_layers = 2;
-  c.num_experts = 4;
-  c.encoder_sparse = {false, true};
-  c.decoder_sparse = {true, false};
-  return c;
-}
-
-struct RandomModel {
-  std::unique_ptr<Context> ctx = make_context({1, true});
-  Model model;
-  ParamBuffer values{*ctx, model.layout()};
-
-  explicit RandomModel(std::uint64_t seed, const ModelConfig& config = small_config())
-      : model(config) {
-    initialise(*ctx, model, seed, {.hf = true}, values);
-    // Attention and experts loud enough that the output depends on the source and the position.
-    model.each_param([&](const Param& p) {
-      const bool matrix = !p.vector && p.name != "shared.weight";
-      scale(*ctx, matrix ? 3.0f : 1.0f, values[p], values[p]);
-    });
-    model.bind(*ctx, values);
-  }
-};
-
-std::vector<Ids> random_sources(std::uint64_t seed, std::size_t count) {
-  Rng rng(seed);
-  std::vector<Ids> sources(count);
-  for (Ids& s : sources) {
-    const std::uint64_t length = 1 + rng.below(12);
-    for (std::uint64_t i = 0; i < length; ++i)
-      s.push_back(static_cast<std::int32_t>(2 + rng.below(kVocab - 2)));
-    s.push_back(1);
-  }
-  return sources;
-}
 
 // One sentence, one prefix, from the start each time.
 std::vector<float> model_log_probs(Context& ctx, const Model& model, const Ids& source,
@@ -81,16 +32,6 @@ std::vector<float> model_log_probs(Context& ctx, const Model& model, const Ids& 
   return row;
 }
 
-bool same_bits(const std::vector<NBest>& a, const std::vector<NBest>& b) {
-  if (a.size() != b.size()) return false;
-  for (std::size_t s = 0; s < a.size(); ++s) {
-    if (a[s].size() != b[s].size()) return false;
-    for (std::size_t r = 0; r < a[s].size(); ++r)
-      if (a[s][r].ids != b[s][r].ids || a[s][r].score != b[s][r].score) return false;
-  }
-  return true;
-}
-
 }  // namespace
 
 TEST_CASE("beam search over a model is transformers'") {
@@ -98,7 +39,7 @@ TEST_CASE("beam search over a model is transformers'") {
     RandomModel random(seed);
     const std::vector<Ids> sources = random_sources(seed, 6);
     SearchOptions options;
-    options.num_beams = 1 + static_cast<std::int64_t>(seed % 4);
+    options.num_beams = 2 + static_cast<std::int64_t>(seed % 3);
     options.num_return_sequences = options.num_beams;
     options.max_new_tokens = 10;
     options.length_penalty = seed % 2 ? 1.0f : 2.0f;
@@ -107,7 +48,7 @@ TEST_CASE("beam search over a model is transformers'") {
       return model_log_probs(*random.ctx, random.model, sources[sentence], prefix);
     };
     const auto expected = hf_beam_search(sources.size(), kVocab, 1, log_probs, options);
-    const auto actual = beam_search(*random.ctx, random.model, sources, options);
+    const auto actual = search_batch(*random.ctx, random.model, sources, options);
     for (std::size_t s = 0; s < sources.size(); ++s) {
       REQUIRE(actual[s].size() == expected[s].size());
       for (std::size_t r = 0; r < actual[s].size(); ++r) {
@@ -129,8 +70,7 @@ TEST_CASE("a suppressed id is never chosen, as with Hugging Face's suppress_toke
     options.max_new_tokens = 8;
     options.early_stopping = options.num_beams == 1;  // a beam of one ends as greedy search does
     options.scores = true;
-    const auto search = options.num_beams == 1 ? greedy_search : beam_search;
-    const auto free = search(*random.ctx, random.model, sources, options);
+    const auto free = search_batch(*random.ctx, random.model, sources, options);
     options.suppressed_id = free[0][0].ids[0];
     const LogProbs log_probs = [&](std::size_t sentence, const Ids& prefix) {
       auto row = model_log_probs(*random.ctx, random.model, sources[sentence], prefix);
@@ -139,7 +79,7 @@ TEST_CASE("a suppressed id is never chosen, as with Hugging Face's suppress_toke
       return row;
     };
     const auto expected = hf_beam_search(sources.size(), kVocab, 1, log_probs, options);
-    const auto actual = search(*random.ctx, random.model, sources, options);
+    const auto actual = search_batch(*random.ctx, random.model, sources, options);
     for (std::size_t s = 0; s < sources.size(); ++s) {
       CAPTURE(seed, s);
       const Ids& ids = actual[s][0].ids;
@@ -158,8 +98,11 @@ TEST_CASE("greedy search is a beam of one that stops at its first end") {
   options.length_penalty = 0.5f;
   options.early_stopping = true;
   options.scores = true;
-  const auto greedy = greedy_search(*random.ctx, random.model, sources, options);
-  const auto beam = beam_search(*random.ctx, random.model, sources, options);
+  const LogProbs log_probs = [&](std::size_t sentence, const Ids& prefix) {
+    return model_log_probs(*random.ctx, random.model, sources[sentence], prefix);
+  };
+  const auto greedy = search_batch(*random.ctx, random.model, sources, options);
+  const auto beam = hf_beam_search(sources.size(), kVocab, 1, log_probs, options);
   std::size_t ended = 0;
   for (std::size_t s = 0; s < sources.size(); ++s) {
     CHECK(greedy[s][0].ids == beam[s][0].ids);
@@ -168,50 +111,7 @@ TEST_CASE("greedy search is a beam of one that stops at its first end") {
   }
   CHECK(ended > 0);  // or the test shows nothing
   options.scores = false;
-  CHECK(greedy_search(*random.ctx, random.model, sources, options)[0][0].score == 0);
-}
-
-TEST_CASE("a translation depends on nothing but its sentence, to the bit") {
-  RandomModel random(11);
-  random.model.prepare(*random.ctx);
-  std::vector<Ids> sources = random_sources(11, 70);
-  sources[3] = Ids(40, 5);
-  sources[3].push_back(1);
-  const std::int64_t beams = GENERATE(1, 3);
-  TranslatorOptions options;
-  options.search.num_beams = options.search.num_return_sequences = beams;
-  options.search.max_new_tokens = 9;
-  options.search.scores = true;
-  const auto expected = Translator(random.model, options).translate(sources);
-
-  for (const std::int64_t mini_batch : {1, 2, 7, 64}) {
-    for (const int workers : {1, 3}) {
-      CAPTURE(beams, mini_batch, workers);
-      options.mini_batch = mini_batch;
-      options.workers = workers;
-      Translator translator(random.model, options);
-      CHECK(same_bits(translator.translate(sources), expected));
-      const std::vector<Ids> backwards(sources.rbegin(), sources.rend());
-      auto result = translator.translate(backwards);
-      std::reverse(result.begin(), result.end());
-      CHECK(same_bits(result, expected));
-    }
-  }
-  options.threads = 2;
-  options.workers = 1;
-  CHECK(same_bits(Translator(random.model, options).translate(sources), expected));
-  CHECK(Translator(random.model, options).translate({}).empty());
-}
-
-TEST_CASE("batches of translation: longest first, limited in sequences and tokens") {
-  const std::vector<Ids> sources = {Ids(200),  Ids(1), Ids(9000), Ids(6000),
-                                    Ids(2192), Ids(2), Ids(3)};
-  using Batches = std::vector<std::vector<std::size_t>>;
-  REQUIRE(std::size_t{6000} + 2192 == kMaxBatchTokens);
-  CHECK(translation_batches(sources, 100) == Batches{{2}, {3, 4}, {0, 6, 5, 1}});
-  CHECK(translation_batches(sources, 3) == Batches{{2}, {3, 4}, {0, 6, 5}, {1}});
-  CHECK(translation_batches(sources, 1) == Batches{{2}, {3}, {4}, {0}, {6}, {5}, {1}});
-  CHECK(translation_batches({}, 3).empty());
+  CHECK(search_batch(*random.ctx, random.model, sources, options)[0][0].score == 0);
 }
 
 TEST_CASE("eos suppressed: every hypothesis has exactly the forced length") {
@@ -221,10 +121,7 @@ TEST_CASE("eos suppressed: every hypothesis has exactly the forced length") {
   options.max_new_tokens = 11;
   options.length_penalty = 0;  // a sum of log-probabilities: short ones win
   options.num_beams = GENERATE(1, 4);
-  const auto search = [&] {
-    return options.num_beams == 1 ? greedy_search(*random.ctx, random.model, sources, options)
-                                  : beam_search(*random.ctx, random.model, sources, options);
-  };
+  const auto search = [&] { return search_batch(*random.ctx, random.model, sources, options); };
   const auto free = search();
   CHECK(std::any_of(free.begin(), free.end(),
                     [](const NBest& n_best) { return n_best[0].ids.size() < 11; }));
@@ -244,34 +141,169 @@ TEST_CASE("greedy: logits that are not finite after the first step are an error,
   options.max_new_tokens = 6;
   options.suppressed_id = 1;
   const std::vector<Ids> sources = {{5, 6, 1}};
-  const std::int32_t said = greedy_search(*random.ctx, random.model, sources, options)[0][0].ids[0];
+  const std::int32_t said = search_batch(*random.ctx, random.model, sources, options)[0][0].ids[0];
   // What it is given next is no number.
   fill(*random.ctx, std::numeric_limits<float>::quiet_NaN(),
        random.values[random.model.shared].slice_rows(said, 1));
-  CHECK_THROWS_AS(greedy_search(*random.ctx, random.model, sources, options), Error);
+  CHECK_THROWS_AS(search_batch(*random.ctx, random.model, sources, options), Error);
 }
 
-TEST_CASE("a model that gives NaN, and options out of range, are errors") {
-  RandomModel random(17);
-  const float nan = std::numeric_limits<float>::quiet_NaN();
-  TranslatorOptions options;
-  options.search.num_beams = GENERATE(1, 2);
-  options.workers = 2;
-  options.mini_batch = 1;
-  const View head = random.values[random.model.decoder.final_norm.weight];
-  upload(*random.ctx, std::vector<float>(static_cast<std::size_t>(head.size()), nan).data(),
-         head.size(), head);
-  Translator translator(random.model, options);
-  CHECK_THROWS_AS(translator.translate(random_sources(17, 5)), Error);
-  for (const std::int32_t id : {-1, static_cast<std::int32_t>(kVocab)})
-    CHECK_THROWS_AS(translator.translate({{5, id, 1}}), Error);
+TEST_CASE("all finished hypotheses: the n-best list first, others behind it") {
+  std::size_t more = 0;
+  for (std::uint64_t seed = 1; seed <= 4; ++seed) {
+    RandomModel random(seed);
+    const std::vector<Ids> sources = random_sources(seed, 10);
+    SearchOptions options;
+    options.num_beams = options.num_return_sequences = 3;
+    options.max_new_tokens = 12;
+    const auto n_best = search_batch(*random.ctx, random.model, sources, options);
+    options.return_all = true;
+    const auto all = search_batch(*random.ctx, random.model, sources, options);
+    for (std::size_t s = 0; s < sources.size(); ++s) {
+      REQUIRE(all[s].size() >= 3);
+      CHECK(same_bits(NBest(all[s].begin(), all[s].begin() + 3), n_best[s]));
+      more += all[s].size() - 3;
+      for (std::size_t r = 1; r < all[s].size(); ++r) CHECK(all[s][r - 1].score >= all[s][r].score);
+    }
+  }
+  CHECK(more > 0);
+}
 
-  options.search.num_return_sequences = 3;
-  CHECK_THROWS_AS(Translator(random.model, options), Error);
-  options.search.num_return_sequences = 1;
-  options.search.max_new_tokens = 0;
-  CHECK_THROWS_AS(Translator(random.model, options), Error);
-  options.search.max_new_tokens = 5;
-  options.mini_batch = 0;
-  CHECK_THROWS_AS(Translator(random.model, options), Error);
+TEST_CASE("a forced prefix is continued as transformers continues it") {
+  for (std::uint64_t seed = 1; seed <= 6; ++seed) {
+    RandomModel random(seed);
+    const std::vector<Ids> sources = random_sources(seed, 6);
+    SearchOptions options;
+    options.num_beams = options.num_return_sequences = 1 + static_cast<std::int64_t>(seed % 3);
+    options.early_stopping = options.num_beams == 1;  // a beam of one ends as greedy search does
+    options.max_new_tokens = 10;
+    options.scores = true;
+    const Ids prefixes[] = {{}, {7}, {5, 9, 3}, {4, 4, 4, 4, 4, 4, 4, 4, 4}};
+    Search search(*random.ctx, random.model, options);
+    std::vector<SearchRequest> requests;
+    for (std::size_t s = 0; s < sources.size(); ++s)
+      requests.push_back({s, sources[s], prefixes[s % 4]});
+    search.admit(requests);
+    std::vector<NBest> actual(sources.size());
+    while (search.active() > 0) {
+      search.step();
+      for (SearchResult& found : search.take_finished()) actual[found.number] = found.hypotheses;
+    }
+    for (std::size_t s = 0; s < sources.size(); ++s) {
+      CAPTURE(seed, s);
+      const Ids& prefix = prefixes[s % 4];
+      SearchOptions rest = options;
+      rest.max_new_tokens -= static_cast<std::int64_t>(prefix.size());
+      const LogProbs log_probs = [&](std::size_t, const Ids& continuation) {
+        Ids ids = prefix;
+        ids.insert(ids.end(), continuation.begin(), continuation.end());
+        return model_log_probs(*random.ctx, random.model, sources[s], ids);
+      };
+      const NBest expected = hf_beam_search(1, kVocab, 1, log_probs, rest)[0];
+      REQUIRE(actual[s].size() == expected.size());
+      for (std::size_t r = 0; r < expected.size(); ++r) {
+        Ids ids = prefix;
+        ids.insert(ids.end(), expected[r].ids.begin(), expected[r].ids.end());
+        CHECK(actual[s][r].ids == ids);
+        CHECK(std::abs(actual[s][r].score - expected[r].score) < 1e-5f);
+      }
+    }
+    for (const Ids& prefix :
+         {Ids(10, 4), Ids{4, 1}, Ids{-1}, Ids{static_cast<std::int32_t>(kVocab)}})
+      CHECK_THROWS_AS(search.admit({{0, {5, 1}, prefix}}), Error);
+    CHECK(search.active() == 0);
+  }
+}
+
+TEST_CASE("sentences that enter between steps are searched as if they were alone") {
+  RandomModel random(5);
+  const std::vector<Ids> sources = random_sources(5, 30);
+  SearchOptions options;
+  options.num_beams = options.num_return_sequences = GENERATE(1, 3);
+  options.max_new_tokens = 12;
+  options.scores = true;
+  std::vector<NBest> alone;
+  for (const Ids& source : sources)
+    alone.push_back(search_batch(*random.ctx, random.model, {source}, options)[0]);
+  Search search(*random.ctx, random.model, options);
+  std::vector<NBest> together(sources.size());
+  Rng rng(3);
+  for (std::size_t next = 0; next < sources.size() || search.active() > 0;) {
+    std::vector<SearchRequest> requests;
+    for (std::uint64_t count = rng.below(4); count > 0 && next < sources.size(); --count, ++next)
+      requests.push_back({next, sources[next], {}});
+    if (!requests.empty()) search.admit(requests);
+    if (search.active() > 0) search.step();
+    for (SearchResult& found : search.take_finished())
+      together[found.number] = std::move(found.hypotheses);
+  }
+  CHECK(same_bits(together, alone));
+}
+
+TEST_CASE("in the steady state a search takes no memory from the backend") {
+  RandomModel random(6);
+  class Counting : public Memory {
+   public:
+    explicit Counting(std::shared_ptr<Memory> memory) : memory_(std::move(memory)) {}
+    void* allocate(std::size_t bytes) override {
+      ++allocations;
+      return memory_->allocate(bytes);
+    }
+    void release(void* data, std::size_t bytes) noexcept override { memory_->release(data, bytes); }
+    int allocations = 0;
+
+   private:
+    std::shared_ptr<Memory> memory_;
+  };
+  const auto memory = std::make_shared<Counting>(random.ctx->memory);
+  random.ctx->memory = memory;
+  const std::vector<Ids> sources = random_sources(6, 60);
+  SearchOptions options;
+  options.num_beams = GENERATE(1, 4);
+  options.max_new_tokens = 40;  // several pages
+  options.suppressed_id = 1;
+  Search search(*random.ctx, random.model, options);
+  const auto run = [&](std::size_t slots) {
+    for (std::size_t next = 0; next < sources.size() || search.active() > 0;) {
+      if (search.active() < slots && next < sources.size()) {
+        search.admit({{next, sources[next], {}}});
+        ++next;
+      }
+      search.step();
+      search.take_finished();
+    }
+  };
+  run(20);
+  const int before = memory->allocations;
+  const std::size_t grown = random.ctx->saved.grown_bytes() + random.ctx->scratch.grown_bytes();
+  CHECK(before > 0);
+  run(20);
+  run(13);
+  CHECK(memory->allocations == before);
+  CHECK(random.ctx->saved.grown_bytes() + random.ctx->scratch.grown_bytes() == grown);
+}
+
+TEST_CASE("a search that was cleared starts afresh") {
+  RandomModel random(5);
+  const std::vector<Ids> sources = random_sources(5, 8);
+  SearchOptions options;
+  options.num_beams = GENERATE(1, 2);
+  const auto expected = search_batch(*random.ctx, random.model, sources, options);
+  Search search(*random.ctx, random.model, options);
+  search.admit({{7, sources[0], {}}, {9, sources[1], {}}});
+  search.step();
+  search.clear();
+  CHECK(search.active() == 0);
+  std::vector<SearchRequest> requests;
+  for (std::size_t s = 0; s < sources.size(); ++s) requests.push_back({s, sources[s], {}});
+  search.admit(requests);
+  std::size_t seen = 0;
+  while (search.active() > 0) {
+    search.step();
+    for (const SearchResult& found : search.take_finished()) {
+      CHECK(same_bits(found.hypotheses, expected[found.number]));
+      ++seen;
+    }
+  }
+  CHECK(seen == sources.size());
 }

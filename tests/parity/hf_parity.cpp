@@ -13,8 +13,7 @@
 #include "src/backend/backend.h"
 #include "src/core/error.h"
 #include "src/core/parallel.h"
-#include "src/decode/beam_search.h"
-#include "src/decode/greedy.h"
+#include "src/decode/search.h"
 #include "src/io/hf.h"
 #include "src/io/hf_tensors.h"
 #include "src/io/safetensors.h"
@@ -247,8 +246,7 @@ class Case {
   }
 
   std::vector<NBest> search(const SearchOptions& options) {
-    return options.num_beams == 1 ? greedy_search(ctx_, *loaded_.model, batch_.host.source, options)
-                                  : beam_search(ctx_, *loaded_.model, batch_.host.source, options);
+    return search_batch(ctx_, *loaded_.model, batch_.host.source, options);
   }
 
   void compare_generation() {
