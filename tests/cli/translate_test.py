@@ -151,6 +151,21 @@ class Lines(unittest.TestCase):
         self.assertEqual(self.lines(b"abc def\n\nghi\n", "-b", "3", "--n-best", "2")[0], two)
         self.assertEqual(self.lines(b"abc def\n\nghi\n", "--n-best", "-b", "3")[0], n_best)
 
+    def test_memory_does_not_grow_with_the_lines_of_one_call(self):
+        def peak(count):
+            process = start("--maxi-batch", "1000", "--threads", "1", "--beam-size", "1")
+            process.stdin.write(b"abc def.\n" * count)
+            process.stdin.close()
+            self.assertEqual(process.stdout.read().count(b"\n"), count)
+            _, status, usage = os.wait4(process.pid, 0)
+            process.returncode = os.waitstatus_to_exitcode(status)
+            process.stdout.close()
+            process.stderr.close()
+            self.assertEqual(process.returncode, 0)
+            return usage.ru_maxrss
+        few, many = peak(300), peak(3000)
+        self.assertLess(many, 1.1 * few)
+
     def test_files(self):
         source, target = os.path.join(FOLDER.name, "in.txt"), os.path.join(FOLDER.name, "out.txt")
         with open(source, "wb") as f:
