@@ -41,6 +41,7 @@ struct TranslateOptions {
   fs::path model, input = "-", output = "-";
   TextTranslatorOptions text;
   std::int64_t n_best = kAllOfTheBeam;
+  bool list = false, scores = false;  // --n-best, --scores
   std::int64_t maxi_batch = 100;
   int workers = 0;
   std::string long_input = "crop", compute_type = "auto", compat;
@@ -88,7 +89,7 @@ void declare(Options& options, TranslateOptions& o) {
                "a line that is not UTF-8 is an error, not taken with replacement characters");
   options.flag_number("n-best", o.n_best, kAllOfTheBeam, 1, kMaxNumBeams,
                       "the K best translations, or all of the beam: 'line ||| text ||| score'");
-  options.flag("scores", o.text.scores, "'text ||| score'");
+  options.flag("scores", o.scores, "'text ||| score'");
   options.group("Speed");
   options.number("mini-batch", o.text.translator.mini_batch, 1, 65536, "sentences in a batch");
   options.number("maxi-batch", o.maxi_batch, 1, 65536, "batches read ahead and sorted by length");
@@ -113,9 +114,9 @@ void complete(const Options& options, const TextModel& model, TranslateOptions& 
   if (!options.given("max-output-length"))
     search.max_new_tokens = generation.max_new_tokens.value_or(search.max_new_tokens);
 
-  o.text.n_best = options.given("n-best");
-  if (o.text.n_best)
-    search.num_return_sequences = o.n_best == kAllOfTheBeam ? search.num_beams : o.n_best;
+  o.list = options.given("n-best");
+  search.scores = o.list || o.scores;
+  if (o.list) search.num_return_sequences = o.n_best == kAllOfTheBeam ? search.num_beams : o.n_best;
   check(search.num_return_sequences <= search.num_beams, ErrorKind::kUsage,
         "--n-best=", search.num_return_sequences, " needs --beam-size ",
         search.num_return_sequences, " or more; it is ", search.num_beams);
@@ -170,6 +171,25 @@ void write_line(const std::string& text) {
   if (pending_signal != 0) stop(pending_signal);
 }
 
+std::string score_text(float score) {
+  char text[32];
+  std::snprintf(text, sizeof(text), "%.6g", static_cast<double>(score));
+  return text;
+}
+
+// What is printed for line `number`, counted from 0; without the last newline.
+std::string output_of(const Translations& translations, std::int64_t number,
+                      const TranslateOptions& o) {
+  const Translation& best = translations.front();
+  if (!o.list) return o.scores ? best.text + " ||| " + score_text(best.score) : best.text;
+  std::string text;
+  for (const Translation& t : translations) {
+    if (!text.empty()) text += '\n';
+    text += std::to_string(number) + " ||| " + t.text + " ||| " + score_text(t.score);
+  }
+  return text;
+}
+
 std::string statistics(const TextTranslator::Counts& counts) {
   std::ostringstream text;
   text << std::fixed << std::setprecision(1) << counted(counts.lines, "line") << " : "
@@ -192,6 +212,7 @@ void warn_of_unknown_output(const TextTranslator::Counts& counts) {
 void translate_lines(LineReader& reader, TextTranslator& translator, const TranslateOptions& o) {
   const auto most_lines = static_cast<std::size_t>(o.maxi_batch * o.text.translator.mini_batch);
   std::vector<std::string> lines;
+  std::int64_t number = 0;
   std::size_t bytes = 0;
   std::string line;
   bool more = true;
@@ -203,7 +224,8 @@ void translate_lines(LineReader& reader, TextTranslator& translator, const Trans
       // Whoever sent the last line may be waiting for its translation.
       if (lines.size() < most_lines && bytes < kReadAheadBytes && reader.ready()) continue;
     }
-    for (const std::string& text : translator.translate(lines)) write_line(text);
+    for (const Translations& found : translator.translate(lines))
+      write_line(output_of(found, number++, o));
     flush_stdout();
     if (o.stat && !lines.empty()) log_info(statistics(translator.counts()));
     lines.clear();

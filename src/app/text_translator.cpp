@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <chrono>
-#include <cstdio>
 #include <string_view>
 
 #include "src/app/training/directory.h"
@@ -53,16 +52,12 @@ std::size_t end_of_part(const Tokenizer& tokenizer, const Ids& ids, std::size_t 
   return word;
 }
 
-std::string score_text(float score) {
-  char text[32];
-  std::snprintf(text, sizeof(text), "%.6g", static_cast<double>(score));
-  return text;
-}
-
 TranslatorOptions translator_options(const TextTranslatorOptions& options,
                                      const Tokenizer& tokenizer) {
   TranslatorOptions result = options.translator;
-  result.search.scores = options.n_best || options.scores;
+  // The n-best list may need more hypotheses than are asked for: texts come in several
+  // segmentations.
+  result.search.return_all = result.search.num_return_sequences > 1;
   if (options.no_unk) result.search.suppressed_id = tokenizer.unk_id();
   return result;
 }
@@ -129,11 +124,13 @@ TextTranslator::TextTranslator(const Model& model, const Tokenizer& tokenizer,
   check(options.max_input_length >= least, ErrorKind::kUsage,
         "maximal input length: ", options.max_input_length, ", expected at least ", least,
         prefix_.empty() ? "" : " with this source prefix");
-  check(options.long_input != LongInput::kSplit || !(options.n_best || options.scores),
+  const SearchOptions& search = options.translator.search;
+  check(options.long_input != LongInput::kSplit ||
+            !(search.num_return_sequences > 1 || search.scores),
         ErrorKind::kUsage, "a line translated in parts has no n-best list and no score");
 }
 
-std::vector<std::string> TextTranslator::translate(const std::vector<std::string>& lines) {
+std::vector<Translations> TextTranslator::translate(const std::vector<std::string>& lines) {
   const auto begin = std::chrono::steady_clock::now();
   std::vector<Ids> parts;
   std::vector<std::size_t> parts_end;  // of each line
@@ -146,16 +143,24 @@ std::vector<std::string> TextTranslator::translate(const std::vector<std::string
     parts_end.push_back(parts.size());
   }
 
-  const std::vector<NBest> found = translator_.translate(parts);
-  const std::int64_t first_line = counts_.lines - static_cast<std::int64_t>(lines.size());
-  std::vector<std::string> result;
-  auto part = found.begin();
-  for (std::size_t i = 0; i < lines.size(); ++i) {
-    const auto end = found.begin() + static_cast<std::ptrdiff_t>(parts_end[i]);
-    result.push_back(output(first_line + static_cast<std::int64_t>(i), {part, end}));
-    part = end;
+  std::vector<Translations> found(parts.size());
+  translator_.translate(parts, {}, [&](std::size_t part, NBest hypotheses) {
+    found[part] = distinct(std::move(hypotheses));
+  });
+  for (const Translations& part : found) count(part.front().ids);
+
+  std::vector<Translations> result;
+  std::size_t part = 0;
+  for (const std::size_t end : parts_end) {
+    result.push_back(part < end ? std::move(found[part++]) : Translations(1));
+    for (Translation& whole = result.back().front(); part < end; ++part) {
+      const Translation& more = found[part].front();
+      whole.ids.insert(whole.ids.end(), more.ids.begin(), more.ids.end());
+      if (!whole.text.empty()) whole.text += ' ';
+      whole.text += more.text;
+      whole.score = 0;
+    }
   }
-  for (const NBest& n_best : found) count(n_best.front());
   if (warned_of_unknown_ == 0) warn_of_unknown_tokens();
   counts_.seconds +=
       std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
@@ -215,14 +220,13 @@ std::string TextTranslator::place() const {
   return options_.input + ":" + std::to_string(counts_.lines);
 }
 
-void TextTranslator::count(const Hypothesis& best) {
-  counts_.target_tokens += static_cast<std::int64_t>(best.ids.size());
-  counts_.unknown_target_tokens +=
-      std::count(best.ids.begin(), best.ids.end(), tokenizer_.unk_id());
-  // Ids above the tokenizer's pieces are T5's sentinels, <extra_id_0> and so on: what a model says
-  // that has learnt nothing yet but to fill gaps in (English) text.
-  const bool has_sentinel = std::any_of(best.ids.begin(), best.ids.end(),
-                                        [&](std::int32_t id) { return id >= vocab_size_; });
+void TextTranslator::count(const Ids& best) {
+  counts_.target_tokens += static_cast<std::int64_t>(best.size());
+  counts_.unknown_target_tokens += std::count(best.begin(), best.end(), tokenizer_.unk_id());
+  // Ids outside the tokenizer's vocabulary are T5's sentinels, <extra_id_0> and so on: the output
+  // of a model that has so far only learned to fill gaps in text.
+  const bool has_sentinel =
+      std::any_of(best.begin(), best.end(), [&](std::int32_t id) { return id >= vocab_size_; });
   if (!has_sentinel || warned_of_sentinels_) return;
   warned_of_sentinels_ = true;
   log_warning(
@@ -230,32 +234,26 @@ void TextTranslator::count(const Hypothesis& best) {
       "text, not to translate, and has to be fine-tuned first");
 }
 
-std::string TextTranslator::decode(const Hypothesis& hypothesis) const {
+std::string TextTranslator::decode(const Ids& hypothesis) const {
   // A model's vocabulary may be larger than its tokenizer's (T5's is): such ids have no text.
   Ids ids;
-  for (const std::int32_t id : hypothesis.ids)
+  for (const std::int32_t id : hypothesis)
     if (id < vocab_size_) ids.push_back(id);
   return tokenizer_.decode(ids);
 }
 
-std::string TextTranslator::output(std::int64_t line, const std::vector<NBest>& parts) const {
-  // A blank line has one hypothesis: nothing, with certainty.
-  const NBest blank(1);
-  const NBest& first = parts.empty() ? blank : parts.front();
-  std::string text;
-  if (options_.n_best) {
-    for (const Hypothesis& h : first) {
-      if (!text.empty()) text += '\n';
-      text += std::to_string(line) + " ||| " + decode(h) + " ||| " + score_text(h.score);
-    }
-    return text;
+// The first hypothesis of each text, as many as were asked for. Called by the workers' threads.
+Translations TextTranslator::distinct(NBest hypotheses) const {
+  const auto count = static_cast<std::size_t>(options_.translator.search.num_return_sequences);
+  Translations result;
+  for (Hypothesis& h : hypotheses) {
+    if (result.size() == count) break;
+    std::string text = decode(h.ids);
+    const bool repeats = std::any_of(result.begin(), result.end(),
+                                     [&](const Translation& t) { return t.text == text; });
+    if (!repeats) result.push_back({std::move(h.ids), std::move(text), h.score});
   }
-  for (const NBest& part : parts) {
-    if (!text.empty()) text += ' ';
-    text += decode(part.front());
-  }
-  if (options_.scores) text += " ||| " + score_text(first.front().score);
-  return text;
+  return result;
 }
 
 }  // namespace switchyard

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Lines in, lines out: text to ids, the translator, ids to text. One output line for every input
+// Lines in, translations out: text to ids, the translator, ids to text. A result for every input
 // line, in order; a blank line stays blank; a line past the length limit is cropped, split or an
 // error, never lost.
 #pragma once
@@ -48,12 +48,16 @@ struct TextTranslatorOptions {
   bool strict = false;          // a line that is not UTF-8 is Error(kData), not taken with U+FFFD
   std::string input = "input";  // what the lines are of, for messages: "news.en:12: ..."
   std::string source_prefix;    // put before every line, or part of one: T5 is told its task so
-  // Lists every hypothesis as "N ||| text ||| score", N the line's number from 0: as many lines
-  // for a line as there are hypotheses.
-  bool n_best = false;
-  bool scores = false;  // "text ||| score"
-  bool no_unk = false;  // <unk> is never chosen
+  bool no_unk = false;          // <unk> is never chosen
 };
+
+struct Translation {
+  Ids ids;  // ends with eos unless it was cut at max_new_tokens
+  std::string text;
+  float score = 0;  // with SearchOptions::scores or a beam, unless the line was split
+};
+// Of one line, best first. No text is there twice; each has the score of its best segmentation.
+using Translations = std::vector<Translation>;
 
 class TextTranslator {
  public:
@@ -61,10 +65,11 @@ class TextTranslator {
   TextTranslator(const Model& model, const Tokenizer& tokenizer,
                  const TextTranslatorOptions& options);
 
-  // For each line (without its end) what is to be printed for it, without the last newline. Lines
-  // are counted over all calls, for messages and n-best numbers. Warns of every cropped line, and
-  // once of a model that does not translate but fills gaps.
-  std::vector<std::string> translate(const std::vector<std::string>& lines);
+  // For each line (without its end) SearchOptions::num_return_sequences translations, fewer if the
+  // search found no more texts; for a blank line one empty translation. Lines are counted over all
+  // calls, for messages. Warns of every cropped line, and once of a model that fills gaps instead
+  // of translating.
+  std::vector<Translations> translate(const std::vector<std::string>& lines);
 
   struct Counts {
     std::int64_t lines = 0;
@@ -85,9 +90,9 @@ class TextTranslator {
  private:
   std::vector<Ids> encode(const std::string& line);
   std::string place() const;  // of the current line
-  void count(const Hypothesis& best);
-  std::string decode(const Hypothesis& hypothesis) const;
-  std::string output(std::int64_t line, const std::vector<NBest>& parts) const;
+  void count(const Ids& best);
+  std::string decode(const Ids& hypothesis) const;
+  Translations distinct(NBest hypotheses) const;
 
   const Tokenizer& tokenizer_;
   Ids prefix_;  // of source_prefix, without eos
