@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Adafactor, one parameter after the other: an update needs sums over all of its gradient, twice.
+// Adafactor, one parameter after another: an update takes sums over its whole gradient, twice.
 #include "simd/adafactor.h"
 
 #include <cmath>
@@ -16,7 +16,7 @@ using cpu::from;
 
 namespace {
 
-// Rows of a piece: packed together, by the thread that has just updated them.
+// Rows of a piece. The thread that updates them also packs them, while they are in its cache.
 constexpr std::int64_t kRows = cpu::kPackedRows;
 
 void update(Context& ctx, const Adafactor& options, float grad_scale, const AdafactorParam& param) {
@@ -26,7 +26,7 @@ void update(Context& ctx, const Adafactor& options, float grad_scale, const Adaf
   auto* const row_factor = cpu::scratch_array<float>(ctx, rows);
   auto* const col_factor = cpu::scratch_array<float>(ctx, cols);
 
-  // Sums of squares at first, the factors of the update then.
+  // Holds sums of squares first, then the update factors.
   std::fill(col_factor, col_factor + cols, 0.0f);
   cpu::sum_row_blocks(ctx, rows, cols, col_factor,
                       [&](std::int64_t first, std::int64_t count, float* partial) {

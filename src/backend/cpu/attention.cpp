@@ -37,7 +37,7 @@ struct Head {
     kernel.drop = cpu::dropout_of(call.drop, call.queries.tags, query);
     kernel.head = static_cast<std::uint32_t>(h);
   }
-  // The head's part of a matrix by queries, or by keys.
+  // The head's part of a matrix with one row per query, or per key.
   template <class V>
   auto of_queries(const V& v) const {
     return columns_from(from(any(v), query), col);
@@ -51,10 +51,10 @@ struct Head {
   std::int64_t query, key, col;
 };
 
-// A head's matrices as f32, for the kernels: where they are bf16, as copies of its own thread.
+// A head's matrices as f32 for the kernels: bf16 ones are converted into the thread's own scratch.
 class HeadCopies {
  public:
-  // Floats of scratch that `count` copies of matrices like this one need.
+  // Scratch, in floats, for `count` copies of matrices like this one.
   static std::int64_t floats(const ConstView& like, std::int64_t count, const AttentionCall& call) {
     const std::int64_t most_rows = std::max(call.queries.max_len, call.keys.max_len);
     return like.dtype == DType::f32 ? 0 : count * most_rows * call.d_kv;
@@ -67,7 +67,7 @@ class HeadCopies {
     simd::convert(rows, d_kv_, x, copy);
     return copy;
   }
-  // What is written there comes back with write().
+  // A matrix for a result, to be stored with write().
   simd::Out out(simd::AnyOut x, std::int64_t rows) {
     return x.dtype == DType::f32 ? simd::rows_of<float>(x) : take(rows);
   }
@@ -116,8 +116,8 @@ void attention(Context& ctx, const AttentionCall& call, const AttentionInput& in
 
 void attention_backward(Context& ctx, const AttentionCall& call, const AttentionSaved& s,
                         ConstView grad_out, const AttentionGrads& grads) {
-  // grad_bias is a sum over sequences: each chunk of sequences has its own part, and the parts are
-  // added in order. The number of chunks does not depend on the threads.
+  // grad_bias is a sum over sequences: each chunk of sequences has its own partial sum, and these
+  // are added in order. The number of chunks does not depend on the number of threads.
   constexpr std::int64_t kMostChunks = 16;
   ArenaScope scope(ctx.scratch);
   const View& grad_bias = grads.grad_bias;

@@ -18,17 +18,18 @@ namespace switchyard::cpu {
 // have no gaps between their rows.
 class Bf16Gradient {
  public:
-  // Compiles what a shape needs the first time: then not from a parallel loop.
+  // Compiles a new shape, so not from a parallel loop unless the shape has been used before.
   Bf16Gradient(Context& ctx, std::int64_t n, std::int64_t k);
 
-  // All of it, by `threads` threads under OneThreadEach, or with 1 by the caller, whose number is
-  // `thread`. Uses scratch_elements() of `scratch`. Returns false if oneDNN failed.
+  // Computes all of it, with `threads` threads under OneThreadEach, or with 1 on the calling
+  // thread, whose index is `thread`. `scratch` has scratch_elements(). Returns false if oneDNN
+  // failed.
   [[nodiscard]] bool run(int thread, int threads, std::int64_t tokens, const ConstView& dy,
                          const ConstView& x, View dw, Bf16* scratch) const;
   std::int64_t scratch_elements(std::int64_t tokens, int threads) const;
 
-  // Its steps, for at most kMostTokens tokens. `packed` has packed_elements(), `scratch`
-  // stripe_elements() of the thread's own.
+  // The same in steps, for at most kMostTokens tokens. `packed` has packed_elements(); `scratch` is
+  // the thread's own and has stripe_elements().
   void pack(int threads, std::int64_t tokens, const Bf16* x, Bf16* packed) const;
   std::int64_t stripes() const { return (n_ + stripe_rows_ - 1) / stripe_rows_; }
   [[nodiscard]] bool run_stripe(int thread, std::int64_t stripe, std::int64_t tokens,

@@ -2,7 +2,7 @@
 // All experts of a layer as one grouped call. The work is cut into tasks over experts and blocks of
 // their rows, so that all threads are busy whether there are many small experts or one that gets
 // every token, and an expert without tokens costs nothing.
-// Source of the idea: MegaBlocks, arXiv 2211.15841, without its block-sparse matmuls.
+// The idea is from MegaBlocks, arXiv 2211.15841, without its block-sparse matmuls.
 #include <omp.h>
 
 #include <atomic>
@@ -73,7 +73,7 @@ struct Layer {
   const FfnWeights& operator[](std::int64_t expert) const {
     return weights[static_cast<std::size_t>(expert)];
   }
-  // Of count(): the end.
+  // first_slot(count()) is the end of the last expert.
   std::int64_t first_slot(std::int64_t expert) const {
     return i32(routing.expert_offsets).data[call.first_expert + expert];
   }
@@ -121,14 +121,14 @@ Tasks<RowTask> row_tasks(Context& ctx, const Layer& layer, std::int64_t block) {
   return tasks;
 }
 
-// What backward computes after the gradients of all rows: those of the weights.
+// The gradients of the weights, which backward computes after those of all rows.
 struct GradientPlan {
   Tasks<GradientTask> alone;     // by one thread each
   Tasks<GradientTask> together;  // by all threads
 };
 
-// A sum over many tokens is cut by outputs, or left to all threads. This follows from the routing
-// alone, so that the bits do not depend on the number of threads.
+// Cuts a sum over many tokens by outputs, or leaves it to all threads. The cut depends on the
+// routing alone, so the bits do not depend on the number of threads.
 class GradientPlanner {
  public:
   GradientPlanner(Context& ctx, const Layer& layer, std::int64_t gradient_outputs)
@@ -136,7 +136,7 @@ class GradientPlanner {
         cut_(gradient_outputs),
         plan_{{ctx, capacity(layer, cut_)}, {ctx, 3 * layer.count()}} {}
 
-  // Of the matrix that maps x to a matrix with gradient dy, both sorted by expert; dw is expert's.
+  // Adds dw += dy^T . x of one expert, where dy and x hold the rows of all experts.
   void add(std::int64_t expert, const ConstView& dy, const ConstView& x, View dw) {
     const std::int64_t first = layer_.first_slot(expert);
     const std::int64_t rows = layer_.first_slot(expert + 1) - first;
@@ -169,7 +169,7 @@ class GradientPlanner {
   GradientPlan plan_;
 };
 
-// The matmuls of a parallel loop's tasks, each by the calling thread.
+// The matmuls of a parallel loop's tasks, each on the calling thread.
 class RowMatmuls {
  public:
   RowMatmuls(Context& ctx, const WeightForm& form, const RowPlan& plan)
@@ -253,7 +253,7 @@ void experts_backward(Context& ctx, const ExpertCall& call, const Routing& routi
   RowMatmuls matmuls(ctx, layer.form, plan);
   {
     const cpu::OneThreadEach one_thread_each;
-    // By rows: dy -> grad_hidden, grad_gate -> dx. What wo multiplied is recomputed.
+    // By rows: dy -> grad_hidden, grad_gate -> dx. The input of wo is recomputed.
     parallel_tasks(ctx.threads, tasks.count, [&](std::int64_t i) {
       const RowTask& task = tasks.data[i];
       const FfnWeights& w = layer[task.expert];

@@ -32,8 +32,8 @@ constexpr std::size_t kHugePage = std::size_t{2} << 20;
   fail(ErrorKind::kRuntime, "out of memory: ", bytes, " bytes could not be allocated");
 }
 
-// Large blocks: fresh zero pages, aligned so that the kernel can back them with huge ones, and not
-// touched before they are used.
+// Large blocks are fresh zero pages, untouched until used and aligned so that the kernel can back
+// them with huge pages.
 void* map_pages(std::size_t bytes) {
   const std::size_t size = round_up(bytes, kHugePage);
   void* mapped = mmap(nullptr, size + kHugePage, PROT_READ | PROT_WRITE,
@@ -44,7 +44,7 @@ void* map_pages(std::size_t bytes) {
                            reinterpret_cast<std::uintptr_t>(begin);
   if (head > 0) munmap(begin, head);
   munmap(begin + head + size, kHugePage - head);
-  madvise(begin + head, size, MADV_HUGEPAGE);  // only advice: a kernel without them is as right
+  madvise(begin + head, size, MADV_HUGEPAGE);  // a hint: harmless if ignored
   return begin + head;
 }
 
@@ -54,7 +54,7 @@ constexpr std::size_t kAliasingBytes = 2048;
 
 class HostMemory : public Memory {
  public:
-  // bfloat16 matmuls take matrices without gaps only.
+  // bfloat16 matmuls need matrices without gaps between rows.
   explicit HostMemory(bool without_gaps) : without_gaps_(without_gaps) {}
 
   void* allocate(std::size_t bytes) override {
@@ -79,8 +79,8 @@ class HostMemory : public Memory {
   bool without_gaps_;
 };
 
-// Results and operands too small for a normal f32 become 0: arithmetic on them is many times
-// slower on some machines (PyTorch's set_flush_denormal does the same).
+// Denormal results and operands become 0: arithmetic on them is many times slower on some machines.
+// PyTorch's set_flush_denormal does the same.
 void flush_denormals() {
 #if defined(__SSE2__)
   _MM_SET_FLUSH_ZERO_MODE(_MM_FLUSH_ZERO_ON);
@@ -106,8 +106,8 @@ void copy_out(const ConstView& x, [[maybe_unused]] std::int64_t count, T* host) 
                 static_cast<std::size_t>(x.cols) * sizeof(T));
 }
 
-// Elementwise on x and y. A matrix without gaps is cut as one long row: a flat buffer [1, n] has
-// work for all threads too.
+// Elementwise on x and y. A matrix without gaps is cut as one long row, so that a flat buffer [1,
+// n] keeps all threads busy, too.
 template <class F>
 void elementwise(Context& ctx, const ConstView& x, const View& y, F&& f) {
   assert(x.rows == y.rows && x.cols == y.cols);
@@ -126,7 +126,7 @@ void elementwise(Context& ctx, const ConstView& x, const View& y, F&& f) {
 
 }  // namespace
 
-// The loops' helper threads are the calling thread's own.
+// OpenMP keeps a pool of threads for each calling thread: the flag is set in the caller's.
 std::unique_ptr<Context> make_context(const ContextOptions& options) {
   check(options.threads >= 1, ErrorKind::kUsage, "threads ", options.threads, ", at least 1");
   const bool in_bf16 = options.compute_type == DType::bf16;
@@ -146,8 +146,8 @@ bool computes_natively(DType type) {
 }
 
 Defaults backend_defaults(int threads) {
-  // Training: a divisor of the threads. More workers would each have few sentences of a batch, but
-  // a gradient of their own.
+  // For training, a divisor of the number of threads. More workers would leave each few sentences
+  // of a batch, yet each needs a gradient buffer of its own.
   constexpr int kMostWorkers = 4;
   Defaults defaults;
   defaults.training_workers = std::min(threads, kMostWorkers);

@@ -76,8 +76,8 @@ std::string onednn_description() {
          std::to_string(version->patch) + " (" + isa_name(dnnl_get_effective_cpu_isa()) + ")";
 }
 
-// oneDNN asks OpenMP for the calling thread's maximum, and is sequential inside a parallel region.
-// A loop that runs on one thread is not one.
+// oneDNN uses as many threads as OpenMP would give the caller, and one inside a parallel region. A
+// loop that runs on one thread is no parallel region.
 OneThreadEach::OneThreadEach() : before_(omp_get_max_threads()) { omp_set_num_threads(1); }
 OneThreadEach::~OneThreadEach() { omp_set_num_threads(before_); }
 
@@ -104,7 +104,7 @@ bool gemm_tn(const ConstView& dy, const ConstView& x, float beta, View dw) {
 }
 
 void check_matmul(bool ok) {
-  check(ok, ErrorKind::kRuntime, "oneDNN: a matrix product failed: out of memory");
+  check(ok, ErrorKind::kRuntime, "oneDNN: a matmul failed: out of memory");
 }
 
 bool has_native_bf16() {
@@ -112,7 +112,7 @@ bool has_native_bf16() {
          dnnl_cpu_isa_avx512_core_bf16;
 }
 
-// The primitive for one size, and for each thread the arguments of its calls.
+// The primitive for one size, and the arguments of each thread's calls.
 struct Bf16Matmul::OneSize {
   OneSize(const Shape& shape, std::int64_t size, int threads) {
     using tag = memory::format_tag;
@@ -161,9 +161,9 @@ Bf16Matmul::Bf16Matmul(const Shape& shape, int threads)
   const std::int64_t code = max_size_ / kBf16Rounding * kCodeBytes;
   const std::int64_t available = available_memory_bytes();
   check(available >= code, ErrorKind::kRuntime, "not enough memory: ", code,
-        " bytes needed to compile bfloat16 products of ", shape.n, " by ", shape.k, ", ", available,
+        " bytes needed to compile bfloat16 matmuls of ", shape.n, " by ", shape.k, ", ", available,
         " available");
-  // oneDNN plans for the calling thread's maximum.
+  // oneDNN compiles for as many threads as OpenMP would give the caller.
   const int before = omp_get_max_threads();
   omp_set_num_threads(1);
   try {
@@ -171,7 +171,7 @@ Bf16Matmul::Bf16Matmul(const Shape& shape, int threads)
       sizes_.push_back(std::make_unique<OneSize>(shape, size, threads));
   } catch (const dnnl::error& e) {
     omp_set_num_threads(before);
-    fail(ErrorKind::kRuntime, "oneDNN: no bfloat16 product of ", shape.n, " by ", shape.k, ": ",
+    fail(ErrorKind::kRuntime, "oneDNN: no bfloat16 matmul of ", shape.n, " by ", shape.k, ": ",
          e.what());
   }
   omp_set_num_threads(before);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The matmuls that oneDNN computes. No other file of the backend calls it.
+// The matmuls that oneDNN computes. No other file of the backend calls oneDNN.
 //
 // float32 goes through dnnl_sgemm on the exact shapes: nothing is compiled per shape, and nothing
 // past the last token is read.
@@ -25,7 +25,7 @@ namespace switchyard::cpu {
 // "oneDNN 2.6.3 (AVX2)"
 std::string onednn_description();
 
-// While it lives, oneDNN uses one thread for each caller: for matmuls inside a parallel loop.
+// While it exists, oneDNN uses only the calling thread: for matmuls inside a parallel loop.
 class OneThreadEach {
  public:
   OneThreadEach();
@@ -36,11 +36,11 @@ class OneThreadEach {
  private:
   int before_;
 };
-// Makes oneDNN's next calls from this thread use the context's threads.
+// Lets oneDNN's next calls from this thread use all threads of the context.
 void use_threads(const Context& ctx);
 
-// Error(kRuntime) if a matmul has failed. The functions below return false if oneDNN is out of
-// memory, since a parallel loop cannot throw.
+// Throws Error(kRuntime) if a matmul has failed. The functions below return false if oneDNN is out
+// of memory, since a parallel loop cannot throw.
 void check_matmul(bool ok);
 
 // --- float32 -------------------------------------------------------------------------------------
@@ -63,8 +63,7 @@ constexpr std::int64_t bf16_rounded(std::int64_t rows) { return round_up(rows, k
 
 // A weight with more elements does not stay in a second-level cache of 1 MiB.
 constexpr std::int64_t kCachedElements = std::int64_t{1} << 19;
-// Rows of a tile, by whether the right-hand side stays in that cache: larger tiles read it less
-// often.
+// Rows of a tile: large if the right-hand side does not stay in that cache, to read it less often.
 constexpr std::int64_t kSmallTile = 64, kLargeTile = 256;
 
 // Returns true if the machine multiplies bfloat16, within ONEDNN_MAX_CPU_ISA. Elsewhere the matmuls
@@ -72,7 +71,7 @@ constexpr std::int64_t kSmallTile = 64, kLargeTile = 256;
 bool has_native_bf16();
 
 // The matmuls of one shape, for all sizes of the dimension that varies. Several threads may call
-// run() at the same time, each with its own number below the context's thread count.
+// run() at the same time, each with its own index below the context's number of threads.
 class Bf16Matmul {
  public:
   enum Kind {
@@ -106,8 +105,8 @@ class Bf16Matmul {
   std::vector<std::unique_ptr<OneSize>> sizes_;
 };
 
-// The matmuls that a context has compiled so far. Several threads may get() a shape that is already
-// there.
+// The matmuls that a context has compiled so far. get() may be called from several threads for a
+// shape that is already there.
 class Bf16Matmuls {
  public:
   // Compiles a new shape: not from a parallel loop.

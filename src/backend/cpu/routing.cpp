@@ -17,13 +17,13 @@ using cpu::i32;
 
 namespace {
 
-// Experts' first slots are multiples of this.
+// Each expert's first slot is a multiple of this.
 std::int64_t slot_rounding(const Context& ctx) {
   return ctx.compute_type == DType::bf16 ? cpu::kBf16Rounding : 1;
 }
 
-// Slots by a stable counting sort of the kept tokens. A few integer operations a token: not worth
-// threads.
+// Assigns slots by a stable counting sort of the kept tokens. A few integer operations per token
+// are not worth threads.
 void assign_slots(Context& ctx, const Capacity& capacity, const Ragged& tokens, Routing& routing) {
   const std::int64_t num_tokens = routing.probs.rows, num_experts = routing.probs.cols;
   ArenaScope scope(ctx.scratch);

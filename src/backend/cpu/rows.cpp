@@ -19,7 +19,7 @@ void embed(Context& ctx, ConstView table, ConstView ids, View y) {
   gather_rows(ctx, table, ids, y);
 }
 
-// Threads share out the columns, so that each element of grad_table is added to in token order.
+// Threads split the columns, so that each element of grad_table is summed in token order.
 void embed_backward(Context& ctx, ConstView ids, ConstView dy, View grad_table) {
   constexpr std::int64_t kColumns = 64;
   parallel_for(ctx.threads, 0, dy.cols, kColumns, [&](std::int64_t first, std::int64_t last) {

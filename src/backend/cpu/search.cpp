@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The best ids of rows of logits.
+// The best token ids in each row of logits.
 #include "simd/top_k.h"
 #include "src/backend/cpu/views.h"
 

@@ -18,8 +18,8 @@ namespace {
 
 constexpr std::int64_t kBlock = std::int64_t{1} << 16;
 
-// Elements that are updated together. Of a weight with a form to renew: rows that are packed
-// together, by the thread that has just updated them.
+// Elements updated as one piece. If the weight has a form to renew, that is the rows packed
+// together, so that the thread that updates them also packs them.
 std::int64_t piece_size(const AdamWParam& param) {
   return param.packed && cpu::is_renewed(*param.packed)
              ? cpu::kPackedRows * param.packed->value.cols

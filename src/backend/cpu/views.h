@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// From the contract's views to what the kernels of simd/ take, and how rows are cut into pieces.
+// Converts the contract's views to what the kernels of simd/ take, and cuts rows into pieces.
 #pragma once
 
 #include <omp.h>
@@ -94,12 +94,12 @@ inline simd::AnyIn columns_from(simd::AnyIn x, std::int64_t first) {
   return x ? any_in(static_cast<const std::byte*>(x.data) + bytes, x.stride, x.dtype) : x;
 }
 
-// Of the rows from token `first` on.
+// For the rows from token `first` on.
 inline simd::Dropout dropout_of(const Dropout& drop, const ConstView& tags, std::int64_t first) {
   return {drop.rate, drop.stream, from(i32(tags), first), {}};
 }
 
-// About 64 KiB of f32 a piece: larger than what starting a thread costs, small enough to share out.
+// About 64 KiB of f32 per piece: enough to pay for starting a thread, small enough to balance load.
 inline std::int64_t row_grain(std::int64_t cols) {
   return std::max<std::int64_t>(1, (std::int64_t{1} << 14) / std::max<std::int64_t>(1, cols));
 }
@@ -111,7 +111,7 @@ void for_rows(Context& ctx, std::int64_t rows, std::int64_t cols, F&& f) {
                [&](std::int64_t first, std::int64_t last) { f(first, last - first); });
 }
 
-// Uninitialized scratch for `count` values, until the caller's ArenaScope ends.
+// Uninitialized scratch for `count` values, valid until the caller's ArenaScope ends.
 template <class T>
 T* scratch_array(Context& ctx, std::int64_t count) {
   static_assert(std::is_trivially_destructible_v<T> && alignof(T) <= 64);
@@ -119,11 +119,11 @@ T* scratch_array(Context& ctx, std::int64_t count) {
   return static_cast<T*>(ctx.scratch.make_row(bytes, DType::i8).data);
 }
 
-// The same for each thread of the parallel loops that follow.
+// The same for every thread of the parallel loops that follow.
 class ThreadScratch {
  public:
   ThreadScratch(Context& ctx, std::int64_t floats)
-      : stride_((floats + 15) / 16 * 16),  // a cache line of one's own
+      : stride_((floats + 15) / 16 * 16),  // whole cache lines: no false sharing
         data_(scratch_array<float>(ctx, stride_ * ctx.threads)) {}
   float* mine() const { return data_ + stride_ * omp_get_thread_num(); }
 
@@ -132,8 +132,8 @@ class ThreadScratch {
   float* data_;
 };
 
-// total [cols] += the sum over rows: f(first, count, partial) adds a block's sum to its partial.
-// The blocks do not depend on the number of threads, and are added in order.
+// total [cols] += the sum over rows: f(first, count, partial) adds the sum of a block's rows to
+// `partial`. The blocks do not depend on the number of threads, and are added in order.
 template <class F>
 void sum_row_blocks(Context& ctx, std::int64_t rows, std::int64_t cols, float* total, F&& f) {
   constexpr std::int64_t kBlock = 128;

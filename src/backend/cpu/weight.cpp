@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Which form of a weight is made, and which is read.
+// Chooses the form that a weight is packed into, and the one that is read.
 #include "src/backend/cpu/weight.h"
 
 #include "src/core/error.h"
@@ -10,7 +10,7 @@ namespace cpu {
 
 namespace {
 
-// The form that the context's matmuls want, whether or not the weight is in it.
+// The form that suits the context, whether or not the weight is in it.
 const WeightForm& preferred_form(const Context& ctx, const Weight& w) {
   if (ctx.compute_type == DType::bf16 && w.role != WeightRole::router) return bf16_form();
   return ctx.row_invariant ? panels_form() : value_form();

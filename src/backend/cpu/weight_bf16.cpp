@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // A weight in bfloat16, packed twice: w^T [in, out] for y = x . w^T, and w [out, in] for
-// dx = dy . w (a head's in blocks of kHeadBlock of its rows). Rows go through matmuls in tiles,
-// whose last is rounded up to a multiple of kBf16Rounding rows: the capacity of token matrices
-// allows it, and experts' rows begin at such multiples.
+// dx = dy . w (a head's in blocks of kHeadBlock rows). Tokens go through matmuls in tiles of rows;
+// the last tile is rounded up to a multiple of kBf16Rounding rows, which the row capacity of token
+// matrices allows. The rows of each expert begin at such a multiple.
 #include "src/backend/cpu/weight_bf16.h"
 
 #include <omp.h>
@@ -23,12 +23,12 @@ namespace {
 const Bf16* transposed(const Weight& w) { return bf16(w.packed->bf16_transposed.view()); }
 const Bf16* plain(const Weight& w) { return bf16(w.packed->bf16.view()); }
 
-// At most a tile's rows, by the calling thread.
+// At most one tile of rows, on the calling thread.
 bool run_tile(const Bf16Matmul& matmul, const ConstView& a, const Bf16* b, const View& c) {
   return matmul.run(omp_get_thread_num(), bf16_rounded(a.rows), bf16(a), b, c.data);
 }
 
-// All rows, by the calling thread.
+// All rows, on the calling thread.
 bool run_rows(const Bf16Matmul& matmul, const ConstView& a, const Bf16* b, const View& c) {
   bool ok = true;
   for (std::int64_t first = 0; first < a.rows; first += matmul.max_size()) {
@@ -38,7 +38,7 @@ bool run_rows(const Bf16Matmul& matmul, const ConstView& a, const Bf16* b, const
   return ok;
 }
 
-// All rows, by all threads.
+// All rows, on all threads.
 void run_all(Context& ctx, const ConstView& a, const Bf16* b, Write write, const View& c) {
   if (a.rows == 0) return;
   assert(c.contiguous() && a.row_capacity >= bf16_rounded(a.rows) &&
@@ -54,13 +54,13 @@ void run_all(Context& ctx, const ConstView& a, const Bf16* b, Write write, const
   check_matmul(ok);
 }
 
-// Rows for one thread: a few tiles, if tiles are small.
+// Rows per task: several tiles if tiles are small.
 std::int64_t planned_rows(const Bf16Matmul& matmul) {
   return std::max(matmul.max_size(), kSmallTile);
 }
 
-// Rounds and packs the rows [first, first + kPackedRows) of the value: a panel of the transposed
-// matrix, and a stretch of rows of every panel of the plain one.
+// Rounds and packs the rows [first, first + kPackedRows) of the value: one panel of the transposed
+// matrix, and these rows of every panel of the plain one.
 void pack_rows(const Weight& weight, std::int64_t first) {
   const View& w = weight.value;
   const std::int64_t panel = first / simd::kBf16PanelCols;
@@ -86,7 +86,7 @@ const WeightForm& bf16_form() {
   return form;
 }
 
-// The only form that follows an optimizer: panels are made when a trained model translates.
+// The only form that optimizers renew: panels are packed when a trained model translates.
 bool is_renewed(const Weight& w) { return bf16_form().is_in(w); }
 void renew_rows(const Weight& w, std::int64_t first) {
   if (!is_renewed(w)) return;
@@ -128,7 +128,7 @@ void Bf16Form::input_gradient(Context& ctx, const ConstView& dy, const Weight& w
 void Bf16Form::weight_gradient(Context& ctx, const ConstView& dy, const ConstView& x,
                                View dw) const {
   const std::int64_t tokens = bf16_rounded(dy.rows);
-  // The rows past the last token are summed over, too.
+  // The sum over tokens runs over the padding, too.
   for (const ConstView& v : {dy, x})
     simd::fill(tokens - v.rows, v.cols, 0, any(padding_of(v, tokens - v.rows)));
   const Bf16Gradient gradient(ctx, dy.cols, x.cols);

@@ -7,7 +7,7 @@
 
 namespace switchyard::cpu {
 
-// Rows of a head that are packed as one block: see bf16_head.cpp.
+// Rows of a head packed as one block: see bf16_head.cpp.
 constexpr std::int64_t kHeadBlock = 512;
 
 class Bf16Form : public WeightForm {
@@ -38,8 +38,8 @@ class Bf16Form : public WeightForm {
                        View dh, View dw) const override;
 };
 
-// c [rows, n] (=|+=) a [rows, k] . b, by tiles of rows; in a row-invariant context they all have
-// the same size. Compiles a new shape: then not from a parallel loop.
+// c [rows, n] (=|+=) a [rows, k] . b, in tiles of rows; in a row-invariant context all tiles have
+// the same size. Compiles a new shape, so not from a parallel loop unless it has been used before.
 const Bf16Matmul& rows_matmul(Context& ctx, std::int64_t n, std::int64_t k, DType out, Write write);
 
 }  // namespace switchyard::cpu

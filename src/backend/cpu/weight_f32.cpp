@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A weight as its float32 value: dnnl_sgemm.
+// A weight as its float32 value, multiplied by dnnl_sgemm.
 #include "src/backend/cpu/onednn.h"
 #include "src/backend/cpu/views.h"
 #include "src/backend/cpu/weight.h"
@@ -30,7 +30,7 @@ void WeightForm::weight_gradient(Context& ctx, const ConstView& dy, const ConstV
   check_matmul(gemm_tn(dy, x, 1, dw));
 }
 
-// The rows and what is computed of them stay in a core's cache.
+// So few rows that they and their results stay in a core's cache.
 RowPlan WeightForm::plan_forward(Context&, const Weight& w) const {
   value_of(w);
   return {128, 0, 128};

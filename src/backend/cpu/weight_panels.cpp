@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// A weight as panels of outputs, float32, for row-invariant forward: the kernels of
-// simd/packed_gemm.h, where an element is one chain of multiply-adds along K whatever the number of
-// rows and threads. oneDNN's own matmuls lack that property on AVX2 and SSE4.1. A weight that is
-// not in this form is packed into scratch for each call; gradients use the value.
+// A weight in float32 panels of outputs, for row-invariant matmuls by simd/packed_gemm.h: each
+// element is one chain of multiply-adds along K, whatever the number of rows and threads. oneDNN's
+// matmuls lack that property on AVX2 and SSE4.1. A weight not in this form is packed into scratch
+// in each call. Gradients use the value.
 #include "simd/packed_gemm.h"
 #include "simd/targets.h"
 #include "src/backend/cpu/views.h"
@@ -13,11 +13,11 @@ namespace switchyard::cpu {
 
 namespace {
 
-// What a task of forward() computes.
+// The block that one task of forward() computes.
 constexpr std::int64_t kRowBlock = 96;
 constexpr std::int64_t kOutBlock = 256;  // a multiple of every target's panel
 
-// Null if the weight has none.
+// Null if the weight is not in this form.
 const float* panels_of(const Weight& w) {
   return w.packed && w.packed->panels.bytes() > 0 ? f32(w.packed->panels.view()).data : nullptr;
 }
@@ -26,8 +26,8 @@ void pack_panels(const ConstView& w, float* panels) {
   simd::pack_weight(w.rows, w.cols, f32(w), panels);
 }
 
-// Floats of scratch for a weight that has no panels. Error(kRuntime) if its panels are those of
-// another instruction set: the kernels would read garbage.
+// Scratch, in floats, to pack a weight that has no panels. Error(kRuntime) if its panels were
+// packed for another instruction set: the kernels would read garbage.
 std::int64_t packing_floats(const Weight& w) {
   if (!panels_of(w)) {
     const View value = value_of(w);
