@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Adafactor against the scalar template, and against what transformers' class makes of the same
-// gradients (tests/golden/make_adafactor.py).
+// Adafactor against the scalar template, and against the results of transformers' class for the
+// same gradients (tests/golden/make_adafactor.py).
 #include <cstdlib>
 #include <fstream>
 #include <nlohmann/json.hpp>
@@ -28,7 +28,7 @@ TEST_CASE("Adafactor") {
   options.lr = 0.1f;
   const auto plan = plan_adafactor(*m.ctx, {param});
   for (options.step = 1; options.step <= 3; ++options.step) {
-    // The gradient as it is, clipped, not used.
+    // The gradient unclipped, clipped, and skipped.
     const float scale = options.step == 2 ? 0.5f : 1;
     const bool updated = options.step != 3;
     Reals grad = m.reals(param.grad);
@@ -44,7 +44,7 @@ TEST_CASE("Adafactor") {
   if (!vector) CHECK(m.differs(param.row, row) == "");
 }
 
-TEST_CASE("Adafactor gives the values of transformers") {
+TEST_CASE("Adafactor matches transformers") {
   const char* folder = std::getenv("GOLDEN");
   REQUIRE(folder != nullptr);
   std::ifstream file(std::string(folder) + "/adafactor.json");

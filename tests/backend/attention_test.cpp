@@ -5,8 +5,8 @@
 namespace switchyard {
 namespace {
 
-// Scores here are as large as 40, so that their rounding in f32 (3e-6) is a relative error of the
-// probabilities of several times that.
+// Scores here reach 40, so their rounding in f32 (3e-6) becomes a relative error of the
+// probabilities several times as large.
 constexpr double kAttentionRtol = 5e-5;
 
 reference::AttentionSpec<double> spec_of(const Machine& m, const AttentionCall& call) {
@@ -105,7 +105,7 @@ TEST_CASE("one step of attention") {
   }
 }
 
-TEST_CASE("a sequence's attention does not depend on its batch, in the bits") {
+TEST_CASE("a sequence's attention has the same bits in every batch") {
   Machine m = any_machine();
   const Ragged all = m.ragged({3, 33, 70}), last = m.ragged({70});
   AttentionCall call;

@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
-// Products in bfloat16. On small whole numbers they are exact, so that every implementation must
-// give the reference's values to the bit, rounded once where the result is bf16.
+// Matmuls in bfloat16. They are exact on small integers, so every implementation must match the
+// reference bit for bit, after one rounding if the result is bf16.
 #include "tests/backend/machine.h"
 
 namespace switchyard {
 namespace {
 
-// Matrices of whole numbers without gaps between rows, as bfloat16 products want them.
+// Matrices of integers without gaps between rows, as bfloat16 matmuls need them.
 class Bf16Machine {
  public:
   explicit Bf16Machine(int threads, bool row_invariant = false)
       : ctx(make_context({threads, row_invariant, DType::bf16})) {}
 
-  // In -2 ... 2.
+  // Integers from -2 to 2.
   Reals whole(std::int64_t rows, std::int64_t cols) {
     Reals m(rows, cols);
     for (double& x : m.values) x = static_cast<double>(rng_.below(5)) - 2;
@@ -40,7 +40,7 @@ class Bf16Machine {
   std::unique_ptr<Context> ctx;
 
  private:
-  // No result may depend on it.
+  // No result may depend on these rows.
   void poison_past_last_row(View v) {
     fill(*ctx, std::numeric_limits<float>::quiet_NaN(),
          v.slice_rows(v.rows, v.row_capacity - v.rows));
@@ -71,7 +71,7 @@ TEST_CASE("linear and its backward in bfloat16") {
     for (const std::int64_t tokens : {1, 16, 63, 65, 300})
       for (const std::int64_t in : {7, 64, 130})
         for (const std::int64_t out : {5, 96, 512}) all.push_back({threads, tokens, in, out});
-  // More tokens than one product sums over; an x so wide that gradients go by large stripes.
+  // More tokens than one matmul sums over; an x so wide that gradients use large stripes.
   all.push_back({1, 1100, 20, 70});
   all.push_back({3, 1100, 20, 70});
   all.push_back({1, 40, 1030, 600});
@@ -143,7 +143,7 @@ TEST_CASE("head and cross-entropy in bfloat16") {
   const CrossEntropyCall call{m.place(h, DType::bf16), &head, ids, 0.1f, 0.25f};
   linear_cross_entropy(*m.ctx, call, sums, {dh, dhead});
   CHECK(std::abs(m.values(sums)[0] / loss - 1) < 1e-5);
-  // Logits are exact; what is rounded to bfloat16 is their gradient.
+  // Logits are exact; their gradient is rounded to bfloat16.
   if (by_h) CHECK(distance(m.values(dh), reference::linear_backward_input(grad, w).values) < 0.004);
   if (!by_head) return;
   std::vector<double> added = m.values(dhead);
@@ -151,11 +151,10 @@ TEST_CASE("head and cross-entropy in bfloat16") {
   CHECK(distance(added, grad_head.values) < 0.004);
 }
 
-TEST_CASE("a row-invariant context gives a row the same bits in any company, in bfloat16 too") {
+TEST_CASE("in a row-invariant context a row has the same bits in every batch, in bfloat16 too") {
   const std::int64_t tokens = 100, in = GENERATE(24, 512), out = GENERATE(70, 1100);
   CAPTURE(in, out);
-  // Outputs of a matmul, and of the head's gradients with respect to its input, in batches of
-  // `rows`.
+  // A matmul's output and the gradient with respect to the head's input, in batches of `rows` rows.
   const auto run = [&](int threads, std::int64_t rows) {
     Machine m(threads, false, true, DType::bf16);
     Weight w{m.normal(out, in), nullptr}, head{m.normal(out, in), nullptr};
@@ -214,14 +213,14 @@ TEST_CASE("a weight has the packed forms of all contexts that prepared it") {
   CHECK(m.values(y) == expected.values);
   linear(*invariant, m.place(x, DType::f32), weight, y);
   CHECK(m.values(y) == expected.values);
-  // Prepared for the other kind of context only.
+  // Prepared only for the other kind of context.
   Weight other{weight.value, nullptr};
   prepare_weight(*m.ctx, other);
   linear(*invariant, m.place(x, DType::f32), other, y);
   CHECK(m.values(y) == expected.values);
 }
 
-TEST_CASE("an optimizer packs the weights it updates, to the bits of prepare_weight()") {
+TEST_CASE("an optimizer repacks the weights it updates exactly as prepare_weight() does") {
   const int threads = GENERATE(1, 3);
   const std::int64_t out = GENERATE(5, 64, 200), in = GENERATE(7, 130);
   const bool factored = GENERATE(false, true);
@@ -260,7 +259,7 @@ TEST_CASE("an optimizer packs the weights it updates, to the bits of prepare_wei
 TEST_CASE("experts in bfloat16") {
   const int threads = GENERATE(1, 3);
   const bool gated = GENERATE(false, true);
-  // 1,100 for one expert: its gradients are shared by all threads.
+  // 1,100 tokens for one expert: all threads share the gradients of its weights.
   const std::int64_t num_experts = GENERATE(1, 5), num_tokens = GENERATE(9, 90, 1100);
   CAPTURE(threads, gated, num_experts, num_tokens);
   constexpr std::int64_t d_model = 40, d_ff = 70;
@@ -323,7 +322,7 @@ TEST_CASE("experts in bfloat16") {
   experts_backward(ctx, call, routing, {expert_in, saved.hidden, saved.gate, by_slot(dy)}, dx,
                    ffn_grads);
 
-  // The same by token, each with its own expert.
+  // The same, token by token.
   std::vector<std::int32_t> index(static_cast<std::size_t>(num_tokens)), slot(index.size());
   download(ctx, routing.expert_index, index.data(), num_tokens);
   download(ctx, routing.slot_of_token, slot.data(), num_tokens);
@@ -351,7 +350,7 @@ TEST_CASE("experts in bfloat16") {
       const auto begin = all.begin() + slot[std::size_t(t)] * d_model;
       return std::vector<double>(begin, begin + d_model);
     };
-    // Intermediate values are rounded to 8 bits too.
+    // Intermediate values are rounded to 8 bits, too.
     CHECK(close(slice(y), out.values, 0.02, 1e-6) == "");
     CHECK(close(slice(grad_x), in.values, 0.02, 1e-6) == "");
   }

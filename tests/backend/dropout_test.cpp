@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The shares of random numbers: how many elements dropout drops, and where jitter's factors lie.
-// The other tests compare with the reference, which takes its random numbers and the threshold from
-// core/rng.h as the backend does; here nothing of that is used.
+// Statistics of random numbers: how many elements dropout drops, and how jitter's factors are
+// distributed. The other tests compare with the reference, which shares core/rng.h with the
+// backend; these do not use it.
 #include <algorithm>
 #include <cmath>
 
@@ -16,12 +16,12 @@ Ragged twenty_tokens_each(Machine& m) {
   return m.ragged(std::vector<std::int32_t>(kTokens / kLength, kLength));
 }
 
-// Six standard deviations of a binomial share: one check in 5e8 fails by chance.
+// Six standard deviations of a binomial proportion: one check in 5e8 fails by chance.
 double deviation(double rate, std::int64_t n) {
   return 6 * std::sqrt(rate * (1 - rate) / static_cast<double>(n));
 }
 
-// `y` are ones that went through dropout.
+// `y` is a matrix of ones after dropout.
 void check_dropped_ones(const Reals& y, double rate, double rounding) {
   std::vector<double> by_row(kTokens), by_col(kCols);
   double dropped = 0, sum = 0, largest_error = 0;
@@ -85,8 +85,8 @@ TEST_CASE("dropout drops its rate of a million elements and keeps the mean") {
     check_dropped_ones(in_f32(y), rate, rounding);
   }
   SECTION("probabilities of attention") {
-    // No key is preferred, and key k has a 1 in column k: out[t, h * kLength + k] is what is left
-    // of query t's probability of key k in head h, which was 1 / kLength.
+    // All scores are equal, and key k's value is 1 in column k alone: out[t, h * kLength + k] is
+    // what dropout left of query t's probability for key k in head h, which was 1 / kLength.
     AttentionCall call;
     call.num_heads = kCols / kLength;
     call.d_kv = kLength;
@@ -102,7 +102,7 @@ TEST_CASE("dropout drops its rate of a million elements and keeps the mean") {
     const View q = m.ctx->scratch.make(kTokens, kCols, type);
     fill(*m.ctx, 0, q);
     attention(*m.ctx, call, {q, q, x}, y, View{});
-    // The probability 1 / 20 is rounded in bfloat16, too.
+    // In bfloat16 the probability 1 / 20 is rounded, too.
     check_dropped_ones(in_f32(y), rate, 2 * rounding);
   }
 }
@@ -120,7 +120,7 @@ TEST_CASE("jitter's factors are uniform") {
     outside = std::max({outside, -place, place - 10});
     tenths[static_cast<std::size_t>(std::clamp(place, 0.0, 9.0))] += 1.0 / (kTokens * kCols);
   }
-  CHECK(outside < 1e-4);  // f32 rounding near 1, of a factor of 1 - 0.01
+  CHECK(outside < 1e-4);  // f32 rounding near 1, in factors down to 1 - 0.01
   for (const double share : tenths) CHECK(std::abs(share - 0.1) < deviation(0.1, kTokens * kCols));
 }
 

@@ -106,7 +106,7 @@ struct Layer {
       if (gated) weights.back().wi_1 = Weight{m.normal(d_ff, d_model), nullptr};
     }
     table = make_expert_table(*m.ctx, weights);
-    // One expert's gradients below the other's.
+    // Gradients of one expert after another, row by row.
     const std::int64_t rows = (gated ? 2 : 1) * d_ff + d_model;
     const View all = m.normal(num_experts * rows, std::max(d_model, d_ff));
     const auto part = [&](std::int64_t first, std::int64_t count, std::int64_t cols) {
@@ -141,7 +141,7 @@ struct Layer {
 TEST_CASE("experts and their backward") {
   Machine m = any_machine();
   const bool gated = GENERATE(false, true), limited = GENERATE(false, true);
-  // One that most tokens choose, several that none does.
+  // One expert that most tokens choose, and several that none chooses.
   const std::int64_t popular = GENERATE(-1, 2);
   CAPTURE(gated, limited, popular);
   const std::int64_t num_experts = 5, d_model = 12, d_ff = 35, tokens = 330;
@@ -194,7 +194,7 @@ TEST_CASE("experts and their backward") {
   }
 }
 
-TEST_CASE("one expert that gets thousands of tokens; a range of experts") {
+TEST_CASE("one expert with more than a thousand tokens, in a range of experts") {
   const int threads = GENERATE(1, 2, 3);
   Machine m(threads, false);
   const std::int64_t tokens = 1500, d_model = 20, d_ff = 260;
@@ -232,8 +232,8 @@ TEST_CASE("one expert that gets thousands of tokens; a range of experts") {
   CHECK(m.differs(dw.wo, grad.wo) == "");
 }
 
-// Where slots are rounded up or tokens are dropped, many slots are never written by an expert.
-TEST_CASE("slots without a token have no part in any result") {
+// If slots are rounded up or tokens are dropped, many slots are never written by an expert.
+TEST_CASE("slots without a token affect no result") {
   const DType type = GENERATE(DType::f32, DType::bf16);
   const bool row_invariant = GENERATE(false, true);
   const Capacity capacity =
@@ -269,13 +269,13 @@ TEST_CASE("slots without a token have no part in any result") {
       std::all_of(values.begin(), values.end(), [](double value) { return std::isfinite(value); }));
 }
 
-// A token's result does not depend on the tokens next to it, bit for bit.
+// A token's result does not depend on the other tokens, bit for bit.
 TEST_CASE("experts in a row-invariant context") {
   const DType type = GENERATE(DType::f32, DType::bf16);
   const bool strided = type == DType::f32 && GENERATE(false, true);
   CAPTURE(type == DType::bf16, strided);
   const std::int64_t tokens = 150, d_model = 24, d_ff = 70;
-  // Experts' outputs, back in token order, for batches of the tokens [first, first + count).
+  // Experts' outputs in token order, for batches of the tokens [first, first + count).
   struct Batch {
     std::int64_t first, count;
   };

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Packed forms of weights on the CPU: without a value, and used by kernels of an instruction set
-// they were not packed for. A program of its own: it lowers the cap, which cannot be raised again.
+// Packed forms of weights on the CPU: without a value, and read by kernels of an instruction set
+// they were not packed for. A separate program: lowering the cap cannot be undone.
 #include <cstdlib>
 #include <string>
 
@@ -13,8 +13,8 @@
 namespace switchyard {
 namespace {
 
-// As a file in a packed form would have it.
-TEST_CASE("a weight without a value computes what its packed form can") {
+// As loaded from a file that has only the packed form.
+TEST_CASE("a weight without a value does what its packed form allows") {
   const bool in_bf16 = GENERATE(false, true);
   CAPTURE(in_bf16);
   const DType type = in_bf16 ? DType::bf16 : DType::f32;
@@ -89,7 +89,7 @@ TEST_CASE("a weight packed for another instruction set is an error, not garbage"
 
   setenv("ONEDNN_MAX_CPU_ISA", "SSE41", 1);
   simd::apply_isa_cap();
-  if (simd::packed_gemm_panel() == panel) return;  // SSE4 from the start
+  if (simd::packed_gemm_panel() == panel) return;  // it was SSE4 already
   std::string message;
   try {
     linear(*ctx, x, weight, y);
@@ -100,7 +100,7 @@ TEST_CASE("a weight packed for another instruction set is an error, not garbage"
   CHECK(message.find(std::to_string(panel) + " outputs") != std::string::npos);
   CHECK(message.find(simd::target_name()) != std::string::npos);
 
-  // Experts take their weights in a parallel loop, where nothing can be thrown.
+  // Experts read their weights in a parallel loop, which cannot throw.
   const auto table = make_expert_table(*ctx, {{weight, {}, weight}});
   const Tensor offsets(*ctx, 1, 2, DType::i32);
   const std::int32_t all[] = {0, kTokens};

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the tests of the contract share: views with random content in a backend's memory, laid out
-// as hostile as the contract allows, and their values on the host.
+// Shared by the tests of the contract: views of random values in a backend's memory, in the most
+// hostile layout the contract allows, and their values on the host.
 #pragma once
 
 #include <cmath>
@@ -19,7 +19,7 @@ namespace switchyard {
 using reference::IntMatrix;
 using Reals = reference::Matrix<double>;
 
-// f32 sums of some hundred products, against the largest value of the result.
+// For f32 sums of some hundred terms, relative to the result's largest value.
 constexpr double kRtol = 1e-5;
 
 class Machine {
@@ -34,7 +34,7 @@ class Machine {
   View filled(std::int64_t rows, std::int64_t cols, float value) {
     return store(rows, cols, [&] { return value; });
   }
-  // For a result that is overwritten: what was there must not matter.
+  // For a result that is overwritten: the old content must not matter.
   View output(std::int64_t rows, std::int64_t cols) {
     return filled(rows, cols, std::numeric_limits<float>::quiet_NaN());
   }
@@ -53,7 +53,7 @@ class Machine {
   View int_output(std::int64_t rows, std::int64_t cols) {
     return ints(rows, cols, std::vector<std::int32_t>(static_cast<std::size_t>(rows * cols), -77));
   }
-  // Without gaps between rows, as flat parameter buffers are.
+  // Without gaps, as flat parameter buffers are.
   View flat(std::int64_t n) {
     const bool strided = std::exchange(strided_, false);
     const View v = normal(1, n);
@@ -67,7 +67,7 @@ class Machine {
     fill(*ctx, updated ? 1 : 0, v.slice_cols(kUpdated, 1));
     return v;
   }
-  // Sequences of these lengths; sentence numbers and positions as tags.
+  // Sequences of these lengths, with sentence numbers and positions as tags.
   Ragged ragged(const std::vector<std::int32_t>& lengths) {
     std::vector<std::int32_t> offsets = {0}, tags;
     Ragged r;
@@ -100,7 +100,7 @@ class Machine {
   reference::Sequences sequences(const Ragged& r) const {
     return {whole_numbers(r.offsets).values, whole_numbers(r.tags)};
   }
-  // Empty if the view holds these values and the gaps of all views of this machine are in order.
+  // Empty if the view holds these values and the gaps of all this machine's views are intact.
   std::string differs(ConstView v, const Reals& expected, double rtol = kRtol) const {
     const std::string gaps = broken_gaps();
     return gaps.empty() ? close(reals(v).values, expected.values, rtol, 1e-7) : gaps;
@@ -113,7 +113,7 @@ class Machine {
     Tensor memory;
     std::int64_t first_col, cols;
   };
-  static constexpr float kGap = 1234.5f;  // its bits in an i32 matrix
+  static constexpr float kGap = 1234.5f;  // in an i32 matrix, its bits
 
   template <class F>
   View store(std::int64_t rows, std::int64_t cols, F&& value) {
@@ -129,8 +129,8 @@ class Machine {
     strided_ = strided;
     return v;
   }
-  // A matrix among values that no result may contain: NaN in the rows past its last, and where
-  // `strided` columns of kGap before and after.
+  // A matrix surrounded by values that no result may contain: rows of NaN after it and, if
+  // `strided`, columns of kGap on both sides.
   View place(std::int64_t rows, std::int64_t cols, DType dtype) {
     const std::int64_t before = strided_ ? 3 : 0, after = strided_ ? 2 : 0;
     const std::int64_t capacity = (rows + kRowRounding - 1) / kRowRounding * kRowRounding;
@@ -143,7 +143,7 @@ class Machine {
          gaps.slice_rows(rows, capacity - rows).slice_cols(before, cols));
     return whole.slice_rows(0, rows).slice_cols(before, cols);
   }
-  // Columns next to a view must not be written. The rows past its last may be.
+  // Columns next to a view must not be written. The rows after it may be.
   std::string broken_gaps() const {
     for (std::size_t i = 0; i < placed_.size(); ++i) {
       const Placed& placed = placed_[i];
@@ -166,7 +166,7 @@ class Machine {
   std::vector<Placed> placed_;
 };
 
-// One of each kind.
+// Each combination of threads and layout.
 inline Machine any_machine() {
   const int threads = GENERATE(1, 2, 3);
   const bool strided = GENERATE(false, true);

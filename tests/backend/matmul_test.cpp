@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// linear, its backward, biases; the same bits for a row whatever is beside it.
+// linear, its backward and biases; a row has the same bits in every batch.
 #include "tests/backend/machine.h"
 
 namespace switchyard {
@@ -60,8 +60,8 @@ TEST_CASE("bias and its backward") {
   CHECK(m.differs(grad_bias, grad) == "");
 }
 
-// Rows of one call, alone and together, by one thread and more, with and without a packed weight.
-TEST_CASE("a row-invariant context gives a row the same bits in any company") {
+// Rows alone and together, on one thread and several, with and without a packed weight.
+TEST_CASE("in a row-invariant context a row has the same bits in every batch") {
   const bool strided = GENERATE(false, true);
   const Shape s = GENERATE(Shape{200, 12, 45}, Shape{200, 96, 128}, Shape{97, 512, 520},
                            Shape{40, 2048, 33}, Shape{8, 64, 8000}, Shape{100, 511, 257});
@@ -96,7 +96,7 @@ TEST_CASE("a row-invariant context gives a row the same bits in any company") {
   CHECK(m.differs(alone, expected) == "");
 }
 
-TEST_CASE("the same inputs give the same bits again") {
+TEST_CASE("the same inputs give the same bits every time") {
   Machine m = any_machine();
   const Weight w{m.normal(96, 130), nullptr};
   const View x = m.normal(700, 130), dy = m.normal(700, 96);

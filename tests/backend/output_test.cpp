@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The loss over the vocabulary, what searches pick from logits, the optimizer, and memory.
+// The loss over the vocabulary, what a search picks from logits, optimizers, and memory.
 #include "tests/backend/machine.h"
 
 namespace switchyard {
@@ -31,7 +31,7 @@ TEST_CASE("linear and cross-entropy in one call") {
 
   linear_cross_entropy(*m.ctx, {h, &head, labels, smoothing, 0.25f}, sums, {dh, dhead});
   CHECK(m.differs(sums, expected_sums) == "");
-  // f32 rounding of terms near 1, where the gradient of a vocabulary of one is 0.
+  // With a vocabulary of one the gradient is 0, up to the f32 rounding of terms near 1.
   const double rtol = vocab == 1 ? 1 : kRtol;
   if (by_h)
     CHECK(m.differs(dh, reference::linear_backward_input(grad, m.reals(head.value)), rtol) == "");
@@ -132,7 +132,7 @@ TEST_CASE("AdamW") {
   Machine m = any_machine();
   const std::int64_t n = GENERATE(1, 1003, 70000);
   AdamW options{0.01f, 0.9f, 0.98f, 1e-8f, 0.1f};
-  // Two parameters in one call, the second of another size.
+  // Two parameters of different sizes in one call.
   std::vector<AdamWParam> params;
   std::vector<Reals> first, second, p;
   for (const std::int64_t size : {n, std::int64_t{7}}) {
@@ -207,7 +207,7 @@ TEST_CASE("memory is aligned and zero, whatever its size") {
   }
 }
 
-TEST_CASE("a repeated operation takes no new memory") {
+TEST_CASE("a repeated operation allocates no memory") {
   Machine m = any_machine();
   const Weight head{m.normal(50, 16), nullptr};
   const View h = m.normal(700, 16), labels = m.indices(700, 50), sums = m.filled(1, 2, 0);

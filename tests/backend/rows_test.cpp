@@ -127,7 +127,7 @@ TEST_CASE("rows moved by index") {
   Machine m = any_machine();
   const std::int64_t cols = GENERATE(1, 19, 96);
   const View x = m.normal(kTokens, cols);
-  // The inverse of a permutation that leaves some out.
+  // The inverse of a partial permutation.
   std::vector<std::int32_t> index;
   for (std::int32_t i = 0; i < kTokens; ++i) index.push_back(i % 5 == 0 ? -1 : (i * 10) % 133);
   const View from = m.ints(kTokens, 1, index);
@@ -150,7 +150,7 @@ TEST_CASE("rows moved by index") {
   CHECK(m.differs(y, expected, 0) == "");
 }
 
-TEST_CASE("whole numbers are copied as they are") {
+TEST_CASE("integers are copied unchanged") {
   Machine m = any_machine();
   const View x = m.ints(3, 2, {1, -7, 2000000001, 3, 0, 5}), y = m.int_output(3, 2);
   copy(*m.ctx, x, y);
