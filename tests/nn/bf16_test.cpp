@@ -90,5 +90,29 @@ TEST_CASE("gradients in bfloat16 match those in f32 up to rounding") {
   CHECK(error.worst < 0.25);
 }
 
+TEST_CASE(
+    "in a row-invariant context a sentence has the same bits in every batch, in bfloat16 too") {
+  const int threads = GENERATE(1, 2);
+  const bool gated = GENERATE(false, true);
+  CAPTURE(threads, gated);
+  ModelConfig config = tiny_config({true, false}, {gated});
+  config.vocab_size = 100;
+  config.d_model = 72;
+  config.d_ff = 37;
+  config.is_gated_act = gated;
+  TinyModel tiny(config, {threads, true, DType::bf16});
+  const auto logits = [&](const HostBatch& host) {
+    const ArenaScope scope(tiny.ctx->saved);
+    const Batch batch = upload_batch(*tiny.ctx, tiny.ctx->saved, host, config);
+    return tiny.read(tiny.model.logits(*tiny.ctx, {}, batch));
+  };
+  const HostBatch all = random_batch(config, {3, 17, 1, 30, 9, 22}, {5, 1, 12, 20, 31, 8}, 3);
+  std::vector<float> alone;
+  for (std::size_t i = 0; i < all.source.size(); ++i)
+    for (const float value : logits({{all.source[i]}, {all.target[i]}, {all.sentence[i]}}))
+      alone.push_back(value);
+  CHECK(logits(all) == alone);
+}
+
 }  // namespace
 }  // namespace switchyard
