@@ -37,19 +37,18 @@ nlohmann::ordered_json phase_ms(const PhaseSeconds& total, double seconds, std::
 
 int run(int argc, char** argv) {
   TrainingOptions o;
-  TrainTexts texts;
-  texts.preset = "seed-switch16";
+  o.preset = "seed-switch16";
   double seconds = 30;
   bool json = false;
   Options options({.name = "train_step",
                    .usage = "--train-sets SRC TGT [options]",
                    .about = "Measures training speed"});
-  add_train_options(options, o, texts);
+  add_train_options(options, o);
   options.group("Bench");
   options.number("seconds", seconds, 0.1, 1e6, "time to measure for");
   options.flag("json", json, "the last line of stdout is one JSON object");
   if (!options.parse(argc, argv)) return 0;
-  apply_train_options(options, o, texts);
+  finish_train_options(options, o);
   set_log_level(LogLevel::kQuiet);
   o.max_length = 50;
   o.max_length_crop = true;
@@ -110,7 +109,7 @@ int run(int argc, char** argv) {
   nlohmann::ordered_json result = {
       {"bench", "train_step"},
       {"machine", backend_description()},
-      {"preset", texts.preset},
+      {"preset", o.preset},
       {"num_experts", o.config.num_experts},
       {"parameters", parameter_count(o.config)},
       {"threads", options.threads()},

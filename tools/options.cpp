@@ -3,163 +3,147 @@
 
 #include <unistd.h>
 
-#include <algorithm>
-#include <boost/program_options.hpp>
-#include <cassert>
 #include <cstdio>
 #include <sstream>
 #include <utility>
 
 #include "src/core/counted.h"
 #include "src/core/error.h"
+#include "src/core/file.h"
 #include "src/core/log.h"
 #include "src/core/parallel.h"
 #include "src/core/version.h"
-#include "tools/closest_name.h"
-#include "tools/peer_options.h"
+#include "tools/command_line.h"
+#include "tools/options_help.h"
+#include "tools/options_yaml.h"
 #include "tools/threads.h"
 
 namespace switchyard {
 
 namespace {
 
-namespace po = boost::program_options;
-using Values = std::vector<std::string>;
-
 constexpr int kMaxThreads = 1024;
-constexpr const char* kUnnamed = "unnamed argument";
+constexpr std::size_t kMaxConfigBytes = 1 << 20;
 
-bool looks_like_number(std::string_view text) {
-  return text.size() > 1 && text[0] == '-' &&
-         (text[1] == '.' || (text[1] >= '0' && text[1] <= '9'));
+bool parse_flag(const std::string& name, const std::string& text) {
+  check_choice(name, text, {"true", "false", "on", "off", "yes", "no"});
+  return text == "true" || text == "on" || text == "yes";
 }
 
-bool is_count(std::string_view text) {
-  return !text.empty() && text.find_first_not_of("0123456789") == std::string_view::npos;
-}
-
-void check_choice(const std::string& name, const std::string& value, const Values& allowed) {
-  check(std::find(allowed.begin(), allowed.end(), value) != allowed.end(), ErrorKind::kUsage, "--",
-        name, ": found '", escaped(value), "', expected one of: ", joined(allowed, ", "));
+void set_once(const Option& option, const Values& values) {
+  check(option.is_list || values.size() == 1, ErrorKind::kUsage, "--", option.name, ": given ",
+        counted(std::ssize(values), "time"), ", expected once");
+  option.set(values);
 }
 
 }  // namespace
 
-std::string joined(const Values& values, const char* separator) {
-  std::string all;
-  for (const auto& v : values) all += (all.empty() ? "" : separator) + v;
-  return all;
-}
-
 Options::Options(Tool tool) : tool_(std::move(tool)) {
-  group("Common");
   paths("config,c", config_, "FILE", "read options from a YAML file; given ones stand over it");
   number("threads", threads_, 0, kMaxThreads, "threads; 0: one for each core that may be used");
   choice("log-level", log_level_, {"quiet", "info", "verbose"},
          "what is printed; quiet: errors and warnings only");
   flag("quiet,q", quiet_, "as --log-level quiet");
-  // Looked for before anything else (asked_for), so only the help shows them.
-  add("help,h", "", "print what is needed most and exit").is_flag = true;
-  add("help-all", "", "print all options and exit").is_flag = true;
-  add("version", "", "print the version and exit").is_flag = true;
-  add("build-info", "", "print what this program is made of and exit").is_flag = true;
-  add("man-page", "", "print the manual page, for man -l -, and exit").is_flag = true;
-  add("completion", "bash", "print the shell's completion and exit").choices = {"bash"};
+  const auto prints = [&](std::string_view name, auto* print, std::string help) -> Option& {
+    Option& option = add(name, "", std::move(help));
+    option.is_flag = true;
+    option.print = print;
+    return option;
+  };
+  prints("help,h", help_screen, "print what is needed most and exit");
+  prints("help-all", help_all, "print all options and exit");
+  prints("version", version_line, "print the version and exit");
+  prints("build-info", build_info, "print what this program is made of and exit");
+  prints("man-page", man_page, "print the manual page, for man -l -, and exit");
+  Option& completion =
+      prints("completion", bash_completion, "print the shell's completion and exit");
+  completion.metavar = "bash";
+  completion.choices = {"bash"};
+  completion.is_flag = false;
 }
 
-void Options::group(std::string title) { groups_.push_back(std::move(title)); }
-
-Options::Entry& Options::add(std::string_view name, std::string metavar, std::string help) {
-  Entry entry;
+Option& Options::add(std::string_view name, std::string metavar, std::string help) {
   const auto comma = name.find(',');
-  entry.name = name.substr(0, comma);
-  if (comma != std::string_view::npos) {
-    entry.letter = name[comma + 1];
-    alias("-" + std::string(1, entry.letter), entry.name);
-  }
-  entry.metavar = std::move(metavar);
-  entry.help = std::move(help);
-  entry.group = groups_.size() - 1;
-  entries_.push_back(std::move(entry));
-  return entries_.back();
+  Option& option = table_.emplace_back();
+  option.name = name.substr(0, comma);
+  if (comma != std::string_view::npos) option.letter = name[comma + 1];
+  option.metavar = std::move(metavar);
+  option.help = std::move(help);
+  option.group = group_;
+  return option;
 }
 
-void Options::alias(std::string spelling, std::string name) {
-  aliases_.emplace(std::move(spelling), std::move(name));
+Option& Options::named(std::string_view name) {
+  return const_cast<Option&>(option_named(table_, name));
 }
 
-void Options::positional(std::string_view name) { positional_ = name; }
+void Options::alias(std::string spelling, std::string_view name) {
+  named(name).aliases.push_back(std::move(spelling));
+}
+
+void Options::positional(std::string_view name) { named(name).is_positional = true; }
 
 void Options::flag(std::string_view name, bool& value, std::string help) {
-  Entry& entry = add(name, "", std::move(help));
-  entry.is_flag = true;
-  entry.set = [&value, key = entry.name](const Values& v) {
-    check_choice(key, v.front(), {"true", "false", "on", "off", "yes", "no"});
-    value = v.front() == "true" || v.front() == "on" || v.front() == "yes";
-  };
-  entry.get = [&value] { return Values{value ? "true" : "false"}; };
+  Option& option = add(name, "", std::move(help));
+  option.is_flag = true;
+  option.set = [&value, key = option.name](const Values& v) { value = parse_flag(key, v.front()); };
+  option.get = [&value] { return Values{value ? "true" : "false"}; };
 }
 
 void Options::action(std::string_view name, bool& value, std::string help) {
-  flag(name, value, std::move(help));
-  entries_.back().get = nullptr;
+  Option& option = add(name, "", std::move(help));
+  option.is_flag = true;
+  option.set = [&value, initial = value, key = option.name](const Values& v) {
+    value = parse_flag(key, v.front()) != initial;
+  };
 }
 
 void Options::flag_number(std::string_view name, std::int64_t& value, std::int64_t implied,
                           std::int64_t min, std::int64_t max, std::string help) {
-  Entry& entry = add(name, "[K]", std::move(help));
-  entry.is_flag = entry.may_have_number = true;
-  entry.set = [&value, implied, min, max, key = entry.name](const Values& v) {
+  Option& option = add(name, "[K]", std::move(help));
+  option.is_flag = option.is_count = true;
+  option.set = [&value, implied, min, max, key = option.name](const Values& v) {
     value = v.front() == "true" ? implied : parse_number<std::int64_t>(key, v.front(), min, max);
   };
-  entry.get = [&value] { return Values{number_text(value)}; };
+  option.get = [&value] { return Values{number_text(value)}; };
 }
 
 void Options::text(std::string_view name, std::string& value, std::string metavar,
                    std::string help) {
-  Entry& entry = add(name, std::move(metavar), std::move(help));
-  entry.set = [&value](const Values& v) { value = v.front(); };
-  entry.get = [&value] { return Values{value}; };
+  Option& option = add(name, std::move(metavar), std::move(help));
+  option.set = [&value](const Values& v) { value = v.front(); };
+  option.get = [&value] { return Values{value}; };
 }
 
 void Options::path(std::string_view name, std::filesystem::path& value, std::string metavar,
                    std::string help) {
-  Entry& entry = add(name, std::move(metavar), std::move(help));
-  entry.is_path = true;
-  entry.set = [&value, key = entry.name](const Values& v) {
+  Option& option = add(name, std::move(metavar), std::move(help));
+  option.is_path = true;
+  option.set = [&value, key = option.name](const Values& v) {
     check(!v.front().empty(), ErrorKind::kUsage, "--", key, ": the path is empty");
     value = v.front();
   };
-  entry.get = [&value] { return value.empty() ? Values{} : Values{value.string()}; };
+  option.get = [&value] { return value.empty() ? Values{} : Values{value.string()}; };
 }
 
-void Options::choice(std::string_view name, std::string& value, std::vector<std::string> allowed,
+void Options::choice(std::string_view name, std::string& value, const Values& allowed,
                      std::string help) {
-  Entry& entry = add(name, joined(allowed, "|"), std::move(help));
-  entry.choices = allowed;
-  entry.set = [&value, allowed, key = entry.name](const Values& v) {
-    check_choice(key, v.front(), allowed);
-    value = v.front();
-  };
-  entry.get = [&value] { return Values{value}; };
+  Choices<std::string> choices;
+  for (const std::string& text : allowed) choices.emplace_back(text, text);
+  choice<std::string>(name, value, std::move(choices), std::move(help));
 }
 
-void Options::texts(std::string_view name, std::vector<std::string>& values, std::string metavar,
-                    std::string help, Count count) {
-  Entry& entry = add(name, std::move(metavar), std::move(help));
-  entry.is_list = true;
-  entry.set = [&values, count, key = entry.name](const Values& v) {
-    check_count(key, v, count);
-    values = v;
-  };
-  entry.get = [&values] { return values; };
+void Options::preset(std::string_view name, std::string& value, const Values& allowed,
+                     std::string (*yaml_of)(const std::string&), std::string help) {
+  choice(name, value, allowed, std::move(help));
+  fill_from_preset_ = [this, &value, yaml_of] { fill(yaml_of(value), "preset " + value); };
 }
 
 void Options::paths(std::string_view name, std::vector<std::filesystem::path>& values,
                     std::string metavar, std::string help, Count count) {
-  Entry& entry = add(name, std::move(metavar), std::move(help));
-  entry.is_list = entry.is_path = true;
-  entry.set = [&values, count, key = entry.name](const Values& v) {
+  Option& option = add(name, std::move(metavar), std::move(help));
+  option.is_list = option.is_path = true;
+  option.set = [&values, count, key = option.name](const Values& v) {
     check_count(key, v, count);
     values.clear();
     for (const auto& path : v) {
@@ -167,24 +151,40 @@ void Options::paths(std::string_view name, std::vector<std::filesystem::path>& v
       values.emplace_back(path);
     }
   };
-  entry.get = [&values] {
+  option.get = [&values] {
     Values v;
     for (const auto& path : values) v.push_back(path.string());
     return v;
   };
 }
 
-void Options::choices(std::string_view name, std::vector<std::string>& values,
-                      std::vector<std::string> allowed, std::string help) {
-  Entry& entry = add(name, joined(allowed, "|") + "...", std::move(help));
-  entry.choices = allowed;
-  entry.is_list = true;
-  entry.set = [&values, allowed, key = entry.name](const Values& v) {
+void Options::choices(std::string_view name, Values& values, Values allowed, std::string help) {
+  Option& option = add(name, joined(allowed, "|") + "...", std::move(help));
+  option.choices = allowed;
+  option.is_list = true;
+  option.set = [&values, allowed, key = option.name](const Values& v) {
     check_count(key, v, {});
     for (const auto& value : v) check_choice(key, value, allowed);
     values = v;
   };
-  entry.get = [&values] { return values; };
+  option.get = [&values] { return values; };
+}
+
+void Options::numbers(std::string_view name, std::vector<float*> values, float min, float max,
+                      std::string help, std::size_t at_least) {
+  Option& option = add(name, "N...", std::move(help));
+  option.is_list = true;
+  option.set = [=, key = option.name](const Values& v) {
+    check_count(key, v, {at_least, values.size()});
+    for (std::size_t i = 0; i < values.size(); ++i)
+      *values[i] = i < v.size() ? parse_number<float>(key, v[i], min, max) : 0;
+  };
+  option.get = [=] {
+    Values v;
+    for (std::size_t i = 0; i < values.size(); ++i)
+      if (i < at_least || *values[i] != 0) v.push_back(number_text(*values[i]));
+    return v;
+  };
 }
 
 void Options::check_count(const std::string& name, const Values& values, Count count) {
@@ -199,133 +199,45 @@ void Options::check_count(const std::string& name, const Values& values, Count c
        ", expected ", expected.str());
 }
 
-Options::Entry& Options::find(std::string_view name, std::string_view shown_as,
-                              std::string_view value) {
-  for (Entry& entry : entries_)
-    if (entry.name == name) return entry;
-  name.remove_prefix(std::min(name.find_first_not_of('-'), name.size()));
-  fail(ErrorKind::kUsage, "unknown option '", escaped(shown_as), "'; ", suggestion(name, value));
-}
-
-// Advice for someone who gave the unknown option `name`.
-std::string Options::suggestion(std::string_view name, std::string_view value) const {
-  const auto has = [this](std::string_view option, std::string_view choice) {
-    return std::any_of(entries_.begin(), entries_.end(), [&](const Entry& e) {
-      return e.name == option &&
-             (choice.empty() || std::count(e.choices.begin(), e.choices.end(), choice) > 0);
-    });
-  };
-  if (const std::string advice = advice_for_peer_option(name, value, has); !advice.empty())
-    return advice;
-  std::vector<std::string_view> names;
-  for (const Entry& entry : entries_) names.push_back(entry.name);
-  const std::string_view closest = closest_name(name, names);
-  return closest.empty() ? "--help-all lists every option"
-                         : "did you mean --" + std::string(closest) + "?";
-}
-
-const Options::Entry& Options::named(const std::string& name) const {
-  const auto entry = std::find_if(entries_.begin(), entries_.end(),
-                                  [&](const Entry& e) { return e.name == name; });
-  assert(entry != entries_.end());
-  return *entry;
-}
-
-// The arguments with every option in one form, "--name" or "--name=value" for flags, so that what
-// Boost is left with has one reading.
-Values Options::normalised(int argc, const char* const* argv) {
-  Values out;
-  for (int i = 1; i < argc; ++i) {
-    const std::string argument = argv[i];
-    if (argument == "--") {
-      out.insert(out.end(), argv + i, argv + argc);
-      break;
-    }
-    if (argument.size() < 2 || argument[0] != '-' || looks_like_number(argument)) {
-      out.push_back(argument);
-      continue;
-    }
-    const auto equals = argument.find('=');
-    std::string name = argument.substr(0, equals);
-    if (name.starts_with("--")) std::replace(name.begin(), name.end(), '_', '-');
-    const auto alias = aliases_.find(name);
-    const bool is_long = name.starts_with("--");
-    const std::string next = i + 1 < argc ? argv[i + 1] : "--";
-    const Entry& entry =
-        find(alias != aliases_.end() ? alias->second
-             : is_long               ? name.substr(2)
-                                     : name,
-             argument,
-             equals != std::string::npos ? std::string_view(argument).substr(equals + 1) : next);
-    name = "--" + entry.name;
-    if (entry.is_flag) {
-      // If the tool takes no unnamed arguments, a bare number can only be the value.
-      const bool number_follows = entry.may_have_number && equals == std::string::npos &&
-                                  positional_.empty() && is_count(next);
-      out.push_back(name + "=" +
-                    (equals != std::string::npos ? argument.substr(equals + 1)
-                     : number_follows            ? next
-                                                 : "true"));
-      if (number_follows) ++i;
-      continue;
-    }
-    out.push_back(name);
-    if (equals != std::string::npos) {
-      out.push_back(argument.substr(equals + 1));
-      continue;
-    }
-    // A value that starts with a dash is written --name=-value.
-    check(next.size() < 2 || next[0] != '-' || looks_like_number(next), ErrorKind::kUsage, name,
-          ": a value is missing, expected ", entry.metavar);
-  }
-  return out;
-}
-
 void Options::apply(const std::map<std::string, Values>& found) {
   for (const auto& [name, values] : found) {
-    Entry& entry = find(name, name);
-    set(entry, values);
-    entry.given = true;
+    Option& option = named(name);
+    set_once(option, values);
+    option.given = true;
   }
 }
 
-void Options::set(const Entry& entry, const Values& values) {
-  check(entry.is_list || values.size() == 1, ErrorKind::kUsage, "--", entry.name, ": given ",
-        counted(std::ssize(values), "time"), ", expected once");
-  entry.set(values);
+void Options::fill(const std::string& yaml, const std::string& shown) {
+  for (const auto& [name, values] : read_yaml_options(table_, yaml, shown, {})) {
+    const Option& option = named(name);
+    if (!option.given) with_context(shown, [&, &values = values] { set_once(option, values); });
+  }
 }
+
+void Options::read_config(const std::filesystem::path& file) {
+  const std::string shown = escaped(file.string());
+  const auto found = read_yaml_options(table_, read_file(file, kMaxConfigBytes), shown,
+                                       std::filesystem::absolute(file).parent_path());
+  with_context(shown, [&] { apply(found); });
+}
+
+std::string Options::to_yaml() const { return settings_yaml(table_); }
 
 std::string Options::asked_for(int argc, const char* const* argv) const {
   for (int i = 1; i < argc && std::string_view(argv[i]) != "--"; ++i) {
-    const std::string_view argument = argv[i];
-    if (argument == "-h" || argument == "--help") return help();
-    if (argument == "--help-all") return help_all();
-    if (argument == "--version") return tool_.name + " " + std::string(version()) + "\n";
-    if (argument == "--build-info") return build_info();
-    if (argument == "--man-page") return man_page();
-    if (argument == "--completion=bash") return bash_completion();
-    if (argument == "--completion") {
-      check(i + 1 < argc && std::string_view(argv[i + 1]) == "bash", ErrorKind::kUsage,
-            "--completion: found ", i + 1 < argc ? escaped(argv[i + 1]) : "nothing",
-            ", expected bash");
-      return bash_completion();
-    }
+    const std::string argument = argv[i];
+    const auto equals = argument.find('=');
+    const Option* option = find_option(table_, argument.substr(0, equals));
+    if (!option || !option->print) continue;
+    if (!option->choices.empty())
+      check_choice(option->name,
+                   equals != std::string::npos ? argument.substr(equals + 1)
+                   : i + 1 < argc              ? argv[i + 1]
+                                               : "",
+                   option->choices);
+    return option->print(tool_, table_);
   }
   return "";
-}
-
-// An unnamed argument after a list is parsed as one more value of the list.
-void Options::check_order(const std::map<std::string, Values>& found) const {
-  if (positional_.empty() || found.count(positional_) > 0) return;
-  for (const auto& [name, values] : found) {
-    const Entry& entry = named(name);
-    if (!entry.is_list || entry.choices.empty()) continue;
-    for (const std::string& value : values)
-      check(std::count(entry.choices.begin(), entry.choices.end(), value) > 0, ErrorKind::kUsage,
-            "--", name, ": found '", escaped(value),
-            "', expected one of: ", joined(entry.choices, ", "),
-            "; if it is a file, it comes first: ", tool_.name, " ", tool_.usage);
-  }
 }
 
 bool Options::parse(int argc, const char* const* argv) {
@@ -334,44 +246,17 @@ bool Options::parse(int argc, const char* const* argv) {
     flush_stdout();
     return false;
   }
-  if (argc <= 1 && isatty(STDERR_FILENO)) std::fputs((help() + "\n").c_str(), stderr);
+  if (argc <= 1 && isatty(STDERR_FILENO))
+    std::fputs((help_screen(tool_, table_) + "\n").c_str(), stderr);
 
-  po::options_description description;
-  for (const Entry& entry : entries_) {
-    auto value = po::value<Values>();
-    description.add_options()(entry.name.c_str(), entry.is_list ? value->multitoken() : value, "");
-  }
-  // Where no option takes them, arguments without a name are collected to be named in the error.
-  po::positional_options_description arguments;
-  if (positional_.empty()) description.add_options()(kUnnamed, po::value<Values>(), "");
-  arguments.add(positional_.empty() ? kUnnamed : positional_.c_str(), -1);
-  std::map<std::string, Values> found;
-  try {
-    const auto parsed = po::command_line_parser(normalised(argc, argv))
-                            .options(description)
-                            .positional(arguments)
-                            .style(po::command_line_style::allow_long |
-                                   po::command_line_style::long_allow_adjacent |
-                                   po::command_line_style::long_allow_next)
-                            .run();
-    for (const auto& option : parsed.options) {
-      Values& values = found[option.string_key];
-      values.insert(values.end(), option.value.begin(), option.value.end());
-    }
-  } catch (const po::error& e) {
-    fail(ErrorKind::kUsage, e.what());
-  }
-  if (const auto unnamed = found.find(kUnnamed); unnamed != found.end())
-    fail(ErrorKind::kUsage, "'", escaped(unnamed->second.front()),
-         "': an argument without an option's name, expected: ", tool_.name, " ", tool_.usage);
-
-  check_order(found);
+  const std::map<std::string, Values> found = parse_command_line(tool_, table_, argc, argv);
   if (const auto config = found.find("config"); config != found.end()) {
     apply({*config});
     for (const auto& file : config_) read_config(file);
   }
   apply(found);
-  for (const auto& [name, values] : found) find(name, name).on_command_line = true;
+  for (const auto& [name, values] : found) named(name).on_command_line = true;
+  if (fill_from_preset_) fill_from_preset_();
   set_log_level(quiet_ || log_level_ == "quiet" ? LogLevel::kQuiet
                 : log_level_ == "verbose"       ? LogLevel::kVerbose
                                                 : LogLevel::kInfo);
@@ -380,10 +265,8 @@ bool Options::parse(int argc, const char* const* argv) {
   return true;
 }
 
-bool Options::given(std::string_view name) const { return named(std::string(name)).given; }
-
 void Options::check_unused(std::string_view name, const std::string& why) const {
-  check(!named(std::string(name)).on_command_line, ErrorKind::kUsage, "--", name,
+  check(!option_named(table_, name).on_command_line, ErrorKind::kUsage, "--", name,
         ": has no effect here: ", why);
 }
 

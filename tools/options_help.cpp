@@ -1,14 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the table of options is good for beside parsing: --help on one screen, --help-all, the
-// manual page, and bash's completion.
+#include "tools/options_help.h"
+
 #include <algorithm>
 #include <boost/version.hpp>
-#include <map>
 #include <sstream>
 #include <utility>
 
 #include "src/core/version.h"
-#include "tools/options.h"
 
 namespace switchyard {
 
@@ -52,33 +50,35 @@ std::string upper(std::string text) {
   return text;
 }
 
-}  // namespace
-
 // "-m, --model DIR"
-std::string Options::heading(const Entry& entry) {
+std::string heading(const Option& option) {
   std::string text;
-  if (entry.letter) text.append("-").append(1, entry.letter).append(", ");
-  text += "--" + entry.name;
-  if (!entry.metavar.empty()) text += " " + entry.metavar;
+  if (option.letter) text.append("-").append(1, option.letter).append(", ");
+  text += "--" + option.name;
+  if (!option.metavar.empty()) text += " " + option.metavar;
   return text;
 }
 
 // What it does, and the value it has if it is not given.
-std::string Options::explanation(const Entry& entry) {
-  std::string text = entry.help;
-  if (entry.is_flag || !entry.get) return text;
-  if (const std::string value = joined(entry.get(), " "); !value.empty())
+std::string explanation(const Option& option) {
+  std::string text = option.help;
+  if (option.is_flag || !option.get) return text;
+  if (const std::string value = joined(option.get(), " "); !value.empty())
     text += " [" + value + "]";
   return text;
 }
 
-std::vector<std::size_t> Options::group_order() const {
-  std::vector<std::size_t> order;
-  for (std::size_t g = 1; g <= groups_.size(); ++g) order.push_back(g % groups_.size());
-  return order;
+// The headings, in the order of the table; the common options, which come first there, come last.
+Values group_titles(const OptionTable& table) {
+  Values titles;
+  for (const Option& option : table)
+    if (std::find(titles.begin(), titles.end(), option.group) == titles.end())
+      titles.push_back(option.group);
+  std::rotate(titles.begin(), titles.begin() + 1, titles.end());
+  return titles;
 }
 
-std::string Options::help_line(std::string heading, const std::string& explanation) {
+std::string help_line(std::string heading, const std::string& explanation) {
   std::string line = "  " + std::move(heading);
   if (line.size() + 2 > kHelpColumn)
     line += '\n' + std::string(kHelpColumn, ' ');
@@ -88,60 +88,61 @@ std::string Options::help_line(std::string heading, const std::string& explanati
   return line;
 }
 
-std::string Options::head() const {
-  std::string out = "Usage: " + tool_.name + " " + tool_.usage + "\n";
-  if (tool_.about.empty()) return out;
-  std::string about = tool_.about + ".";
+std::string head(const Tool& tool) {
+  std::string out = "Usage: " + tool.name + " " + tool.usage + "\n";
+  if (tool.about.empty()) return out;
+  std::string about = tool.about + ".";
   about.replace(0, 1, upper(about.substr(0, 1)));
   wrap(out, about, 0);
   return out;
 }
 
-std::string Options::help() const {
-  if (tool_.essentials.empty()) return help_all();
-  std::string out = head() + "\n";
-  for (const std::string& name : tool_.essentials) {
-    const Entry& entry = named(name);
-    out += help_line(heading(entry), explanation(entry));
+}  // namespace
+
+std::string help_screen(const Tool& tool, const OptionTable& table) {
+  if (tool.essentials.empty()) return help_all(tool, table);
+  std::string out = head(tool) + "\n";
+  for (const std::string& name : tool.essentials) {
+    const Option& option = option_named(table, name);
+    out += help_line(heading(option), explanation(option));
   }
   out += "\nExamples:\n";
-  for (const std::string& example : tool_.examples) out += "  " + example + "\n";
+  for (const std::string& example : tool.examples) out += "  " + example + "\n";
   return out + "\n--help-all lists every option.\n";
 }
 
-std::string Options::help_all() const {
-  std::string out = head();
-  for (const std::size_t group : group_order()) {
-    out += "\n" + groups_[group] + ":\n";
-    for (const Entry& entry : entries_)
-      if (entry.group == group) out += help_line(heading(entry), explanation(entry));
+std::string help_all(const Tool& tool, const OptionTable& table) {
+  std::string out = head(tool);
+  for (const std::string& group : group_titles(table)) {
+    out += "\n" + group + ":\n";
+    for (const Option& option : table)
+      if (option.group == group) out += help_line(heading(option), explanation(option));
   }
-  if (!tool_.files.empty()) out += "\nFiles in DIR:\n";
-  for (const auto& [name, content] : tool_.files) out += help_line(name, content);
+  if (!tool.files.empty()) out += "\nFiles in DIR:\n";
+  for (const auto& [name, content] : tool.files) out += help_line(name, content);
   return out;
 }
 
-std::string Options::man_page() const {
-  std::string out = ".TH " + upper(tool_.name) + " 1 \"\" \"Switchyard " + std::string(version()) +
-                    "\" \"User Commands\"\n.SH NAME\n" + troff(tool_.name + " - " + tool_.about) +
-                    "\n.SH SYNOPSIS\n.B " + troff(tool_.name) + "\n" + troff(tool_.usage) +
+std::string man_page(const Tool& tool, const OptionTable& table) {
+  std::string out = ".TH " + upper(tool.name) + " 1 \"\" \"Switchyard " + std::string(version()) +
+                    "\" \"User Commands\"\n.SH NAME\n" + troff(tool.name + " - " + tool.about) +
+                    "\n.SH SYNOPSIS\n.B " + troff(tool.name) + "\n" + troff(tool.usage) +
                     "\n.SH OPTIONS\n" +
                     troff(
                         "An underscore may stand for a dash in a name; --name=value and "
                         "--name value are the same. The value in brackets is the default.") +
                     "\n";
-  for (const std::size_t group : group_order()) {
-    out += ".SS " + groups_[group] + "\n";
-    for (const Entry& entry : entries_)
-      if (entry.group == group)
-        out += ".TP\n.B " + troff(heading(entry)) + "\n" + troff(explanation(entry)) + "\n";
+  for (const std::string& group : group_titles(table)) {
+    out += ".SS " + group + "\n";
+    for (const Option& option : table)
+      if (option.group == group)
+        out += ".TP\n.B " + troff(heading(option)) + "\n" + troff(explanation(option)) + "\n";
   }
-  if (!tool_.files.empty()) out += ".SH FILES\nIn the folder DIR:\n";
-  for (const auto& [name, content] : tool_.files)
+  if (!tool.files.empty()) out += ".SH FILES\nIn the folder DIR:\n";
+  for (const auto& [name, content] : tool.files)
     out += ".TP\n.I " + troff(name) + "\n" + troff(content) + "\n";
-  if (!tool_.examples.empty()) out += ".SH EXAMPLES\n";
-  for (const std::string& example : tool_.examples)
-    out += ".PP\n.nf\n" + troff(example) + "\n.fi\n";
+  if (!tool.examples.empty()) out += ".SH EXAMPLES\n";
+  for (const std::string& example : tool.examples) out += ".PP\n.nf\n" + troff(example) + "\n.fi\n";
   out +=
       ".SH EXIT STATUS\n.TP\n0\ndone\n.TP\n1\nfailure at run time, of input or of output\n"
       ".TP\n2\nwrong usage\n.TP\n3\nbad data or a bad model\n.TP\n4\ntraining diverged\n"
@@ -150,22 +151,22 @@ std::string Options::man_page() const {
 }
 
 // A value is completed from its choices, else from file names where it is a path.
-std::string Options::bash_completion() const {
-  std::string function = "_" + tool_.name;
+std::string bash_completion(const Tool& tool, const OptionTable& table) {
+  std::string function = "_" + tool.name;
   std::replace(function.begin(), function.end(), '-', '_');
   std::string names, cases, without;
-  for (const Entry& entry : entries_) {
-    names.append(names.empty() ? "--" : " --").append(entry.name);
-    if (entry.is_flag || entry.is_path) continue;
-    std::string pattern = "--" + entry.name;
-    if (entry.letter) pattern.append("|-").append(1, entry.letter);
-    if (entry.choices.empty())
+  for (const Option& option : table) {
+    names.append(names.empty() ? "--" : " --").append(option.name);
+    if (option.is_flag || option.is_path) continue;
+    std::string pattern = "--" + option.name;
+    if (option.letter) pattern.append("|-").append(1, option.letter);
+    if (option.choices.empty())
       without.append(without.empty() ? "" : "|").append(pattern);
     else
-      cases += "    " + pattern + ") words='" + joined(entry.choices, " ") + "' ;;\n";
+      cases += "    " + pattern + ") words='" + joined(option.choices, " ") + "' ;;\n";
   }
   if (!without.empty()) cases += "    " + without + ") return ;;\n";
-  return "# bash completion of " + tool_.name + "; written by " + tool_.name +
+  return "# bash completion of " + tool.name + "; written by " + tool.name +
          " --completion bash\n" + function +
          "() {\n"
          "  local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} words=\n"
@@ -184,13 +185,17 @@ std::string Options::bash_completion() const {
          "  fi\n"
          "}\n"
          "complete -o filenames -F " +
-         function + " " + tool_.name + "\n";
+         function + " " + tool.name + "\n";
 }
 
-std::string Options::build_info() const {
+std::string version_line(const Tool& tool, const OptionTable&) {
+  return tool.name + " " + std::string(version()) + "\n";
+}
+
+std::string build_info(const Tool& tool, const OptionTable&) {
   std::ostringstream out;
-  out << tool_.name << " " << version() << "\n";
-  if (tool_.backend) out << "backend: CPU, " << tool_.backend() << "\n";
+  out << tool.name << " " << version() << "\n";
+  if (tool.backend) out << "backend: CPU, " << tool.backend() << "\n";
   out << "compiler: "
 #ifdef __clang__
       << "clang " << __clang_version__

@@ -13,7 +13,6 @@ using namespace switchyard;
 
 int train(int argc, char** argv) {
   TrainingOptions training;
-  TrainTexts texts;
   bool dump_config = false, dry = false;
   Options options(
       {.name = "switch-train",
@@ -34,11 +33,11 @@ int train(int argc, char** argv) {
                   "losses, load per expert, speed and validation scores, one JSON object per line"},
                  {"training_args.yml", "all settings of the run, for --config"}},
        .backend = backend_description});
-  add_train_options(options, training, texts);
+  add_train_options(options, training);
   options.action("dump-config", dump_config, "print the effective options as YAML and exit");
   options.action("dry-run", dry, "print counts, memory, speed and time, and exit");
   if (!options.parse(argc, argv)) return 0;
-  apply_train_options(options, training, texts);
+  finish_train_options(options, training);
   if (dump_config) {
     write_stdout(training.settings);
     flush_stdout();

@@ -3,16 +3,27 @@
 
 #include <algorithm>
 #include <limits>
+#include <optional>
+#include <string>
 
 #include "src/app/presets.h"
 #include "src/backend/backend.h"
 #include "src/core/error.h"
+#include "tools/periods.h"
 
 namespace switchyard {
 
 namespace {
 
 constexpr std::int64_t kMostSize = 1 << 20;
+
+// The settings of a run spell a value that is not given as an empty text.
+template <class T, class Parse>
+auto unless_empty(T not_given, Parse parse) {
+  return [=](const std::string& option, const std::string& text) {
+    return text.empty() ? not_given : T(parse(option, text));
+  };
+}
 
 void add_data(Options& options, TrainingOptions& o) {
   options.group("Data");
@@ -39,12 +50,12 @@ void add_data(Options& options, TrainingOptions& o) {
                  "characters, _cf: in lower case; identity: not at all");
 }
 
-void add_model(Options& options, TrainingOptions& o, TrainTexts& texts) {
+void add_model(Options& options, TrainingOptions& o) {
   ModelConfig& c = o.config;
   options.group("Model");
   options.path("model,m", o.directory, "DIR",
                "folder of the model, and of train.log, metrics.jsonl, best, last, checkpoint-N");
-  options.choice("preset", texts.preset, preset_names(), "settings for what is not given");
+  options.preset("preset", o.preset, preset_names(), preset_text, "settings for what is not given");
   options.number<std::int64_t>("d-model", c.d_model, 1, kMostSize, "width of the model");
   options.number<std::int64_t>("d-ff", c.d_ff, 1, kMostSize, "width of a feed-forward, or expert");
   options.number<std::int64_t>("d-kv", c.d_kv, 1, kMostSize, "width of an attention head");
@@ -67,42 +78,51 @@ void add_model(Options& options, TrainingOptions& o, TrainTexts& texts) {
                  "weight of the load-balance loss");
   options.number("capacity-factor", o.trainer.capacity.capacity_factor, 0.0f, 1e6f,
                  "tokens over this multiple of an expert's even share are dropped; 0: none");
-  options.choice("compat", texts.compat, {"none", "hf"},
+  options.choice("compat", o.hf_capacity, {{"none", false}, {"hf", true}},
                  "hf: drop tokens by Hugging Face's rule, --expert-capacity in each sentence");
   options.number<std::int64_t>("expert-capacity", c.expert_capacity, 1, kMostSize,
                                "tokens an expert takes of a sentence, for --compat hf");
   options.flag("tie-word-embeddings", c.tie_word_embeddings,
                "the head is the embedding, as Hugging Face's default; =false: a head of its own");
   options.number("dropout", c.dropout_rate, 0.0f, 0.99f, "dropout, experts included");
-  options.choice("init", texts.init, {"paper", "hf"},
+  options.choice("init", o.init.hf, {{"paper", false}, {"hf", true}},
                  "initial values: the Switch paper's, or Hugging Face's");
   options.number("embedding-std", o.init.embedding_std, 1e-3f, 10.0f,
                  "standard deviation of the paper's initial embeddings; less suits little text");
 }
 
-void add_optimizer(Options& options, TrainingOptions& o, TrainTexts& texts) {
+void add_optimizer(Options& options, TrainingOptions& o) {
   TrainerOptions& t = o.trainer;
   options.group("Optimizer");
-  options.choice("optimizer", texts.optimizer, {"adamw", "adafactor"},
+  options.choice("optimizer", t.optimizer,
+                 {{"adamw", OptimizerKind::adamw}, {"adafactor", OptimizerKind::adafactor}},
                  "adafactor: without momentum, its memory a row and a column of each matrix");
-  options.numbers("optimizer-params", texts.adamw, 0.0f, 1.0f,
-                  "of AdamW: beta1 beta2 epsilon, and weight decay where it is not 0", {3, 4});
+  AdamWOptions& adamw = t.adamw;
+  options.numbers("optimizer-params", {&adamw.beta1, &adamw.beta2, &adamw.eps, &adamw.weight_decay},
+                  0, 1, "of AdamW: beta1 beta2 epsilon, and weight decay where it is not 0", 3);
   options.number("learn-rate,l", t.schedule.peak, 0.0, 1e6, "highest learning rate");
-  options.text("lr-warmup", texts.warmup, "N", "updates from 0 to the highest rate");
-  options.choice("lr-schedule", texts.schedule, {"inv-sqrt", "linear", "constant"},
+  options.parsed("lr-warmup", t.schedule.warmup, parse_updates,
+                 std::to_string(t.schedule.warmup) + "u", "N",
+                 "updates from 0 to the highest rate");
+  options.choice("lr-schedule", t.schedule.decay,
+                 {{"inv-sqrt", Schedule::kInverseSqrt},
+                  {"linear", Schedule::kLinear},
+                  {"constant", Schedule::kConstant}},
                  "after that; linear ends at 0 with --after");
-  options.text("lr-decay-inv-sqrt", texts.decay_start, "N",
-               "inv-sqrt: from this update on; as --lr-warmup if not given");
+  options.parsed("lr-decay-inv-sqrt", t.schedule.decay_start,
+                 unless_empty(std::optional<std::int64_t>(), parse_updates), "", "N",
+                 "inv-sqrt: from this update on; as --lr-warmup if not given");
   options.number("label-smoothing", t.label_smoothing, 0.0f, 0.99f, "label smoothing");
   options.number("clip-norm", t.clip_norm, 0.0f, 1e6f, "clip the gradient's norm to this; 0: off");
   options.number("exponential-smoothing", t.exponential_smoothing, 0.0f, 1.0f,
                  "validate and save a running average that follows by this share; 0: off");
   options.choice(
-      "compute-type", texts.compute_type, {"auto", "float32", "bfloat16"},
+      "compute-type", o.compute_type,
+      {{"auto", o.compute_type}, {"float32", DType::f32}, {"bfloat16", DType::bf16}},
       "numbers of matmuls; auto: bfloat16 where the machine computes it (AVX512_BF16, AMX)");
 }
 
-void add_batches_and_run(Options& options, TrainingOptions& o, TrainTexts& texts) {
+void add_batches_and_run(Options& options, TrainingOptions& o) {
   options.group("Batches");
   options.number<std::int64_t>("mini-batch-words", o.mini_batch_words, 0, 1 << 24,
                                "tokens a batch, on its longer side; 0: by --mini-batch");
@@ -118,22 +138,23 @@ void add_batches_and_run(Options& options, TrainingOptions& o, TrainTexts& texts
                "same numbers");
   options.number<std::int64_t>("optimizer-delay", o.optimizer_delay, 1, 1 << 16,
                                "batches whose gradients are summed for one update");
-  options.number("workers", texts.workers, 0, 1024,
+  options.number("workers", o.trainer.workers, 0, 1024,
                  "workers that share each batch, and --threads, with a gradient each (4 bytes per "
                  "parameter); 0: one for each thread, at most 4");
   options.group("Run");
-  options.text(
-      "after", texts.after, "LIMIT",
+  options.parsed(
+      "after", o.after, parse_stop_rule, spelled(o.after), "LIMIT",
       "when to stop, counted from the start of the run, resumed parts included: 10e "
       "(epochs), 50Ku (updates), 1Gt (target tokens), 60s, 30m or 2h (training time); with "
       "commas, whichever comes first");
-  options.text("disp-freq", texts.disp_freq, "FREQ", "progress line every so often: 100u, 1e");
+  options.parsed("disp-freq", o.disp_freq, parse_frequency, spelled(o.disp_freq), "FREQ",
+                 "progress line every so often: 100u, 1e");
   options.number<std::int64_t>("disp-first", o.disp_first, 0, 1'000'000'000,
                                "and for the first updates");
-  options.text("valid-freq", texts.valid_freq, "FREQ", "validate every so often");
-  options.text("save-freq", texts.save_freq, "FREQ",
-               "checkpoint every so often; as --valid-freq if "
-               "not given");
+  options.parsed("valid-freq", o.valid_freq, parse_frequency, spelled(o.valid_freq), "FREQ",
+                 "validate every so often");
+  options.parsed("save-freq", o.save_freq, unless_empty(Frequency(), parse_frequency), "", "FREQ",
+                 "checkpoint every so often; as --valid-freq if not given");
   options.choices("valid-metrics", o.valid_metrics, {"bleu", "chrf", "ce-mean-words"},
                   "the first one decides which model is the best, ce-mean-words if it ties");
   options.choice("valid-tokenize", o.valid_tokenize, {"13a", "intl", "zh", "char", "none"},
@@ -156,7 +177,7 @@ void add_batches_and_run(Options& options, TrainingOptions& o, TrainTexts& texts
       "overwrite", o.overwrite,
       "delete the run in the folder, checkpoints and model included, and start over (Marian's "
       "option of this name deletes nothing)");
-  options.action("no-reload", texts.no_reload, "as --overwrite, but only in a training folder");
+  options.action("no-reload", o.reload, "as --overwrite, but only in a training folder");
 
   options.alias("--lr", "learn-rate");
   options.alias("--max-tokens", "mini-batch-words");
@@ -168,17 +189,8 @@ void add_batches_and_run(Options& options, TrainingOptions& o, TrainTexts& texts
   options.alias("--save-total-limit", "keep-last");
 }
 
-// auto: bfloat16 where it is fast.
-DType compute_type_from_name(const std::string& name) {
-  const bool native = computes_natively(DType::bf16);
-  check(native || name != "bfloat16", ErrorKind::kUsage,
-        "--compute-type: found bfloat16, which this machine does not compute (",
-        backend_description(), "), expected auto or float32");
-  return native && name != "float32" ? DType::bf16 : DType::f32;
-}
-
 // What is given but decides nothing is a mistake. In a file it is not: that may list everything.
-void check_all_used(const Options& options, const TrainingOptions& o, const TrainTexts& texts) {
+void check_all_used(const Options& options, const TrainingOptions& o) {
   if (o.mini_batch_fit)
     options.check_unused("mini-batch-words", "--mini-batch-fit finds the size of a batch");
   else
@@ -187,57 +199,49 @@ void check_all_used(const Options& options, const TrainingOptions& o, const Trai
     options.check_unused("valid-tokenize", "bleu is not among --valid-metrics");
   if (!o.vocab.empty())
     options.check_unused("normalization", "--vocab has a normalization of its own");
-  if (texts.optimizer != "adamw") options.check_unused("optimizer-params", "they are adamw's");
-  if (texts.schedule != "inv-sqrt")
-    options.check_unused("lr-decay-inv-sqrt", "the schedule is " + texts.schedule);
-  if (texts.init != "paper") options.check_unused("embedding-std", "--init is " + texts.init);
+  if (o.trainer.optimizer != OptimizerKind::adamw)
+    options.check_unused("optimizer-params", "they are adamw's");
+  if (const Schedule::Decay decay = o.trainer.schedule.decay; decay != Schedule::kInverseSqrt)
+    options.check_unused("lr-decay-inv-sqrt", decay == Schedule::kLinear
+                                                  ? "the schedule is linear"
+                                                  : "the schedule is constant");
+  if (o.init.hf) options.check_unused("embedding-std", "--init is hf");
   if (o.num_sparse_encoder_layers + o.num_sparse_decoder_layers == 0)
     options.check_unused("num-experts", "no layer is sparse (--num-sparse-encoder-layers)");
 }
 
 }  // namespace
 
-void add_train_options(Options& options, TrainingOptions& training, TrainTexts& texts) {
+void add_train_options(Options& options, TrainingOptions& training) {
   training.config.router_aux_loss_coef = 0.01f;  // the paper's, for new models
+  training.compute_type = computes_natively(DType::bf16) ? DType::bf16 : DType::f32;
+  training.trainer.workers = 0;
+  training.trainer.schedule.warmup = 4000;
   add_data(options, training);
-  add_model(options, training, texts);
-  add_optimizer(options, training, texts);
-  add_batches_and_run(options, training, texts);
+  add_model(options, training);
+  add_optimizer(options, training);
+  add_batches_and_run(options, training);
   training.defaults = options.to_yaml();
   // The default preset is the base of the others, and what --help shows.
   options.fill(preset_text("small"), "preset small");
 }
 
-void apply_train_options(Options& options, TrainingOptions& o, const TrainTexts& texts) {
-  options.fill(preset_text(texts.preset), "preset " + texts.preset);
-  check_all_used(options, o, texts);
-  o.compute_type = compute_type_from_name(texts.compute_type);
+void finish_train_options(Options& options, TrainingOptions& o) {
+  o.settings = options.to_yaml();
+  check_all_used(options, o);
+  // auto is bfloat16 only if the machine computes it.
+  check(o.compute_type == DType::f32 || computes_natively(o.compute_type), ErrorKind::kUsage,
+        "--compute-type: found bfloat16, which this machine does not compute (",
+        backend_description(), "), expected auto or float32");
   o.config.scale_decoder_outputs = o.config.tie_word_embeddings;
   TrainerOptions& t = o.trainer;
-  t.optimizer = optimizer_from_name(texts.optimizer);
-  t.adamw = {texts.adamw[0], texts.adamw[1], texts.adamw[2],
-             texts.adamw.size() > 3 ? texts.adamw[3] : 0.0f};
   check(t.adamw.beta1 < 1 && t.adamw.beta2 < 1 && t.adamw.eps > 0, ErrorKind::kUsage,
         "--optimizer-params: expected beta1 and beta2 below 1, epsilon above 0");
-  t.schedule.decay = decay_from_name(texts.schedule);
-  t.schedule.warmup = parse_updates("lr-warmup", texts.warmup);
-  t.schedule.decay_start = texts.decay_start.empty()
-                               ? t.schedule.warmup
-                               : parse_updates("lr-decay-inv-sqrt", texts.decay_start);
-  o.after = parse_stop_rule("after", texts.after);
-  o.disp_freq = parse_frequency("disp-freq", texts.disp_freq);
-  o.valid_freq = parse_frequency("valid-freq", texts.valid_freq);
-  o.save_freq =
-      texts.save_freq.empty() ? o.valid_freq : parse_frequency("save-freq", texts.save_freq);
-  o.hf_capacity = texts.compat == "hf";
-  o.init.hf = texts.init == "hf";
-  o.reload = !texts.no_reload;
   o.threads = options.threads();
-  check(texts.workers <= options.requested_threads(), ErrorKind::kUsage, "--workers: found ",
-        texts.workers, ", expected at most --threads, ", options.requested_threads());
-  t.workers = texts.workers > 0 ? std::min(texts.workers, o.threads)
-                                : backend_defaults(o.threads).training_workers;
-  o.settings = options.to_yaml();
+  check(t.workers <= options.requested_threads(), ErrorKind::kUsage, "--workers: found ", t.workers,
+        ", expected at most --threads, ", options.requested_threads());
+  t.workers = t.workers > 0 ? std::min(t.workers, o.threads)
+                            : backend_defaults(o.threads).training_workers;
   finish_options(o);
 }
 

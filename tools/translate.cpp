@@ -44,8 +44,8 @@ struct TranslateOptions {
   bool list = false, scores = false;  // --n-best, --scores
   std::int64_t maxi_batch = 100;
   int workers = 0;
-  std::string long_input = "crop", compute_type = "auto", compat;
-  bool allow_nonfinite = false, stat = false;
+  std::string compute_type = "auto";  // or float32, which it always is
+  bool hf_capacity = false, allow_nonfinite = false, stat = false;
 };
 
 void declare(Options& options, TranslateOptions& o) {
@@ -76,15 +76,17 @@ void declare(Options& options, TranslateOptions& o) {
                  "tokens of a translation, the end counted");
   options.alias("--max-decoding-length", "max-output-length");
   options.choice(
-      "compat", o.compat, {"hf"},
+      "compat", o.hf_capacity, {{"hf", true}},
       "hf: the model's expert_capacity binds in the encoder, as Hugging Face's generate()");
   options.group("Input and output");
   options.text("source-prefix", o.text.source_prefix, "TEXT",
                "put before every line, as T5 expects: 'translate English to German: '");
   options.number("max-input-length", o.text.max_input_length, 2, 1 << 20,
                  "tokens of a line, the end counted");
-  options.choice("long-input", o.long_input, {"crop", "split", "error"},
-                 "longer lines: crop loses the rest, split translates it in parts, error stops");
+  options.choice(
+      "long-input", o.text.long_input,
+      {{"crop", LongInput::kCrop}, {"split", LongInput::kSplit}, {"error", LongInput::kError}},
+      "longer lines: crop loses the rest, split translates it in parts, error stops");
   options.flag("strict", o.text.strict,
                "a line that is not UTF-8 is an error, not taken with replacement characters");
   options.flag_number("n-best", o.n_best, kAllOfTheBeam, 1, kMaxNumBeams,
@@ -120,10 +122,7 @@ void complete(const Options& options, const TextModel& model, TranslateOptions& 
   check(search.num_return_sequences <= search.num_beams, ErrorKind::kUsage,
         "--n-best=", search.num_return_sequences, " needs --beam-size ",
         search.num_return_sequences, " or more; it is ", search.num_beams);
-  o.text.long_input = o.long_input == "crop"    ? LongInput::kCrop
-                      : o.long_input == "split" ? LongInput::kSplit
-                                                : LongInput::kError;
-  if (o.compat == "hf") search.capacity.expert_capacity = model.model().config().expert_capacity;
+  if (o.hf_capacity) search.capacity.expert_capacity = model.model().config().expert_capacity;
   translator.workers = o.workers > 0 ? o.workers : options.threads();
   translator.threads = std::max(1, options.threads() / translator.workers);
 }

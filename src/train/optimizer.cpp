@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "src/train/optimizer.h"
 
-#include "src/core/error.h"
 #include "src/train/adafactor.h"
 #include "src/train/adamw.h"
 
@@ -17,12 +16,6 @@ std::unique_ptr<Optimizer> make_optimizer(Context& ctx, OptimizerKind kind,
 std::int64_t optimizer_state_size(OptimizerKind kind, const Param& param) {
   return kind == OptimizerKind::adafactor ? AdafactorOptimizer::state_size(param)
                                           : AdamWOptimizer::state_size(param);
-}
-
-OptimizerKind optimizer_from_name(const std::string& name) {
-  if (name == "adamw") return OptimizerKind::adamw;
-  if (name == "adafactor") return OptimizerKind::adafactor;
-  fail(ErrorKind::kUsage, "--optimizer: found ", escaped(name), ", expected adamw or adafactor");
 }
 
 }  // namespace switchyard

@@ -4,7 +4,6 @@
 
 #include <cstdint>
 #include <memory>
-#include <string>
 #include <vector>
 
 #include "src/nn/model.h"
@@ -52,8 +51,5 @@ std::unique_ptr<Optimizer> make_optimizer(Context& ctx, OptimizerKind kind,
 
 // Number of state elements per parameter tensor.
 std::int64_t optimizer_state_size(OptimizerKind kind, const Param& param);
-
-// "adamw" or "adafactor"; Error(kUsage) naming any other.
-OptimizerKind optimizer_from_name(const std::string& name);
 
 }  // namespace switchyard

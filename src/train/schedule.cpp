@@ -4,8 +4,6 @@
 #include <algorithm>
 #include <cmath>
 
-#include "src/core/error.h"
-
 namespace switchyard {
 
 double learning_rate(const Schedule& schedule, std::int64_t update) {
@@ -15,10 +13,11 @@ double learning_rate(const Schedule& schedule, std::int64_t update) {
   switch (schedule.decay) {
     case Schedule::kConstant:
       break;
-    case Schedule::kInverseSqrt:
-      if (update > schedule.decay_start && schedule.decay_start > 0)
-        rate *= std::sqrt(static_cast<double>(schedule.decay_start) / t);
+    case Schedule::kInverseSqrt: {
+      const std::int64_t start = schedule.decay_start.value_or(schedule.warmup);
+      if (update > start && start > 0) rate *= std::sqrt(static_cast<double>(start) / t);
       break;
+    }
     case Schedule::kLinear: {
       const double begin = static_cast<double>(schedule.warmup);
       const double end = static_cast<double>(schedule.last_update);
@@ -27,14 +26,6 @@ double learning_rate(const Schedule& schedule, std::int64_t update) {
     }
   }
   return rate;
-}
-
-Schedule::Decay decay_from_name(const std::string& name) {
-  if (name == "constant") return Schedule::kConstant;
-  if (name == "inv-sqrt") return Schedule::kInverseSqrt;
-  if (name == "linear") return Schedule::kLinear;
-  fail(ErrorKind::kUsage, "--lr-schedule: found ", escaped(name),
-       ", expected constant, inv-sqrt or linear");
 }
 
 }  // namespace switchyard

@@ -5,7 +5,7 @@
 #pragma once
 
 #include <cstdint>
-#include <string>
+#include <optional>
 
 namespace switchyard {
 
@@ -15,15 +15,13 @@ struct Schedule {
   double peak = 3e-4;
   std::int64_t warmup = 0;  // updates from 0 to the peak
   Decay decay = kInverseSqrt;
-  std::int64_t decay_start = 0;  // kInverseSqrt: from here peak * sqrt(decay_start / update); 0: no
-                                 // decay
+  // kInverseSqrt: from this update on peak * sqrt(decay_start / update); 0: no decay; by default,
+  // once the warm-up is over.
+  std::optional<std::int64_t> decay_start;
   std::int64_t last_update = 0;  // kLinear: the update at which the rate is 0; beyond the warm-up
 };
 
 // The learning rate of an update, counted from 1.
 double learning_rate(const Schedule& schedule, std::int64_t update);
-
-// "constant", "inv-sqrt" or "linear"; Error(kUsage) naming any other.
-Schedule::Decay decay_from_name(const std::string& name);
 
 }  // namespace switchyard

@@ -20,7 +20,6 @@ TEST_CASE("learning rates") {
   s.warmup = 4;
   SECTION("inverse square root: half the peak at half the warm-up, and at four times it") {
     s.decay = Schedule::kInverseSqrt;
-    s.decay_start = 4;
     CHECK(learning_rate(s, 1) == 0.25);
     CHECK(learning_rate(s, 2) == 0.5);
     CHECK(learning_rate(s, 4) == 1);
@@ -31,6 +30,8 @@ TEST_CASE("learning rates") {
     s.decay_start = 9;
     CHECK(learning_rate(s, 9) == 1);
     CHECK(learning_rate(s, 36) == 0.5);
+    s.decay_start = 0;
+    CHECK(learning_rate(s, 36) == 1);
   }
   SECTION("linear: zero at the last update and after it") {
     s.decay = Schedule::kLinear;
@@ -46,8 +47,6 @@ TEST_CASE("learning rates") {
     CHECK(learning_rate(s, 1) == 1);
     CHECK(learning_rate(s, 1000000) == 1);
   }
-  CHECK(decay_from_name("linear") == Schedule::kLinear);
-  CHECK_THROWS_AS(decay_from_name("cosine"), Error);
 }
 
 ModelConfig dense_config() {
@@ -152,8 +151,6 @@ TEST_CASE("optimizer_state_size matches the actual state") {
   const Param& shared = tiny.model.shared;
   CHECK(optimizer_state_size(OptimizerKind::adamw, shared) == 2 * 7 * 6);
   CHECK(optimizer_state_size(OptimizerKind::adafactor, shared) == 7 + 6);
-  CHECK(optimizer_from_name("adafactor") == OptimizerKind::adafactor);
-  CHECK_THROWS_AS(optimizer_from_name("sgd"), Error);
 }
 
 TEST_CASE("a trainer that takes over midway produces the same bits") {

@@ -28,6 +28,8 @@ struct StopRule {
 };
 
 struct TrainingOptions {
+  std::string preset = "small";  // whose settings hold for what is not given
+
   // Data. With `tsv` each set is one file of SRC <tab> TGT lines, else a source and a target file.
   std::vector<std::filesystem::path> train_sets, valid_sets;
   bool tsv = false;
@@ -61,7 +63,7 @@ struct TrainingOptions {
   int threads = 0;                  // 0: default_threads()
 
   // Run
-  StopRule after;
+  StopRule after{.epochs = 20};
   Frequency disp_freq{100, Frequency::kUpdates};
   std::int64_t disp_first = 5;
   Frequency valid_freq{1000, Frequency::kUpdates};
@@ -81,13 +83,6 @@ struct TrainingOptions {
   // The same where neither user nor preset sets anything.
   std::string defaults;
 };
-
-// "10e", "50Ku", "1Gt", "60s", "30m", "2h", or several with commas. Error(kUsage) naming `option`.
-StopRule parse_stop_rule(const std::string& option, const std::string& text);
-// "100u", "100" or "1e".
-Frequency parse_frequency(const std::string& option, const std::string& text);
-// "4000u" or "4000", 0 and more.
-std::int64_t parse_updates(const std::string& option, const std::string& text);
 
 // Checks what several options say together (Error(kUsage) naming them; each one's own range is
 // checked where it is parsed) and fills what follows from them: which layers are sparse, the
