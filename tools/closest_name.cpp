@@ -8,7 +8,7 @@ namespace switchyard {
 
 namespace {
 
-// Edit distance; a swap of adjacent letters counts as one mistake.
+// Edit distance; swapping two adjacent letters counts as one edit.
 std::size_t distance(std::string_view a, std::string_view b) {
   std::vector<std::vector<std::size_t>> d(a.size() + 1, std::vector<std::size_t>(b.size() + 1));
   for (std::size_t j = 0; j <= b.size(); ++j) d[0][j] = j;

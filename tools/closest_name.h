@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Which known name a mistyped one probably means.
+// The known name that a mistyped one probably means.
 #pragma once
 
 #include <string_view>
@@ -7,9 +7,9 @@
 
 namespace switchyard {
 
-// Returns the one of `names` that `name` starts (three letters or more) or differs from by at most
-// one mistake in four letters: a wrong, missing or extra letter, or two adjacent ones swapped. The
-// first of equally close ones; empty if none is that close.
+// Returns the closest of `names`: one that begins with `name` (of three letters or more), or that
+// differs from it by at most one edit per four letters (a wrong, missing or extra letter, or two
+// adjacent letters swapped). The first one of equally close names; empty if none is that close.
 std::string_view closest_name(std::string_view name, const std::vector<std::string_view>& names);
 
 }  // namespace switchyard

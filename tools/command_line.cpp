@@ -60,7 +60,7 @@ void check_order(const Tool& tool, const OptionTable& table,
       check(std::count(option.choices.begin(), option.choices.end(), value) > 0, ErrorKind::kUsage,
             "--", name, ": found '", escaped(value),
             "', expected one of: ", joined(option.choices, ", "),
-            "; if it is a file, it comes first: ", tool.name, " ", tool.usage);
+            "; a file name must come first: ", tool.name, " ", tool.usage);
   }
 }
 
@@ -99,7 +99,7 @@ std::map<std::string, Values> parse_command_line(const Tool& tool, const OptionT
   }
   if (const auto stray = found.find(kUnnamed); stray != found.end())
     fail(ErrorKind::kUsage, "'", escaped(stray->second.front()),
-         "': an argument without an option's name, expected: ", tool.name, " ", tool.usage);
+         "': unexpected argument, expected: ", tool.name, " ", tool.usage);
   check_order(tool, table, found);
   return found;
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// switch-evaluate: BLEU and chrF of a translation, sacreBLEU's figures behind sacreBLEU's options.
+// switch-evaluate: BLEU and chrF of a translation, with sacreBLEU's scores and options.
 #include <algorithm>
 #include <cstdio>
 #include <nlohmann/json.hpp>
@@ -35,7 +35,7 @@ struct Result {
   std::string name;
   double score;
   std::string signature;
-  std::string details;  // empty where the metric has none
+  std::string details;  // empty if the metric has none
 };
 
 Result evaluate(const std::string& metric, const std::vector<std::string>& hypotheses,
@@ -59,7 +59,7 @@ std::string as_text(const Result& result, int width) {
   return result.name + "|" + result.signature + " = " + rounded(result.score, width) + details;
 }
 
-// sacreBLEU's object: the score, then each part of the signature as a field of its own.
+// sacreBLEU's object: the score, then each part of the signature as its own field.
 std::string as_json(const Result& result, int width) {
   nlohmann::ordered_json object;
   object["name"] = result.name;
@@ -93,7 +93,7 @@ std::string name_of(const std::filesystem::path& path) {
   return path == "-" ? "stdin" : path.string();
 }
 
-// The lines, with what is no UTF-8 replaced; sacreBLEU stops there.
+// The lines, with invalid UTF-8 replaced; sacreBLEU fails on it.
 std::vector<std::string> read_text(const std::filesystem::path& path) {
   std::vector<std::string> lines = read_lines(path);
   std::int64_t replaced = 0;
@@ -109,8 +109,8 @@ std::vector<std::string> read_text(const std::filesystem::path& path) {
   return lines;
 }
 
-// Warns if more than 1 % of the words are what SentencePiece (U+2047) and others print for a token
-// that their vocabulary does not know.
+// Warns if more than 1 % of the words are what SentencePiece (U+2047) and others print for an
+// unknown token.
 void warn_of_unknown_words(const std::vector<std::string>& hypotheses, const std::string& name) {
   std::size_t words = 0, unknown = 0, first_line = 0;
   for (std::size_t i = 0; i < hypotheses.size(); ++i) {
@@ -143,37 +143,40 @@ bool parse(int argc, char** argv, Settings& s) {
   Options options(
       {.name = "switch-evaluate",
        .usage = "REF... [-i HYPOTHESES] [options]",
-       .about = "scores a translation with sacreBLEU's BLEU and chrF; references stand first",
+       .about = "scores a translation with sacreBLEU's BLEU and chrF; references come first",
        .essentials = {"input", "metrics", "score-only", "width", "tokenize", "lowercase",
                       "sentence-level"},
        .examples = {"switch-evaluate test.de -i output.de",
                     "switch-translate -m en-de < test.en | switch-evaluate test.de -m bleu chrf -b",
                     "switch-evaluate test.1.de test.2.de -i output.de -f text"}});
   options.group("Input");
-  options.paths("references", s.references, "REF...", "reference translations, line by line");
+  options.paths("references", s.references, "REF...",
+                "reference translations, one sentence per line");
   options.positional("references");
   options.path("input,i", s.input, "FILE", "the translation to score; -: stdin");
   options.group("Metrics");
-  options.choices("metrics,m", s.metrics, {"bleu", "chrf"}, "what to compute");
-  options.flag("sentence-level", s.sentence_level, "one score for each line; of one metric");
+  options.choices("metrics,m", s.metrics, {"bleu", "chrf"}, "metrics to compute");
+  options.flag("sentence-level", s.sentence_level, "one score per line, for a single metric");
   options.alias("-sl", "sentence-level");
   options.choice("tokenize", s.bleu.tokenize, {"13a", "none", "char", "zh", "intl"},
-                 "BLEU's tokenizer (-tok)");
+                 "tokenizer for BLEU (-tok)");
   options.alias("-tok", "tokenize");
   options.choice("smooth-method,s", s.bleu.smooth, {"exp", "floor", "add-k", "none"},
-                 "BLEU's smoothing of orders without a match");
-  options.number("smooth-value", s.bleu.smooth_value, 0, 1e6, "of floor [0.1] and add-k [1]");
+                 "how BLEU smooths n-gram orders without a match");
+  options.number("smooth-value", s.bleu.smooth_value, 0, 1e6,
+                 "value for floor [0.1] and add-k [1]");
   options.alias("-sv", "smooth-value");
-  options.flag("lowercase", s.bleu.lowercase, "BLEU without regard to case (-lc)");
+  options.flag("lowercase", s.bleu.lowercase, "case-insensitive BLEU (-lc)");
   options.alias("-lc", "lowercase");
-  options.number("chrf-char-order", s.chrf.char_order, 1, 100, "longest n-gram of characters");
+  options.number("chrf-char-order", s.chrf.char_order, 1, 100, "maximum character n-gram order");
   options.number("chrf-word-order", s.chrf.word_order, 0, 100,
-                 "longest n-gram of words; 2: chrF++");
+                 "maximum word n-gram order; 2: chrF++");
   options.number("chrf-beta", s.chrf.beta, 0, 1000, "weight of recall");
   options.group("Output");
-  options.flag("score-only,b", s.score_only, "one number a line, in the order of --metrics");
-  options.number("width,w", s.width, 0, 17, "digits after the point");
-  options.choice("format,f", s.format, {"json", "text"}, "form of the result");
+  options.flag("score-only,b", s.score_only,
+               "print only the scores, one per line, in the order of --metrics");
+  options.number("width,w", s.width, 0, 17, "digits after the decimal point");
+  options.choice("format,f", s.format, {"json", "text"}, "output format");
   if (!options.parse(argc, argv)) return false;
 
   check(!s.references.empty(), ErrorKind::kUsage,

@@ -39,24 +39,25 @@ void set_once(const Option& option, const Values& values) {
 }  // namespace
 
 Options::Options(Tool tool) : tool_(std::move(tool)) {
-  paths("config,c", config_, "FILE", "read options from a YAML file; given ones stand over it");
-  number("threads", threads_, 0, kMaxThreads, "threads; 0: one for each core that may be used");
+  paths("config,c", config_, "FILE",
+        "read options from a YAML file; command-line options override it");
+  number("threads", threads_, 0, kMaxThreads, "number of threads; 0: one per available core");
   choice("log-level", log_level_, {"quiet", "info", "verbose"},
-         "what is printed; quiet: errors and warnings only");
-  flag("quiet,q", quiet_, "as --log-level quiet");
+         "how much is printed; quiet: errors and warnings only");
+  flag("quiet,q", quiet_, "same as --log-level quiet");
   const auto prints = [&](std::string_view name, auto* print, std::string help) -> Option& {
     Option& option = add(name, "", std::move(help));
     option.is_flag = true;
     option.print = print;
     return option;
   };
-  prints("help,h", help_screen, "print what is needed most and exit");
+  prints("help,h", help_screen, "print the essential options and exit");
   prints("help-all", help_all, "print all options and exit");
   prints("version", version_line, "print the version and exit");
-  prints("build-info", build_info, "print what this program is made of and exit");
-  prints("man-page", man_page, "print the manual page, for man -l -, and exit");
+  prints("build-info", build_info, "print backend, compiler and library versions and exit");
+  prints("man-page", man_page, "print the manual page (for man -l -) and exit");
   Option& completion =
-      prints("completion", bash_completion, "print the shell's completion and exit");
+      prints("completion", bash_completion, "print a completion script for the shell and exit");
   completion.metavar = "bash";
   completion.choices = {"bash"};
   completion.is_flag = false;

@@ -15,8 +15,8 @@ namespace {
 constexpr std::size_t kScreenWidth = 80;
 constexpr std::size_t kHelpColumn = 30;
 
-// Appends `text` in lines that begin at `column` and end before the screen does; the first one goes
-// on where `out` ends.
+// Appends `text`, wrapped between `column` and the screen's right edge; the first line continues
+// where `out` ends.
 void wrap(std::string& out, const std::string& text, std::size_t column) {
   std::istringstream words(text);
   std::size_t at = out.size() - (out.rfind('\n') + 1);
@@ -35,7 +35,8 @@ void wrap(std::string& out, const std::string& text, std::size_t column) {
   out += '\n';
 }
 
-// In troff a dash would become a hyphen, and a line's first dot or quote a request.
+// Escapes `text`: troff prints a plain dash as a hyphen and takes a leading dot or quote as a
+// request.
 std::string troff(const std::string& text) {
   std::string out = text.starts_with('.') || text.starts_with('\'') ? "\\&" : "";
   for (const char c : text) {
@@ -59,7 +60,7 @@ std::string heading(const Option& option) {
   return text;
 }
 
-// What it does, and the value it has if it is not given.
+// What it does, and its default.
 std::string explanation(const Option& option) {
   std::string text = option.help;
   if (option.is_flag || !option.get) return text;
@@ -68,7 +69,7 @@ std::string explanation(const Option& option) {
   return text;
 }
 
-// The headings, in the order of the table; the common options, which come first there, come last.
+// The headings in the order of the table, but with the common options, its first rows, last.
 Values group_titles(const OptionTable& table) {
   Values titles;
   for (const Option& option : table)
@@ -129,8 +130,8 @@ std::string man_page(const Tool& tool, const OptionTable& table) {
                     "\n.SH SYNOPSIS\n.B " + troff(tool.name) + "\n" + troff(tool.usage) +
                     "\n.SH OPTIONS\n" +
                     troff(
-                        "An underscore may stand for a dash in a name; --name=value and "
-                        "--name value are the same. The value in brackets is the default.") +
+                        "An underscore may replace a dash in an option name; --name=value and "
+                        "--name value are equivalent. Defaults are in brackets.") +
                     "\n";
   for (const std::string& group : group_titles(table)) {
     out += ".SS " + group + "\n";
@@ -138,19 +139,19 @@ std::string man_page(const Tool& tool, const OptionTable& table) {
       if (option.group == group)
         out += ".TP\n.B " + troff(heading(option)) + "\n" + troff(explanation(option)) + "\n";
   }
-  if (!tool.files.empty()) out += ".SH FILES\nIn the folder DIR:\n";
+  if (!tool.files.empty()) out += ".SH FILES\nIn directory DIR:\n";
   for (const auto& [name, content] : tool.files)
     out += ".TP\n.I " + troff(name) + "\n" + troff(content) + "\n";
   if (!tool.examples.empty()) out += ".SH EXAMPLES\n";
   for (const std::string& example : tool.examples) out += ".PP\n.nf\n" + troff(example) + "\n.fi\n";
   out +=
-      ".SH EXIT STATUS\n.TP\n0\ndone\n.TP\n1\nfailure at run time, of input or of output\n"
-      ".TP\n2\nwrong usage\n.TP\n3\nbad data or a bad model\n.TP\n4\ntraining diverged\n"
-      ".TP\n130, 143\nended by SIGINT, SIGTERM\n";
+      ".SH EXIT STATUS\n.TP\n0\ndone\n.TP\n1\nrun-time or I/O failure\n"
+      ".TP\n2\nusage error\n.TP\n3\nbad data or model\n.TP\n4\ntraining diverged\n"
+      ".TP\n130, 143\nstopped by SIGINT or SIGTERM\n";
   return out;
 }
 
-// A value is completed from its choices, else from file names where it is a path.
+// Values are completed from their choices, paths from file names.
 std::string bash_completion(const Tool& tool, const OptionTable& table) {
   std::string function = "_" + tool.name;
   std::replace(function.begin(), function.end(), '-', '_');
@@ -166,7 +167,7 @@ std::string bash_completion(const Tool& tool, const OptionTable& table) {
       cases += "    " + pattern + ") words='" + joined(option.choices, " ") + "' ;;\n";
   }
   if (!without.empty()) cases += "    " + without + ") return ;;\n";
-  return "# bash completion of " + tool.name + "; written by " + tool.name +
+  return "# bash completion for " + tool.name + "; written by " + tool.name +
          " --completion bash\n" + function +
          "() {\n"
          "  local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} words=\n"

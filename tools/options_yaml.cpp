@@ -9,7 +9,7 @@ namespace switchyard {
 
 namespace {
 
-// Where a config file's relative paths start; empty on the command line.
+// A path of a config file, relative to `base`; "-" and absolute paths stay as they are.
 std::filesystem::path resolve(const std::filesystem::path& base, const std::string& value) {
   const std::filesystem::path path(value);
   return base.empty() || path.is_absolute() || value == "-" ? path : base / path;
@@ -47,13 +47,13 @@ std::map<std::string, Values> read_yaml_options(const OptionTable& table, const 
   for (const auto& item : root) {
     const std::string where = shown + ":" + std::to_string(item.first.Mark().line + 1);
     with_context(where, [&] {
-      check(item.first.IsScalar(), ErrorKind::kUsage, "expected an option's name");
+      check(item.first.IsScalar(), ErrorKind::kUsage, "expected an option name");
       const std::string& name = item.first.Scalar();
       const Option* option = find_option(table, "--" + name);
       if (!option)
         fail_unknown_option(table, name, item.second.IsScalar() ? item.second.Scalar() : "");
       check(option->set && option->name != "config", ErrorKind::kUsage, name,
-            ": only for the command line");
+            ": allowed only on the command line");
       Values values = scalars(name, item.second);
       if (option->is_path)
         for (auto& value : values)

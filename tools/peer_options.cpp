@@ -11,13 +11,13 @@ namespace switchyard {
 namespace {
 
 struct Advice {
-  const char* option;  // our name: the row applies to tools that have this option
-  const char* choice;  // which must be one of its choices; empty: any
-  const char* text;    // {10} is the value given, if that is a number; {DIR}, if there is any
-  const char* names;   // of other programs, separated by spaces
+  const char* option;  // our name; the row applies to tools that have this option
+  const char* choice;  // which must be among its choices; empty: any
+  const char* text;    // {10}: the value given, if it is a number; {DIR}: if there is one
+  const char* names;   // used by other programs, separated by spaces
 };
 
-// The first row that has the name, and whose option the tool has, is taken.
+// The first row that has the name and an option of the tool applies.
 constexpr Advice kAdvice[] = {
     {"after", "", "use --after {10}e",
      "epochs epoch max-epoch max-epochs after-epochs num-epochs train-epochs num-train-epochs"},
@@ -128,14 +128,14 @@ constexpr Advice kAdvice[] = {
      "load-model "
      "from-checkpoint"},
     {"overwrite", "",
-     "use --overwrite, which deletes the run that is there; rerunning the same command resumes it",
+     "use --overwrite, which deletes the existing run; rerun the same command to resume it",
      "overwrite-output-dir overwrite-output reset-optimizer fresh restart"},
     {"dry-run", "", "use --dry-run", "memory-only estimate"},
     {"model", "", "use --model {DIR}",
      "models output-dir save-dir save-model model-dir model-path path model-name-or-path "
      "checkpoint-dir out-dir model-directory log-dir"},
     {"train-sets", "", "use --model DIR for the output", "output out o"},
-    {"mini-batch", "", "a model folder has its vocabulary", "vocab vocabs v tokenizer"},
+    {"mini-batch", "", "a model directory contains its vocabulary", "vocab vocabs v tokenizer"},
     {"mini-batch", "", "use -m DIR/checkpoint-300, DIR/last or DIR/best",
      "checkpoint last best use-best checkpoints"},
     {"input", "", "use --input {FILE}",
@@ -169,7 +169,8 @@ bool lists(std::string_view names, std::string_view name) {
   return false;
 }
 
-// Replaces each {example} by the value where that is of the example's kind, else by the example.
+// Replaces each {example} by the value if that is of the same kind, otherwise by the example
+// itself.
 std::string filled(std::string text, std::string_view value) {
   for (std::size_t begin; (begin = text.find('{')) != std::string::npos;) {
     const std::size_t end = text.find('}', begin);

@@ -20,7 +20,7 @@ namespace switchyard {
 
 namespace {
 
-// The reader of our stdout has gone: nothing is left to do, and nothing is wrong.
+// The reader of stdout has gone: nothing is left to do, and nothing is wrong.
 struct StdoutClosed {};
 
 std::string& stdout_name() {
@@ -34,8 +34,8 @@ std::string& stdout_name() {
        ": write error: ", std::generic_category().message(error));
 }
 
-// Where we were started without one of stdin, stdout and stderr (`>&-`), the first file opened
-// would take its place and be written to as such. What stands there instead refuses to be used.
+// If the program is started without stdin, stdout or stderr (`>&-`), the first file opened would
+// take its place. A descriptor that refuses to be read or written prevents that.
 void occupy_standard_streams() {
   for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; ++fd)
     if (::fcntl(fd, F_GETFD) == -1 && errno == EBADF)
@@ -44,7 +44,7 @@ void occupy_standard_streams() {
 
 int report(std::string_view message, int code) {
   set_status_line("");
-  // One line whatever it holds: file names may have newlines and escape codes in them.
+  // Always one line: file names may contain newlines and escape codes.
   log_error(escaped(message, message.size()));
   return code;
 }
@@ -53,7 +53,7 @@ int report(std::string_view message, int code) {
 
 int run_main(std::string_view tool, const std::function<int()>& f) {
   occupy_standard_streams();
-  // A reader that has gone and a file that may not grow are errors of write(), not ends.
+  // Without a reader, or past the limit on file size, write() fails instead of killing the program.
   std::signal(SIGPIPE, SIG_IGN);
   std::signal(SIGXFSZ, SIG_IGN);
   set_tool_name(tool);
@@ -71,7 +71,7 @@ int run_main(std::string_view tool, const std::function<int()>& f) {
     return report(e.path1().string() + ": " + e.code().message(), 1);
   } catch (const std::system_error& e) {
     // A library could not start its threads.
-    return report("the system refuses a thread or its memory: " + e.code().message(), 1);
+    return report("cannot start a thread: " + e.code().message(), 1);
   } catch (const std::exception& e) {
     return report(std::string("internal error: ") + e.what(), 1);
   }

@@ -23,12 +23,13 @@ int train(int argc, char** argv) {
        .examples = {"switch-train -t corpus.en corpus.de -m en-de",
                     "switch-train -t corpus.en.gz corpus.de.gz -m en-de --preset tiny --after 30m"},
        .files = {{"config.json, model.safetensors, spiece.model",
-                  "the best model so far, in Hugging Face's form, with a few small files"},
-                 {"checkpoint-N", "everything needed to resume from update N; also a model folder"},
+                  "the best model so far, in Hugging Face's format, with a few small files"},
+                 {"checkpoint-N",
+                  "everything needed to resume from update N; also a model directory"},
                  {"best, last", "links to the best and the newest checkpoint"},
                  {"average",
-                  "the mean of checkpoints (--average-last, --average-best), a model folder"},
-                 {"train.log", "everything that was printed"},
+                  "the mean of checkpoints (--average-last, --average-best), a model directory"},
+                 {"train.log", "a copy of everything printed"},
                  {"metrics.jsonl",
                   "losses, load per expert, speed and validation scores, one JSON object per line"},
                  {"training_args.yml", "all settings of the run, for --config"}},
@@ -49,7 +50,7 @@ int train(int argc, char** argv) {
     return 0;
   }
   check(!training.directory.empty(), ErrorKind::kUsage,
-        "--model: missing, expected a folder; see --help");
+        "--model: missing, expected a directory; see --help");
   return run_training(training, "switch-train " + std::string(version()));
 }
 

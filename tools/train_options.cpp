@@ -27,44 +27,45 @@ auto unless_empty(T not_given, Parse parse) {
 
 void add_data(Options& options, TrainingOptions& o) {
   options.group("Data");
-  options.paths("train-sets,t", o.train_sets, "SRC TGT", "training text, line by line", {1, 2});
-  options.paths(
-      "valid-sets", o.valid_sets, "SRC TGT",
-      "validation text; without it, a tenth of the pairs (at most 1,000, drawn by --seed) "
-      "is held out",
-      {1, 2});
-  options.flag("tsv", o.tsv, "a set is one file of SRC <tab> TGT lines");
+  options.paths("train-sets,t", o.train_sets, "SRC TGT", "training text, one sentence per line",
+                {1, 2});
+  options.paths("valid-sets", o.valid_sets, "SRC TGT",
+                "validation text; by default a tenth of the pairs (at most 1,000, drawn by --seed) "
+                "is held out",
+                {1, 2});
+  options.flag("tsv", o.tsv, "each set is one file of SRC <tab> TGT lines");
   options.number<std::int64_t>("max-length", o.max_length, 2, 1 << 16,
-                               "longest sentence in tokens, end of sentence included");
+                               "maximum length of a sentence in tokens, end of sentence included");
   options.flag("max-length-crop", o.max_length_crop,
-               "crop longer ones instead of leaving them out");
-  options.flag("strict", o.strict, "text that is not UTF-8 is an error, not taken as U+FFFD");
+               "crop longer sentences instead of skipping them");
+  options.flag("strict", o.strict, "invalid UTF-8 is an error instead of being replaced by U+FFFD");
   options.text("source-prefix", o.source_prefix, "TEXT",
-               "put before every source line; switch-translate is to be given the same");
-  options.path("vocab,v", o.vocab, "FILE", "SentencePiece model; without it one is trained");
+               "prepended to every source line; give switch-translate the same one");
+  options.path("vocab,v", o.vocab, "FILE", "SentencePiece model; by default one is trained");
   options.number<std::int64_t>("vocab-size", o.vocab_size, 16, 1'000'000,
-                               "most pieces of a vocabulary that is trained");
+                               "maximum size of the trained vocabulary");
   options.choice("normalization", o.normalization,
                  {"nmt_nfkc", "nfkc", "nmt_nfkc_cf", "nfkc_cf", "identity"},
-                 "how a trained vocabulary normalizes text: Unicode's NFKC, nmt_: without control "
-                 "characters, _cf: in lower case; identity: not at all");
+                 "how the trained vocabulary normalizes text: nfkc is Unicode's NFKC, nmt_ also "
+                 "removes control characters, _cf also folds case; identity: not at all");
 }
 
 void add_model(Options& options, TrainingOptions& o) {
   ModelConfig& c = o.config;
   options.group("Model");
   options.path("model,m", o.directory, "DIR",
-               "folder of the model, and of train.log, metrics.jsonl, best, last, checkpoint-N");
-  options.preset("preset", o.preset, preset_names(), preset_text, "settings for what is not given");
+               "directory for the model, train.log, metrics.jsonl, best, last and checkpoint-N");
+  options.preset("preset", o.preset, preset_names(), preset_text,
+                 "defaults for options that are not given");
   options.number<std::int64_t>("d-model", c.d_model, 1, kMostSize, "width of the model");
-  options.number<std::int64_t>("d-ff", c.d_ff, 1, kMostSize, "width of a feed-forward, or expert");
+  options.number<std::int64_t>("d-ff", c.d_ff, 1, kMostSize,
+                               "width of a feed-forward layer or expert");
   options.number<std::int64_t>("d-kv", c.d_kv, 1, kMostSize, "width of an attention head");
-  options.number<std::int64_t>("num-heads", c.num_heads, 1, 1024, "attention heads");
-  options.number<std::int64_t>("num-layers", c.num_layers, 1, 1024, "encoder blocks");
+  options.number<std::int64_t>("num-heads", c.num_heads, 1, 1024, "number of attention heads");
+  options.number<std::int64_t>("num-layers", c.num_layers, 1, 1024, "number of encoder blocks");
   options.number<std::int64_t>("num-decoder-layers", c.num_decoder_layers, 1, 1024,
-                               "decoder blocks");
-  options.number<std::int64_t>("num-experts", c.num_experts, 1, 65536,
-                               "experts in each sparse layer");
+                               "number of decoder blocks");
+  options.number<std::int64_t>("num-experts", c.num_experts, 1, 65536, "experts per sparse layer");
   options.number<std::int64_t>("num-sparse-encoder-layers", o.num_sparse_encoder_layers, 0, 1024,
                                "number of encoder blocks with experts, evenly spaced: 2 of 4 means "
                                "every second block");
@@ -72,23 +73,25 @@ void add_model(Options& options, TrainingOptions& o) {
                                "number of decoder blocks with experts, evenly spaced");
   options.flag("router-bias", c.router_bias, "routers have a bias");
   options.number("router-jitter-noise", c.router_jitter_noise, 0.0f, 0.99f,
-                 "noise on routers' input in training");
+                 "noise on the routers' input during training");
   options.number("router-z-loss-coef", c.router_z_loss_coef, 0.0f, 1e3f, "weight of the z-loss");
   options.number("router-aux-loss-coef", c.router_aux_loss_coef, 0.0f, 1e3f,
                  "weight of the load-balance loss");
   options.number("capacity-factor", o.trainer.capacity.capacity_factor, 0.0f, 1e6f,
-                 "tokens over this multiple of an expert's even share are dropped; 0: none");
+                 "drop tokens beyond this multiple of an expert's even share; 0: drop none");
   options.choice("compat", o.hf_capacity, {{"none", false}, {"hf", true}},
-                 "hf: drop tokens by Hugging Face's rule, --expert-capacity in each sentence");
+                 "hf: drop tokens by Hugging Face's rule, beyond --expert-capacity per sentence");
   options.number<std::int64_t>("expert-capacity", c.expert_capacity, 1, kMostSize,
-                               "tokens an expert takes of a sentence, for --compat hf");
-  options.flag("tie-word-embeddings", c.tie_word_embeddings,
-               "the head is the embedding, as Hugging Face's default; =false: a head of its own");
-  options.number("dropout", c.dropout_rate, 0.0f, 0.99f, "dropout, experts included");
+                               "tokens an expert accepts per sentence, with --compat hf");
+  options.flag(
+      "tie-word-embeddings", c.tie_word_embeddings,
+      "the head shares the embedding's weights, Hugging Face's default; =false: separate weights");
+  options.number("dropout", c.dropout_rate, 0.0f, 0.99f, "dropout rate, also inside experts");
   options.choice("init", o.init.hf, {{"paper", false}, {"hf", true}},
-                 "initial values: the Switch paper's, or Hugging Face's");
-  options.number("embedding-std", o.init.embedding_std, 1e-3f, 10.0f,
-                 "standard deviation of the paper's initial embeddings; less suits little text");
+                 "initialization: the Switch paper's or Hugging Face's");
+  options.number(
+      "embedding-std", o.init.embedding_std, 1e-3f, 10.0f,
+      "standard deviation of the paper's initial embeddings; smaller values suit small corpora");
 }
 
 void add_optimizer(Options& options, TrainingOptions& o) {
@@ -96,51 +99,53 @@ void add_optimizer(Options& options, TrainingOptions& o) {
   options.group("Optimizer");
   options.choice("optimizer", t.optimizer,
                  {{"adamw", OptimizerKind::adamw}, {"adafactor", OptimizerKind::adafactor}},
-                 "adafactor: without momentum, its memory a row and a column of each matrix");
+                 "adafactor: no momentum, stores one row and one column per matrix");
   AdamWOptions& adamw = t.adamw;
   options.numbers("optimizer-params", {&adamw.beta1, &adamw.beta2, &adamw.eps, &adamw.weight_decay},
-                  0, 1, "of AdamW: beta1 beta2 epsilon, and weight decay where it is not 0", 3);
-  options.number("learn-rate,l", t.schedule.peak, 0.0, 1e6, "highest learning rate");
+                  0, 1, "for AdamW: beta1 beta2 epsilon and, optionally, weight decay", 3);
+  options.number("learn-rate,l", t.schedule.peak, 0.0, 1e6, "peak learning rate");
   options.parsed("lr-warmup", t.schedule.warmup, parse_updates,
                  std::to_string(t.schedule.warmup) + "u", "N",
-                 "updates from 0 to the highest rate");
+                 "updates of linear warm-up to the peak");
   options.choice("lr-schedule", t.schedule.decay,
                  {{"inv-sqrt", Schedule::kInverseSqrt},
                   {"linear", Schedule::kLinear},
                   {"constant", Schedule::kConstant}},
-                 "after that; linear ends at 0 with --after");
+                 "decay after the warm-up; linear reaches 0 at --after");
   options.parsed("lr-decay-inv-sqrt", t.schedule.decay_start,
                  unless_empty(std::optional<std::int64_t>(), parse_updates), "", "N",
-                 "inv-sqrt: from this update on; as --lr-warmup if not given");
+                 "inv-sqrt: update at which the decay starts; default: --lr-warmup");
   options.number("label-smoothing", t.label_smoothing, 0.0f, 0.99f, "label smoothing");
-  options.number("clip-norm", t.clip_norm, 0.0f, 1e6f, "clip the gradient's norm to this; 0: off");
-  options.number("exponential-smoothing", t.exponential_smoothing, 0.0f, 1.0f,
-                 "validate and save a running average that follows by this share; 0: off");
+  options.number("clip-norm", t.clip_norm, 0.0f, 1e6f, "clip the gradient norm to this; 0: off");
+  options.number(
+      "exponential-smoothing", t.exponential_smoothing, 0.0f, 1.0f,
+      "validate and save an exponential moving average with this weight for each update; 0: off");
   options.choice(
       "compute-type", o.compute_type,
       {{"auto", o.compute_type}, {"float32", DType::f32}, {"bfloat16", DType::bf16}},
-      "numbers of matmuls; auto: bfloat16 where the machine computes it (AVX512_BF16, AMX)");
+      "matmul precision; auto: bfloat16 if the machine computes it natively (AVX512_BF16, AMX)");
 }
 
 void add_batches_and_run(Options& options, TrainingOptions& o) {
   options.group("Batches");
   options.number<std::int64_t>("mini-batch-words", o.mini_batch_words, 0, 1 << 24,
-                               "tokens a batch, on its longer side; 0: by --mini-batch");
+                               "tokens per batch, on its longer side; 0: use --mini-batch");
   options.number<std::int64_t>("mini-batch", o.mini_batch, 0, 1 << 20,
-                               "most sentences a batch; 0: by --mini-batch-words");
+                               "maximum sentences per batch; 0: use --mini-batch-words");
   options.flag("mini-batch-fit", o.mini_batch_fit,
-               "instead of --mini-batch-words: as many tokens as fit into --workspace");
+               "instead of --mini-batch-words, as many tokens per batch as fit into --workspace");
   options.number<std::int64_t>("workspace,w", o.workspace_mb, 0, 1 << 24,
                                "MB for forward and backward of a batch, with --mini-batch-fit; 0: "
-                               "half of what is available");
+                               "half of the available memory");
   options.flag("activation-checkpointing", o.trainer.activation_checkpointing,
-               "blocks keep only their input and are computed again: less memory, more time, the "
-               "same numbers");
+               "keep only each block's input and recompute the rest in backward: less memory, more "
+               "time, identical results");
   options.number<std::int64_t>("optimizer-delay", o.optimizer_delay, 1, 1 << 16,
-                               "batches whose gradients are summed for one update");
-  options.number("workers", o.trainer.workers, 0, 1024,
-                 "workers that share each batch, and --threads, with a gradient each (4 bytes per "
-                 "parameter); 0: one for each thread, at most 4");
+                               "batches whose gradients are accumulated for one update");
+  options.number(
+      "workers", o.trainer.workers, 0, 1024,
+      "workers that share each batch and --threads, each with its own gradient (4 bytes per "
+      "parameter); 0: one per thread, at most 4");
   options.group("Run");
   options.parsed(
       "after", o.after, parse_stop_rule, spelled(o.after), "LIMIT",
@@ -148,36 +153,36 @@ void add_batches_and_run(Options& options, TrainingOptions& o) {
       "(epochs), 50Ku (updates), 1Gt (target tokens), 60s, 30m or 2h (training time); with "
       "commas, whichever comes first");
   options.parsed("disp-freq", o.disp_freq, parse_frequency, spelled(o.disp_freq), "FREQ",
-                 "progress line every so often: 100u, 1e");
+                 "how often to print progress: 100u, 1e");
   options.number<std::int64_t>("disp-first", o.disp_first, 0, 1'000'000'000,
-                               "and for the first updates");
+                               "also print progress for the first N updates");
   options.parsed("valid-freq", o.valid_freq, parse_frequency, spelled(o.valid_freq), "FREQ",
-                 "validate every so often");
+                 "how often to validate");
   options.parsed("save-freq", o.save_freq, unless_empty(Frequency(), parse_frequency), "", "FREQ",
-                 "checkpoint every so often; as --valid-freq if not given");
+                 "how often to save a checkpoint; default: --valid-freq");
   options.choices("valid-metrics", o.valid_metrics, {"bleu", "chrf", "ce-mean-words"},
-                  "the first one decides which model is the best, ce-mean-words if it ties");
+                  "the first one selects the best model, ce-mean-words breaks ties");
   options.choice("valid-tokenize", o.valid_tokenize, {"13a", "intl", "zh", "char", "none"},
-                 "tokenizer of validation's BLEU; zh or char for languages without spaces");
+                 "tokenizer for validation BLEU; zh or char for languages without spaces");
   options.number<std::int64_t>("early-stopping", o.early_stopping, 0, 1'000'000'000,
-                               "end after so many validations without a better one; 0: never");
+                               "stop after N validations without improvement; 0: never");
   options.number<std::int64_t>("keep-last", o.keep_last, 1, 1'000'000'000,
-                               "checkpoints kept beside the best");
+                               "number of checkpoints to keep besides the best");
   options.number<std::int64_t>("average-last", o.average_last, 0, 1000,
                                "at the end, write the mean of the last N checkpoints to "
-                               "DIR/average, a model folder; 0: none");
+                               "DIR/average, a model directory; 0: off");
   options.number<std::int64_t>("average-best", o.average_best, 0, 1000,
-                               "the same of the N best checkpoints among those kept (--keep-last)");
-  options.number<std::int64_t>("beam-size,b", o.beam_size, 1, 64, "beam of validation");
+                               "the same for the N best of the checkpoints kept (--keep-last)");
+  options.number<std::int64_t>("beam-size,b", o.beam_size, 1, 64, "beam size for validation");
   options.number<std::uint64_t>("seed", o.trainer.seed, 0,
                                 std::numeric_limits<std::uint64_t>::max(),
                                 "the same seed and settings give the same model, with the same "
                                 "number of threads and workers");
   options.action(
       "overwrite", o.overwrite,
-      "delete the run in the folder, checkpoints and model included, and start over (Marian's "
+      "delete the run in the directory, checkpoints and model included, and start over (Marian's "
       "option of this name deletes nothing)");
-  options.action("no-reload", o.reload, "as --overwrite, but only in a training folder");
+  options.action("no-reload", o.reload, "like --overwrite, but only in a training directory");
 
   options.alias("--lr", "learn-rate");
   options.alias("--max-tokens", "mini-batch-words");
@@ -189,22 +194,22 @@ void add_batches_and_run(Options& options, TrainingOptions& o) {
   options.alias("--save-total-limit", "keep-last");
 }
 
-// What is given but decides nothing is a mistake. In a file it is not: that may list everything.
+// An option on the command line that has no effect is a mistake; a config file may list everything.
 void check_all_used(const Options& options, const TrainingOptions& o) {
   if (o.mini_batch_fit)
-    options.check_unused("mini-batch-words", "--mini-batch-fit finds the size of a batch");
+    options.check_unused("mini-batch-words", "--mini-batch-fit determines the batch size");
   else
-    options.check_unused("workspace", "it is for --mini-batch-fit");
+    options.check_unused("workspace", "it requires --mini-batch-fit");
   if (std::find(o.valid_metrics.begin(), o.valid_metrics.end(), "bleu") == o.valid_metrics.end())
     options.check_unused("valid-tokenize", "bleu is not among --valid-metrics");
   if (!o.vocab.empty())
-    options.check_unused("normalization", "--vocab has a normalization of its own");
+    options.check_unused("normalization", "--vocab brings its own normalization");
   if (o.trainer.optimizer != OptimizerKind::adamw)
-    options.check_unused("optimizer-params", "they are adamw's");
+    options.check_unused("optimizer-params", "they are for adamw");
   if (const Schedule::Decay decay = o.trainer.schedule.decay; decay != Schedule::kInverseSqrt)
     options.check_unused("lr-decay-inv-sqrt", decay == Schedule::kLinear
-                                                  ? "the schedule is linear"
-                                                  : "the schedule is constant");
+                                                  ? "--lr-schedule is linear"
+                                                  : "--lr-schedule is constant");
   if (o.init.hf) options.check_unused("embedding-std", "--init is hf");
   if (o.num_sparse_encoder_layers + o.num_sparse_decoder_layers == 0)
     options.check_unused("num-experts", "no layer is sparse (--num-sparse-encoder-layers)");
@@ -222,14 +227,14 @@ void add_train_options(Options& options, TrainingOptions& training) {
   add_optimizer(options, training);
   add_batches_and_run(options, training);
   training.defaults = options.to_yaml();
-  // The default preset is the base of the others, and what --help shows.
+  // The other presets build on the default one, whose values --help shows.
   options.fill(preset_text("small"), "preset small");
 }
 
 void finish_train_options(Options& options, TrainingOptions& o) {
   o.settings = options.to_yaml();
   check_all_used(options, o);
-  // auto is bfloat16 only if the machine computes it.
+  // auto never selects what the machine does not compute.
   check(o.compute_type == DType::f32 || computes_natively(o.compute_type), ErrorKind::kUsage,
         "--compute-type: found bfloat16, which this machine does not compute (",
         backend_description(), "), expected auto or float32");

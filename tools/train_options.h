@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The options of switch-train; the bench of a training step has them too, for the presets' sake.
+// The options of switch-train, which bench/train_step has too, so that it takes presets.
 #pragma once
 
 #include "src/app/training/options.h"
@@ -10,8 +10,8 @@ namespace switchyard {
 // Adds all options; `training` must outlive `options`.
 void add_train_options(Options& options, TrainingOptions& training);
 
-// After options.parse(): checks what several options say together, and fills in what follows from
-// them. Error(kUsage).
+// After options.parse(): checks the options against each other and fills in what follows from them.
+// Error(kUsage).
 void finish_train_options(Options& options, TrainingOptions& training);
 
 }  // namespace switchyard

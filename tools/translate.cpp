@@ -33,14 +33,14 @@ using namespace switchyard;
 namespace fs = std::filesystem;
 
 constexpr const char* kTool = "switch-translate";
-// Lines read ahead also end at this many bytes: long lines do not fill the memory.
+// Reading ahead also stops at this many bytes, so that long lines do not fill the memory.
 constexpr std::size_t kReadAheadBytes = std::size_t{8} << 20;
-constexpr std::int64_t kAllOfTheBeam = 0;
+constexpr std::int64_t kWholeBeam = 0;
 
 struct TranslateOptions {
   fs::path model, input = "-", output = "-";
   TextTranslatorOptions text;
-  std::int64_t n_best = kAllOfTheBeam;
+  std::int64_t n_best = kWholeBeam;
   bool list = false, scores = false;  // --n-best, --scores
   std::int64_t maxi_batch = 100;
   int workers = 0;
@@ -52,57 +52,57 @@ void declare(Options& options, TranslateOptions& o) {
   SearchOptions& search = o.text.translator.search;
   search.num_beams = 5;
   options.group("Files");
-  options.path("model,m", o.model, "DIR",
-               "a model folder, or a training folder, whose best checkpoint is used; DIR/last or "
-               "DIR/checkpoint-300 selects another");
-  options.path("input,i", o.input, "FILE", "one sentence a line; .gz is read too");
+  options.path(
+      "model,m", o.model, "DIR",
+      "a model directory, or a training directory, whose best checkpoint is used; DIR/last or "
+      "DIR/checkpoint-300 selects another");
+  options.path("input,i", o.input, "FILE", "one sentence per line; may be gzipped");
   options.alias("--src", "input");
-  options.path("output,o", o.output, "FILE", "one line for each line read; must not exist yet");
+  options.path("output,o", o.output, "FILE", "one line per input line; must not exist yet");
   options.alias("--out", "output");
   options.flag("allow-nonfinite", o.allow_nonfinite,
-               "load a model some of whose weights are not finite numbers");
+               "load a model even if some of its weights are not finite");
   options.group("Search");
-  options.number("beam-size,b", search.num_beams, 1, kMaxNumBeams,
-                 "hypotheses searched side by side; 1: greedy");
+  options.number("beam-size,b", search.num_beams, 1, kMaxNumBeams, "beam size; 1: greedy search");
   options.number("normalize,n", search.length_penalty, -100, 100,
                  "score = sum of log-probabilities / length^N");
   options.alias("--length-penalty", "normalize");
   options.alias("--lenpen", "normalize");
   options.flag("early-stopping", search.early_stopping,
-               "end a sentence once as many hypotheses as the beam have ended");
-  options.flag("no-unk", o.text.no_unk,
-               "bar <unk>, which is printed as U+2047, from translations, as Marian does");
+               "stop a sentence once it has as many finished hypotheses as the beam size");
+  options.flag("no-unk", o.text.no_unk, "never generate <unk> (printed as U+2047), like Marian");
   options.number("max-output-length", search.max_new_tokens, 1, kMaxNewTokens,
-                 "tokens of a translation, the end counted");
+                 "maximum tokens of a translation, end of sentence included");
   options.alias("--max-decoding-length", "max-output-length");
   options.choice(
       "compat", o.hf_capacity, {{"hf", true}},
-      "hf: the model's expert_capacity binds in the encoder, as Hugging Face's generate()");
+      "hf: apply the model's expert_capacity in the encoder, as Hugging Face's generate() does");
   options.group("Input and output");
   options.text("source-prefix", o.text.source_prefix, "TEXT",
-               "put before every line, as T5 expects: 'translate English to German: '");
+               "prepended to every line, as T5 models expect: 'translate English to German: '");
   options.number("max-input-length", o.text.max_input_length, 2, 1 << 20,
-                 "tokens of a line, the end counted");
+                 "maximum tokens of an input line, end of sentence included");
   options.choice(
       "long-input", o.text.long_input,
       {{"crop", LongInput::kCrop}, {"split", LongInput::kSplit}, {"error", LongInput::kError}},
       "longer lines: crop loses the rest, split translates it in parts, error stops");
   options.flag("strict", o.text.strict,
-               "a line that is not UTF-8 is an error, not taken with replacement characters");
-  options.flag_number("n-best", o.n_best, kAllOfTheBeam, 1, kMaxNumBeams,
-                      "the K best translations, or all of the beam: 'line ||| text ||| score'");
-  options.flag("scores", o.scores, "'text ||| score'");
+               "invalid UTF-8 is an error instead of being replaced by U+FFFD");
+  options.flag_number(
+      "n-best", o.n_best, kWholeBeam, 1, kMaxNumBeams,
+      "print the K best translations, by default the whole beam: 'line ||| text ||| score'");
+  options.flag("scores", o.scores, "print 'text ||| score'");
   options.group("Speed");
-  options.number("mini-batch", o.text.translator.mini_batch, 1, 65536, "sentences in a batch");
-  options.number("maxi-batch", o.maxi_batch, 1, 65536, "batches read ahead and sorted by length");
+  options.number("mini-batch", o.text.translator.mini_batch, 1, 65536, "sentences per batch");
+  options.number("maxi-batch", o.maxi_batch, 1, 65536, "batches to read ahead and sort by length");
   options.number("workers", o.workers, 0, 1024,
-                 "batches at a time, which share --threads; 0: one for each thread");
+                 "batches translated at a time, sharing --threads; 0: one per thread");
   options.choice("compute-type", o.compute_type, {"auto", "float32"},
-                 "numbers of matmuls; translation is always in float32");
-  options.flag("stat", o.stat, "print lines, tokens and speed as it goes, not only at the end");
+                 "matmul precision; translation always uses float32");
+  options.flag("stat", o.stat, "print statistics while translating, not only at the end");
 }
 
-// What the command line leaves open: the model's generation_config.json, then our defaults.
+// Fills in what the command line leaves open: from generation_config.json, then from our defaults.
 void complete(const Options& options, const TextModel& model, TranslateOptions& o) {
   const GenerationConfig& generation = model.loaded.generation;
   TranslatorOptions& translator = o.text.translator;
@@ -118,7 +118,7 @@ void complete(const Options& options, const TextModel& model, TranslateOptions& 
 
   o.list = options.given("n-best");
   search.scores = o.list || o.scores;
-  if (o.list) search.num_return_sequences = o.n_best == kAllOfTheBeam ? search.num_beams : o.n_best;
+  if (o.list) search.num_return_sequences = o.n_best == kWholeBeam ? search.num_beams : o.n_best;
   check(search.num_return_sequences <= search.num_beams, ErrorKind::kUsage,
         "--n-best=", search.num_return_sequences, " needs --beam-size ",
         search.num_return_sequences, " or more; it is ", search.num_beams);
@@ -127,19 +127,20 @@ void complete(const Options& options, const TextModel& model, TranslateOptions& 
   translator.threads = std::max(1, options.threads() / translator.workers);
 }
 
-// A file that holds something is not written over.
+// A file that is not empty is never overwritten.
 void check_output(const fs::path& output, const fs::path& input) {
   const std::string name = escaped(output.string());
   std::error_code none;
-  check(!fs::is_directory(output, none), ErrorKind::kUsage, name, ": is a folder, expected a file");
+  check(!fs::is_directory(output, none), ErrorKind::kUsage, name,
+        ": is a directory, expected a file");
   check(!fs::equivalent(output, input == "-" ? "/dev/stdin" : input, none), ErrorKind::kUsage, name,
-        ": is the input too");
+        ": is also the input");
   check(!fs::is_regular_file(output, none) || fs::file_size(output, none) == 0, ErrorKind::kUsage,
-        name, ": exists, expected a new file");
+        name, ": already exists, expected a new file");
 }
 
-// Only whole lines are written, even if a signal stops us: one that arrives while a line is being
-// written waits for its end. The next one does not: perhaps nobody reads the line.
+// Only whole lines are written, even if a signal stops us: a signal that arrives while a line is
+// being written takes effect after it. A second one stops at once: perhaps nobody reads the line.
 std::atomic<bool> writing = false;
 std::atomic<int> pending_signal = 0;
 std::atomic<std::int64_t> lines_written = 0;
@@ -205,7 +206,7 @@ void warn_of_unknown_output(const TextTranslator::Counts& counts) {
       static_cast<double>(counts.unknown_target_tokens) / static_cast<double>(counts.target_tokens);
   if (share > kWarningShare)
     log_warning(percent(share) + " of " + with_commas(counts.target_tokens) +
-                " target tokens are <unk>, printed as U+2047; --no-unk bars it");
+                " target tokens are <unk>, printed as U+2047; --no-unk prevents it");
 }
 
 void translate_lines(LineReader& reader, TextTranslator& translator, const TranslateOptions& o) {
@@ -237,21 +238,21 @@ int run(int argc, char** argv) {
   Options options(
       {.name = kTool,
        .usage = "-m DIR [options] < TEXT > TRANSLATION",
-       .about = "translates text line by line: as many lines come out as went in, in order",
+       .about = "translates text line by line: one output line per input line, in order",
        .essentials = {"model", "input", "output", "beam-size", "n-best", "scores", "long-input",
                       "threads"},
        .examples = {"echo 'A dog runs.' | switch-translate -m en-de",
                     "switch-translate -m en-de -i news.en.gz -o news.de",
                     "switch-translate -m en-de --n-best=3 < text.en"},
-       .files = {{"config.json, generation_config.json", "sizes and defaults of the search"},
+       .files = {{"config.json, generation_config.json", "model sizes and search defaults"},
                  {"model.safetensors", "weights; or shards and model.safetensors.index.json"},
                  {"spiece.model", "SentencePiece vocabulary"},
                  {"best, last, checkpoint-N",
-                  "the models of a training folder, each to be selected by -m"}},
+                  "the models of a training directory, each selectable with -m"}},
        .backend = backend_description});
   declare(options, o);
   if (!options.parse(argc, argv)) return 0;
-  check(!o.model.empty(), ErrorKind::kUsage, "--model: missing, expected a folder; see --help");
+  check(!o.model.empty(), ErrorKind::kUsage, "--model: missing, expected a directory; see --help");
 
   LineReader reader(o.input);
   const TextModel model = load_text_model(o.model, o.allow_nonfinite);
@@ -283,7 +284,7 @@ int run(int argc, char** argv) {
     log_warning(counted(counts.replaced, "place") +
                 " of invalid UTF-8 replaced by U+FFFD, the first in line " +
                 std::to_string(counts.first_replaced_line));
-  // With --stat the last batch has been reported already.
+  // With --stat the last batch has already been reported.
   if (!o.stat || counts.lines == 0) log_info(statistics(counts));
   return 0;
 }

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""switch-evaluate, and the options that all tools share, from the outside: evaluate_test.py PROGRAM
+"""switch-evaluate and the options that all tools share, run as a program: evaluate_test.py PROGRAM
 
-The expected scores are sacrebleu 2.6.0's on the same lines.
+The expected scores are those of sacrebleu 2.6.0 on the same lines.
 """
 import gzip
 import json
@@ -13,14 +13,14 @@ import tempfile
 import unittest
 
 PROGRAM = os.path.abspath(sys.argv[1])
-FOLDER = tempfile.TemporaryDirectory()
+DIRECTORY = tempfile.TemporaryDirectory()
 HYP = "The cat sat on the mat.\nEin kleiner Hund läuft.\n\n日本語 の文。\n"
 REF = "The cat sat on a mat.\nEin kleiner Hund rennt schnell.\n\n日本語の文です。\n"
 REF2 = "A cat sat on the mat.\nein Hund läuft.\nx\n日本語 の文。\n"
 
 
 def path(name):
-    return os.path.join(FOLDER.name, name)
+    return os.path.join(DIRECTORY.name, name)
 
 
 def write(name, text):
@@ -37,7 +37,7 @@ def run(*args, stdin=b"", **kwargs):
 
 
 class Scores(unittest.TestCase):
-    def test_numbers_in_the_order_asked(self):
+    def test_numbers_in_the_given_order(self):
         out = run(REF_FILE, "-i", HYP_FILE, "-m", "bleu", "chrf", "-b", "-w", "9")
         self.assertEqual(out, (0, "39.502777875\n57.676931933\n", ""))
         self.assertEqual(run(REF_FILE, "-i", HYP_FILE, "-m", "chrf", "bleu", "-b", "-w", "9")[1], "57.676931933\n39.502777875\n")
@@ -96,8 +96,8 @@ class Errors(unittest.TestCase):
             self.fails(2, "expected a number from 0 to", REF_FILE, "--smooth-value", value)
         self.fails(2, "from 0 to 1024", REF_FILE, "--threads", "1000000")
 
-    def test_references_stand_first(self):
-        order = "; if it is a file, it comes first: switch-evaluate REF... [-i HYPOTHESES] [options]"
+    def test_references_come_first(self):
+        order = "; a file name must come first: switch-evaluate REF... [-i HYPOTHESES] [options]"
         self.fails(2, f"--metrics: found '{REF_FILE}', expected one of: bleu, chrf{order}\n",
                    "-m", "bleu", "chrf", REF_FILE)
         self.fails(2, "--metrics: found 'ter', expected one of: bleu, chrf\n", REF_FILE, "-m", "ter")
@@ -126,7 +126,7 @@ class Errors(unittest.TestCase):
     def test_odd_names(self):
         for name in ["with blank", "Straße", "-dash", "new\nline"]:
             write(name, REF)
-            code, _, err = run("--", name, cwd=FOLDER.name, stdin=HYP.encode())
+            code, _, err = run("--", name, cwd=DIRECTORY.name, stdin=HYP.encode())
             self.assertEqual((code, err), (0, ""))
 
     def test_locale(self):
@@ -147,7 +147,7 @@ class Config(unittest.TestCase):
                            ("\nwidth: 3k\n", "bad.yml: --width: found '3k'"),
                            ("width: 3\nwidth: 4\n", "given twice"), ("- a\n", "expected lines of"),
                            ("width: {a: 1}\n", "expected a value"), ("width: [1\n", "bad.yml:2:1"),
-                           ("help: true\n", "only for the command line")]:
+                           ("help: true\n", "allowed only on the command line")]:
             code, out, err = run(REF_FILE, "-c", write("bad.yml", text))
             self.assertEqual((code, out), (2, ""))
             self.assertIn(part, err)

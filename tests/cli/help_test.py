@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the tools say of themselves: --help on one screen, all options elsewhere.
+"""What the tools print about themselves: --help on one screen, every option elsewhere.
 usage: help_test.py TOOL...
 """
 import os
@@ -64,7 +64,7 @@ class HelpTest(unittest.TestCase):
                 self.assertNotRegex(out, r'AVX3|AVX10|EMU128|SCALAR')  # Highway's names
 
     def explained(self, name, option):
-        """What --help-all says of an option, as one line."""
+        """What --help-all says about an option, as one line."""
         out = run(next(t for t in TOOLS if t.endswith(name)), '--help-all')[1]
         return ' '.join(re.search(rf'^  (?:-\w, )?--{option}[ \n](.*?)(?=^ {{2}}-|^\n)', out,
                                   re.MULTILINE | re.DOTALL).group(1).split())
@@ -74,19 +74,19 @@ class HelpTest(unittest.TestCase):
                 ('train', 'after', 'LIMIT when to stop, counted from the start of the run, resumed '
                  'parts included: 10e (epochs), 50Ku (updates), 1Gt (target tokens), 60s, 30m or 2h '
                  '(training time); with commas, whichever comes first [20e]'),
-                ('train', 'overwrite', "delete the run in the folder, checkpoints and model included, "
+                ('train', 'overwrite', "delete the run in the directory, checkpoints and model included, "
                  "and start over (Marian's option of this name deletes nothing)"),
-                ('train', 'num-experts', 'N experts in each sparse layer [8]'),
+                ('train', 'num-experts', 'N experts per sparse layer [8]'),
                 ('train', 'num-sparse-encoder-layers', 'N number of encoder blocks with experts, '
                  'evenly spaced: 2 of 4 means every second block [2]'),
                 ('train', 'seed', 'N the same seed and settings give the same model, with the same '
                  'number of threads and workers [1]'),
-                ('translate', 'model', 'DIR a model folder, or a training folder, whose best '
+                ('translate', 'model', 'DIR a model directory, or a training directory, whose best '
                  'checkpoint is used; DIR/last or DIR/checkpoint-300 selects another'),
                 ('translate', 'long-input', 'crop|split|error longer lines: crop loses the rest, '
                  'split translates it in parts, error stops [crop]'),
                 ('translate', 'compute-type',
-                 'auto|float32 numbers of matmuls; translation is always in float32 [auto]')):
+                 'auto|float32 matmul precision; translation always uses float32 [auto]')):
             self.assertEqual(self.explained(name, option), text)
 
     def test_files(self):
@@ -116,7 +116,7 @@ class HelpTest(unittest.TestCase):
                 self.assertIn(f'did you mean --{option}?', err)
 
     def unknown(self, name, *args):
-        """The error's text behind the unknown option's name."""
+        """The part of the error that follows the name of the unknown option."""
         tool = next(t for t in TOOLS if t.endswith(name))
         code, out, err = run(tool, *args)
         self.assertEqual((code, out, err.count('\n')), (2, '', 1))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the tools say of a vocabulary that does not fit the text.
+"""What the tools say about a vocabulary that does not fit the text.
 usage: vocabulary_test.py SWITCH_TRAIN SWITCH_TRANSLATE SWITCH_EVALUATE
 """
 import os
@@ -42,7 +42,7 @@ def warnings(result):
 
 
 def test_size():
-    """More characters than --vocab-size: the message says which size is enough, and it is."""
+    """More characters than --vocab-size: the message says which size suffices, and it does."""
     write('many', [chr(0x4E00 + i) + ' ' + chr(0x4E00 + i) for i in range(200)])
     sets = ['many', 'many', '--valid-sets', 'many', 'many']
     small = train('size', *sets, '--vocab-size', '100')
@@ -54,7 +54,7 @@ def test_size():
 
 
 def test_long_lines():
-    """Letters that only long lines have are in the vocabulary."""
+    """Letters that occur only in long lines are in the vocabulary."""
     pairs = sentences(LATIN, 600, 1)
     for i in range(0, 600, 20):
         pairs[i] = ' '.join(CYRILLIC * 60)
@@ -65,7 +65,7 @@ def test_long_lines():
 
 
 def test_normalization():
-    """What normalization takes from the target's lines is said; identity takes nothing."""
+    """A warning shows what normalization changes in target lines; identity changes nothing."""
     write('latin', sentences(LATIN, 300, 3))
     write('wide', [line + ' ab，cd！' for line in sentences(LATIN, 300, 4)])
     lost = train('lossy', 'latin', 'wide', '--vocab-size', '60')
@@ -74,9 +74,9 @@ def test_normalization():
     for words in (expected, ' ab，cd！" becomes "', ' ab,cd!", in translations too', '--normalization identity'):
         check(words in lost.stderr, f'"{words}" in {lost.stderr}')
     loaded = train('loaded', 'latin', 'wide', '--vocab', 'lossy/spiece.model')
-    check(expected in loaded.stderr, 'the same of a vocabulary that is loaded: ' + loaded.stderr)
+    check(expected in loaded.stderr, 'the same for a loaded vocabulary: ' + loaded.stderr)
     source = train('source', 'wide', 'latin', '--vocab', 'lossy/spiece.model')
-    check(source.returncode == 0 and not warnings(source), 'a source may lose what it likes: ' + source.stderr)
+    check(source.returncode == 0 and not warnings(source), 'a source may lose characters: ' + source.stderr)
     kept = train('lossless', 'latin', 'wide', '--vocab-size', '60', '--normalization', 'identity')
     check(kept.returncode == 0 and 'alters' not in kept.stderr, kept.stderr)
     both = train('both', 'latin', 'wide', '--vocab', 'lossy/spiece.model', '--normalization', 'nfkc')
@@ -84,7 +84,7 @@ def test_normalization():
 
 
 def test_unknown():
-    """Text in letters that the vocabulary does not have, in all three tools."""
+    """Text in letters that are not in the vocabulary, in all three tools."""
     write('cyrillic.src', sentences(CYRILLIC, 300, 5))
     write('cyrillic.tgt', sentences(CYRILLIC, 300, 6))
     write('latin.src', sentences(LATIN, 300, 7))
@@ -102,7 +102,7 @@ def test_unknown():
     check(', such as ' + ', '.join(f'"{word}"' for word in examples) in result.stderr,
           f'{examples}: {result.stderr}')
 
-    # Two sides in one file, and a tenth of it held out.
+    # Both sides in one file, with a tenth of it held out.
     with open('cyrillic.src') as source, open('cyrillic.tgt') as target:
         write('pairs', [a.strip() + '\t' + b.strip() for a, b in zip(source, target)])
     tsv = run(TRAIN, '--tsv', '--train-sets', 'pairs', '--model', 'tsv', '--preset', 'tiny', '--threads', '1',
@@ -114,14 +114,14 @@ def test_unknown():
     for beam in ('1', '4'):
         with open('cyrillic.src') as text:
             found = run(*translate, '-b', beam, stdin=text)
-        check(UNKNOWN in found.stdout, f'a model that has learnt <unk> gives it: {found.stdout[:200]}')
+        check(UNKNOWN in found.stdout, f'a model that has learned <unk> generates it: {found.stdout[:200]}')
         check('switch-translate: warning: stdin: 50.0% of ' in found.stderr, found.stderr)
         check(found.stderr.count('unknown to the vocabulary') == 1, 'once: ' + found.stderr)
-        check(' target tokens are <unk>, printed as U+2047; --no-unk bars it' in found.stderr, found.stderr)
+        check(' target tokens are <unk>, printed as U+2047; --no-unk prevents it' in found.stderr, found.stderr)
         with open('cyrillic.src') as text:
             barred = run(*translate, '-b', beam, '--no-unk', stdin=text)
         check(barred.stdout.count('\n') == 300 and UNKNOWN not in barred.stdout, barred.stdout[:200])
-        check('--no-unk bars it' not in barred.stderr, barred.stderr)
+        check('--no-unk prevents it' not in barred.stderr, barred.stderr)
     with open('latin.src') as text:
         check(not any('unknown to' in line for line in warnings(run(*translate, '--no-unk', stdin=text))),
               'no warning for known text')
@@ -138,7 +138,7 @@ def test_unknown():
 
 
 def streamed_warnings(command):
-    """As soon as there are unknown tokens, not for each line; at the end the final share."""
+    """A warning at the first unknown token, not per line, and one with the final share at the end."""
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                                text=True)
     for line in ('ба ba', 'ба ба', 'ba'):
@@ -152,7 +152,7 @@ def streamed_warnings(command):
 
 
 def test_transformers():
-    """A vocabulary that transformers reads differently; a resume, which writes none, says nothing."""
+    """A vocabulary that transformers reads differently; a resumed run writes none and does not warn."""
     write('plain', sentences(LATIN, 300, 8))
     train('usual', 'plain', 'plain', '--vocab-size', '60')
     with open('usual/spiece.model', 'rb') as file:
@@ -168,8 +168,8 @@ def test_transformers():
 
 
 def main():
-    with tempfile.TemporaryDirectory() as folder:
-        os.chdir(folder)
+    with tempfile.TemporaryDirectory() as directory:
+        os.chdir(directory)
         test_size()
         test_long_lines()
         test_normalization()

@@ -109,9 +109,9 @@ TEST_CASE("command line: arguments without a name") {
         Found{{"quiet", {"true"}}, {"references", {"a", "b"}}});
   CHECK(parsed(options, {"--metrics", "bleu", "--", "-m", "--"}) ==
         Found{{"metrics", {"bleu"}}, {"references", {"-m", "--"}}});
-  CHECK(refused(table(), {"a"}) == "'a': an argument without an option's name, expected: tool REF");
+  CHECK(refused(table(), {"a"}) == "'a': unexpected argument, expected: tool REF");
   CHECK(refused(options, {"--metrics", "bleu", "a"}) ==
-        "--metrics: found 'a', expected one of: bleu, chrf; if it is a file, it comes first: tool "
+        "--metrics: found 'a', expected one of: bleu, chrf; a file name must come first: tool "
         "REF");
 }
 

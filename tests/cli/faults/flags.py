@@ -102,7 +102,7 @@ def names(commands):
             bare = [part for part in without(command, 'threads') if part != '-q']
             judge.refused(f'{tool} {given[0][:40]!r}', 2, words, bare + given)
     for command, words in [
-            (commands.translate + ['more'], ["'more': an argument without an option's name"]),
+            (commands.translate + ['more'], ["'more': unexpected argument"]),
             (commands.translate + ['-m', 'good'], ['--model: given 2 times']),
             (commands.translate + ['--model='], ['--model: ']),
             (commands.translate + ['--long-input', 'split', '--scores'], ['no n-best list and no score']),
@@ -153,8 +153,8 @@ def config_files(commands):
             ('map', 'threads: {a: 1}\n', ['bad.yml:1: threads: expected a value']),
             ('list of lists', 'threads: [[1]]\n', ['plain values']), ('null', 'threads:\n', ['threads: expected a value']),
             ('broken', 'threads: [1\n', ['bad.yml:2:1']),
-            ('for the command line', 'help: true\n', ['only for the command line']),
-            ('itself', 'config: bad.yml\n', ['only for the command line']),
+            ('for the command line', 'help: true\n', ['allowed only on the command line']),
+            ('itself', 'config: bad.yml\n', ['allowed only on the command line']),
             ('escape codes', '"\\e[31m\\0": 1\n', ["unknown option '\\x1B[31m\\x00'"]),
             ('nested', '[' * 100_000, ['bad.yml']), ('nested maps', '{a: ' * 100_000, ['bad.yml']),
             ('nested blocks', ''.join(' ' * i + 'a:\n' for i in range(1000)), ['bad.yml']),
