@@ -6,7 +6,7 @@ from grammar import BE, Clause, NounPhrase, Predicate, Preposition, Pronoun, Wor
 from lexicon import (ADJECTIVES, FREQUENCIES, MODALS, NOUNS, POSSESSIVES, TIMES, VERBS, nouns_of,
                      number)
 
-# Where a phrase stands decides how it may begin; what is written more often is chosen more often.
+# The position of a phrase decides how it may begin; repeated entries are chosen more often.
 ONE = {'subject': 'the the the the the the a this POSS POSS every no',
        'object': 'the the the a a a a a this POSS POSS', 'other': 'the the the POSS', 'new': 'a'}
 SEVERAL = {'subject': 'the the the the these POSS COUNT many some all', 'object':
@@ -33,7 +33,7 @@ SUBJECT_PRONOUNS = ('I', 'you', 'he', 'she', 'we', 'they')
 
 
 class Chooser:
-    """All that is random. random() alone is the same in every version of Python."""
+    """The source of randomness. Only random() is the same in every version of Python."""
 
     def __init__(self, seed):
         self.random = random.Random(seed).random
@@ -89,7 +89,7 @@ class Chooser:
         return self.noun_phrase([n for n in verb.objects if n != noun], role)
 
     def where(self, subject):
-        """A place for somebody to be."""
+        """A place where somebody can be."""
         classes = getattr(subject, 'noun', NOUNS['man']).classes
         if 'wild' in classes:
             return Preposition('in', 'in', 'dat', self.noun_phrase(AREAS, 'other'))
@@ -136,7 +136,7 @@ class Chooser:
     # Clauses
 
     def clause(self, frame=None, subject=None, tense=None):
-        """Somebody does something; no time and not negated yet."""
+        """Somebody does something; without a time and not negated yet."""
         frame = frame or self.pick(FRAMES)
         verb = self.pick(VERBS[frame].values())
         if subject is None:
@@ -149,7 +149,7 @@ class Chooser:
             tense = 'will'
         if tense == 'past' and verb.past == (
                 third_person(verb.en) if subject.person == 2 else verb.en):
-            tense = 'present'  # "they put" would be both
+            tense = 'present'  # "they put" would be ambiguous
         clause = Clause(subject, verb, tense)
         if verb.objects:
             clause.object = self.object_of(verb, subject)
@@ -180,7 +180,7 @@ class Chooser:
         return clause
 
     def statement(self, **given):
-        """A clause with what may stand beside it."""
+        """A clause with its optional parts."""
         clause = self.clause(**given)
         indefinite = isinstance(clause.object, NounPhrase) and (
             clause.object.count or clause.object.determiner in ('many', 'some'))
@@ -203,7 +203,7 @@ class Chooser:
             'every', 'all the')
 
     def inner_clause(self, **given):
-        """For a subordinate clause: nothing stands before its subject."""
+        """For a subordinate clause: nothing comes before its subject."""
         clause = self.statement(**given)
         if clause.time_first:
             clause.time, clause.time_first = None, False

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from lexicon import (DETERMINERS, MODALS, PAST_OF_SEIN, POSSESSIVES, PRESENT, PRONOUNS, VERBS,
                      number, with_s)
 
-# The endings that show case and gender (p: plural); the definite article is made of them too.
+# The endings that mark case and gender (p: plural), also of the definite article.
 ENDINGS = {'nom': {'m': 'er', 'f': 'e', 'n': 'es', 'p': 'e'},
            'acc': {'m': 'en', 'f': 'e', 'n': 'es', 'p': 'e'},
            'dat': {'m': 'em', 'f': 'er', 'n': 'em', 'p': 'en'}}
@@ -43,7 +43,7 @@ class NounPhrase:
     determiner: str = ''     # English; '' for a bare plural or mass noun
     plural: bool = False
     adjective: tuple = None
-    count: int = 0           # said as a word where it is not 0
+    count: int = 0           # spelled out as a word if not 0
 
     @property
     def person(self):
@@ -127,7 +127,7 @@ class Preposition:
 
 @dataclass
 class Predicate:
-    """What somebody is: tired, or bigger than the dog."""
+    """What a subject is: tired, or bigger than the dog."""
     adjective: tuple
     phrase: object = None
 
@@ -144,7 +144,7 @@ class Predicate:
 
 @dataclass
 class Words:
-    """What has one form everywhere: Words('today', 'heute')."""
+    """Words that never change: Words('today', 'heute')."""
     en: str
     de: str
 
@@ -161,21 +161,21 @@ class Clause:
     verb: tuple
     tense: str = 'present'   # or past (German: perfect), or a modal of MODALS
     negated: bool = False
-    indirect: object = None  # who is given something
+    indirect: object = None  # the recipient
     object: object = None    # in the verb's case, after its preposition
     predicate: object = None  # after "be"
-    goal: object = None      # where to; or where, of verbs that need no object
-    place: object = None     # where, beside an object
+    goal: object = None      # where to; for verbs without an object, where
+    place: object = None     # where, in addition to an object
     company: object = None   # with whom
     time: object = None
     often: object = None
     time_first: bool = False
-    asked: object = None     # the question word, or phrase, that stands first
+    asked: object = None     # the question word or phrase, which comes first
 
     # English
 
     def english_verb(self):
-        """What stands before the subject of a question and behind it, and both in a statement."""
+        """The parts before and after the subject of a question, and both joined in a statement."""
         person, base = self.subject.person, self.verb.en
         be = ('am', 'are', 'is', 'are')[person]
         do = 'does' if person == 2 else 'do'
@@ -219,7 +219,7 @@ class Clause:
     # German
 
     def german_verb(self):
-        """The finite verb, and what stands at the end of the clause."""
+        """The finite verb, and the words at the end of the clause."""
         verb, person = self.verb, self.subject.person
         if verb is BE and self.tense == 'past':
             return PAST_OF_SEIN[person], ''
@@ -230,12 +230,12 @@ class Clause:
         return present(MODALS[self.tense])[person], verb.prefix + verb.de
 
     def german_middle(self):
-        """What stands between the verb and its end."""
+        """The words between the finite verb and the end of the clause."""
         verb = self.verb
         prepositional = self.object and verb.prep
         objects = [] if prepositional else [(self.indirect, 'dat'), (self.object, verb.case)]
         objects = [(phrase, case) for phrase, case in objects if phrase]
-        # "kein" denies an object without article or with "ein", "nicht" everything else.
+        # "kein" negates an object without an article or with "ein", "nicht" everything else.
         kein = self.negated and any(phrase.determiner in ('', 'a') and not phrase.count
                                     for phrase, _ in objects if isinstance(phrase, NounPhrase))
 
@@ -255,7 +255,7 @@ class Clause:
         return parts + [part and part.german() for part in (self.goal, self.predicate)]
 
     def german(self, order='second'):
-        """`order` says where the finite verb stands: second, first (after a word), last."""
+        """`order` is the position of the finite verb: second, first (after a word) or last."""
         finite, end = self.german_verb()
         subject, middle = self.subject.german('nom'), self.german_middle()
         if order == 'last':
@@ -274,7 +274,7 @@ class Clause:
         return join([*self.german_middle(), infinitive])
 
     def combinations(self):
-        """The adjectives and verbs with their nouns: what can be held back."""
+        """The combinations of adjectives and verbs with nouns, which may be held out."""
         phrases = [self.subject, self.indirect, self.object]
         phrases += [getattr(part, 'phrase', None) for part in
                     (self.goal, self.place, self.company, self.asked, self.predicate)]

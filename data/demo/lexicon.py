@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The words of the built-in corpus, as tables, and what the tables become.
+"""The words of the built-in corpus: tables, and the objects made from them.
 
 Every English word has one German translation, and no English form stands for two words, so that
 each English sentence has exactly one German one. Regular English forms follow from the base.
@@ -74,7 +74,7 @@ city die Stadt/Städte  village das Dorf/Dörfer  garden der Garten/Gärten  par
 kitchen die Küche/Küchen  room das Zimmer/Zimmer  cellar der Keller/Keller''',
 }
 
-# English[/comparative] | German[/comparative[/stem before an ending]] | what it is said of
+# English[/comparative] | German[/comparative[/stem before an ending]] | the nouns it describes
 _ADJECTIVES = '''
 old/older                    | alt/älter                 | person -boy -girl -child animal text
     vehicle clothes furniture building area opening
@@ -132,7 +132,7 @@ dark                         | dunkel//dunkl             | room cellar house
 '''
 
 # English[/past of its first word] | prefix|German infinitive, er ..., perfect, case or preposition
-# and case of its object | objects | subjects that are no persons. "-": present tense only.
+# and case of its object | objects | subjects that are not persons. "-": present tense only.
 _VERBS = {
     'object': '''
 eat/ate             | essen isst hat gegessen                  | food
@@ -249,7 +249,7 @@ PAST_OF_SEIN = 'war warst war waren'.split()
 MODALS = {'can': 'können', 'must': 'müssen', 'want': 'wollen', 'be allowed': 'dürfen',
           'should': 'sollen', 'will': 'werden'}
 
-# English determiner (plural): German stem. After the first ones an adjective has the weak endings.
+# English determiner (plural): German stem. After the first ones an adjective takes weak endings.
 DETERMINERS = {'the': 'd', 'this': 'dies', 'these': 'dies', 'every': 'jed', 'which': 'welch',
                'all the': 'all', 'many': 'viel', 'some': 'einig', 'a': 'ein', 'no': 'kein',
                'my': 'mein', 'your': 'dein', 'his': 'sein', 'her': 'ihr', 'our': 'unser',
@@ -261,7 +261,7 @@ PRONOUNS = {row.split()[0]: row.split() for row in (
     'I me ich mich mir 0', 'you you du dich dir 1', 'he him er ihn ihm 2', 'she her sie sie ihr 2',
     'we us wir uns uns 3', 'they them sie sie ihnen 3', 'who whom wer wen wem 2')}
 
-# By the tense they go with.
+# By the tense they occur with.
 TIMES = {
     'present': {'today': 'heute', 'now': 'jetzt', 'every day': 'jeden Tag',
                 'in the morning': 'am Morgen', 'in the evening': 'am Abend'},
@@ -319,14 +319,14 @@ NOUNS = {noun.en: noun for noun in _read_nouns()}
 
 
 def nouns_of(words):
-    """The nouns that are named, or whose class is; less those with a minus."""
+    """The nouns named directly or by class, except those with a minus."""
     words = words.split()
     return [noun for noun in NOUNS.values()
             if '-' + noun.en not in words and {noun.en, *noun.classes} & set(words)]
 
 
 def _rows(table):
-    """Lines; an indented one goes on with the line before."""
+    """Lines, where an indented line continues the previous one."""
     return re.sub(r'\n +', ' ', table.strip()).splitlines()
 
 

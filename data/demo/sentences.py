@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The kinds of sentences in the built-in corpus. Each gives English, German and its clauses."""
+"""The kinds of sentences in the built-in corpus. Each returns English, German and its clauses."""
 from clauses import ACTIONS, UNWILLED, Chooser
 from grammar import BE, Clause, NounPhrase, Preposition, Pronoun, Words
 from lexicon import CONJUNCTIONS, VERBS, WEATHER, nouns_of, number
@@ -11,7 +11,7 @@ YOUNG = nouns_of('child boy girl animal')
 
 class Sentences(Chooser):
     def same_again(self, subject):
-        """The pronoun for a subject; None where its gender is not plain."""
+        """The pronoun for a subject; None if its gender is not obvious."""
         if isinstance(subject, Pronoun):
             return subject
         if 'person' not in subject.noun.classes or not self.deniable(subject):
@@ -126,7 +126,7 @@ class Sentences(Chooser):
         return clause.english() + '.', clause.german() + '.', [clause]
 
     def sentence(self):
-        """English, German, and its combinations; 3 to 12 words."""
+        """English, German and the combinations in it; 3 to 12 words."""
         kinds = [self.plain] * 12 + [self.question] * 4 + [self.subordinate] * 2 + [
             self.infinitive, self.reported, self.who] + [self.measured] * 2
         while True:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The built-in corpus: its German, what it holds back, and that it is always the same.
+"""The built-in corpus: its German, its held-out combinations, and its reproducibility.
 usage: demo_test.py GENERATE_PY
 """
 import hashlib
@@ -12,13 +12,13 @@ import tempfile
 GENERATE = os.path.abspath(sys.argv[1])
 sys.path.insert(0, os.path.dirname(GENERATE))
 sys.dont_write_bytecode = True
-from generate import SIZES, held_back  # noqa: E402
+from generate import SIZES, held_out  # noqa: E402
 from grammar import BE, Clause, NounPhrase, Predicate, Preposition, Pronoun, Words  # noqa: E402
 from lexicon import ADJECTIVES, DETERMINERS, NOUNS, PRONOUNS, VERBS, number, with_s  # noqa: E402
 from sentences import Sentences  # noqa: E402
 
-# Of all six files one after the other. A change of words or grammar changes it, and README.md's
-# scores with it.
+# Of all six files concatenated. A change of words or grammar changes it, and the scores in README.md
+# too.
 SHA256 = 'c73af2f9865167b92bf0654b69863b9cb3d3c6e6de97a434832d877e0e013342'
 failed = []
 
@@ -37,7 +37,7 @@ NUMBERS = {number(n)[0]: n for n in range(2, 100)}
 
 
 def phrase_at(words, i):
-    """The noun phrase that begins at words[i], and where it ends; None if there is none."""
+    """The noun phrase that starts at words[i], and its end; None if there is none."""
     determiner, count, adjective = '', 0, None
     if words[i:i + 2] == ['all', 'the']:
         determiner, i = 'all the', i + 2
@@ -163,7 +163,7 @@ STATEMENTS = [
      'he is not allowed to come back', 'er darf nicht zurückkommen'),
     (Clause(SHE, BE, 'past', negated=True, predicate=Predicate(ADJECTIVES['tired'])),
      'she was not tired', 'sie war nicht müde'),
-    # Verb second, and what stands between the verb and its end.
+    # Verb second, and the words inside the verbal bracket.
     (Clause(THE_BOY, do('repair'), 'past', object=np('his bicycle'), time=YESTERDAY,
             time_first=True),
      'yesterday the boy repaired his bicycle', 'gestern hat der Junge sein Fahrrad repariert'),
@@ -224,7 +224,7 @@ def test_rules():
 
 
 def test_words():
-    """No word means two things, as far as the tables can say."""
+    """No word is ambiguous, as far as the tables show."""
     forms = {}
     for noun in NOUNS.values():
         for form in {noun.en, noun.en_plural if noun.de_plural else noun.en}:
@@ -240,7 +240,7 @@ def test_words():
         check(len(words) == 1, f'{form} is {sorted(words)}')
 
 
-# The written text
+# The generated text
 
 def verb_s(verb):
     first, _, rest = verb.partition(' ')
@@ -257,8 +257,8 @@ for frame in ('object', 'give', 'put'):
 
 
 def combinations(line):
-    """Adjective and noun, verb and object, as an English line shows them: the first ones side by
-    side or joined by "is", the second with nothing but the object's own words between them."""
+    """The pairs of adjective and noun, verb and object in an English line: the former adjacent or
+    joined by "is", the latter with only the object's own words between them."""
     words = re.findall(r"[\w'-]+|[,.?]", line[0].lower() + line[1:])
     found = set()
     for i, word in enumerate(words):
@@ -309,17 +309,17 @@ def test_corpus(folder):
     check(len(english) >= 20000 and len(set(english)) == len(english), 'each English line once')
 
     for name in ('train', 'valid'):
-        leaks = [line for line in text[name, 'en'] if any(map(held_back, combinations(line)))]
-        check(not leaks, f'{name}: {len(leaks)} lines have what is held back, as {leaks[:3]}')
-    plain = [line for line in text['test', 'en'] if not any(map(held_back, combinations(line)))]
-    check(not plain, f'test: {len(plain)} lines have nothing held back, as {plain[:3]}')
+        leaks = [line for line in text[name, 'en'] if any(map(held_out, combinations(line)))]
+        check(not leaks, f'{name}: {len(leaks)} lines have held-out combinations, such as {leaks[:3]}')
+    plain = [line for line in text['test', 'en'] if not any(map(held_out, combinations(line)))]
+    check(not plain, f'test: {len(plain)} lines have no held-out combination, such as {plain[:3]}')
     words = {name: {word for line in text[name, 'en'] for word in re.findall(r"[\w'-]+", line.lower())}
              for name in SIZES}
     check(words['test'] <= words['train'], f"test: new words {words['test'] - words['train']}")
 
 
 def test_function():
-    """A line of English has one German, also where the generator would have to choose between two."""
+    """An English line has one German translation, even if the generator had two to choose from."""
     sentences, german = Sentences(2), {}
     for _ in range(20000):
         en, de, _ = sentences.sentence()
