@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Checks after which a test continues, so that one run shows all failures."""
+"""Checks that do not end the test, so that one run shows all failures."""
 failed = []
 
 
@@ -10,6 +10,6 @@ def check(ok, what):
 
 
 def exit_code():
-    """Prints how many checks have failed and returns the test's exit code."""
+    """Prints how many checks failed and returns the test's exit code."""
     print(f'{len(failed)} failed')
     return 1 if failed else 0

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The tools under every cap of the instruction set and every limit on OpenMP's threads.
+"""The tools under every cap on the instruction set and every limit on OpenMP's threads.
 usage: environment_test.py BUSY MAKE_MODEL SWITCH_TRAIN SWITCH_TRANSLATE SWITCH_EVALUATE
 
-Training, validation, translation and scores have the values of an unlimited machine. The tools run
-as programs: whatever they call first must find the limit in force.
+Training, validation, translation and scores have the same values as on an unlimited machine. The
+tools run as programs: whatever they call first must find the limit in force.
 """
 import json
 import os
@@ -30,7 +30,7 @@ def run(*args, changes=(), **more):
 
 
 def train(model, compute_type, workers, changes):
-    """The first two updates' losses and gradient norms, and the validation loss after them."""
+    """Losses and gradient norms of the first two updates, and the validation loss after them."""
     done = run(TRAIN, '-t', 'a.src', 'a.tgt', '--valid-sets', 'v.src', 'v.tgt', '-m', model,
                 '--overwrite', '--preset', 'tiny', '--num-layers', '1', '--num-decoder-layers', '1',
                 '--after', '2u', '--disp-freq', '1u', '--lr-warmup', '0', '--learn-rate', '1e-3',
@@ -109,8 +109,8 @@ class Environment(unittest.TestCase):
                     self.assertEqual(found, scored(changes, *more))
 
     def test_bound_threads(self):
-        """OpenMP binds the initial thread to one place: neither the number of threads nor where
-        they run may follow from that."""
+        """OpenMP binds the initial thread to one place, which must affect neither the number of
+        threads nor where they run."""
         for changes in {'OMP_PROC_BIND': 'true'}, {'OMP_PLACES': 'cores'}:
             with self.subTest(**changes):
                 seen = []
@@ -135,7 +135,7 @@ class Environment(unittest.TestCase):
 
 
 if __name__ == '__main__':
-    with tempfile.TemporaryDirectory() as folder:
-        os.chdir(folder)
+    with tempfile.TemporaryDirectory() as directory:
+        os.chdir(directory)
         result = unittest.main(exit=False, verbosity=2).result
     sys.exit(not result.wasSuccessful())

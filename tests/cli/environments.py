@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the environment may cap: the instruction set, and the threads that OpenMP grants."""
+"""The caps an environment may set: on the instruction set, and on OpenMP's threads."""
 import os
 
 CAPS = [{name: value} for name, value in (
@@ -10,12 +10,12 @@ BINDING = {'OMP_PROC_BIND', 'OMP_PLACES', 'GOMP_CPU_AFFINITY'}
 
 
 def limits(busy):
-    """busy: the library that makes libgomp take the machine for a busy one."""
+    """busy: the library that makes libgomp believe the machine is busy."""
     return [{'OMP_THREAD_LIMIT': '1'}, {'OMP_MAX_ACTIVE_LEVELS': '0'},
             {'OMP_DYNAMIC': 'true', 'LD_PRELOAD': os.path.abspath(busy)}]
 
 
 def environment(changes):
-    """This program's, with none of these but `changes`."""
+    """This program's environment, with `changes` as its only caps and limits."""
     names = {name for each in CAPS + limits('') for name in each} | BINDING
     return {**{n: v for n, v in os.environ.items() if n not in names}, **changes}

@@ -17,8 +17,8 @@ from faults.judge import Judge, Tools
 def main():
     suite = importlib.import_module('faults.' + sys.argv[1])
     judge = Judge(Tools(*(os.path.abspath(path) for path in sys.argv[2:])))
-    with tempfile.TemporaryDirectory() as folder:
-        os.chdir(folder)
+    with tempfile.TemporaryDirectory() as directory:
+        os.chdir(directory)
         suite.run(judge)
         os.chdir('/')
     print(f'{judge.cases} cases, {judge.failed} failed')

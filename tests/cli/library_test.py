@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What `meson install` puts on a machine: the README's program builds against it and translates.
+"""What `meson install` installs: README's program builds against it and translates.
 usage: library_test.py MESON BUILD README MAKE_MODEL BUSY CXX...
 
-It translates to the same text under every cap of the instruction set and limit on threads.
+It gives the same translation under every cap on the instruction set and limit on threads.
 """
 import os
 import re
@@ -24,9 +24,9 @@ def run(*args, **more):
 
 
 def find(root, name):
-    for folder, _, files in os.walk(root):
+    for directory, _, files in os.walk(root):
         if name in files:
-            return os.path.join(folder, name)
+            return os.path.join(directory, name)
     sys.exit(f'{name} was not installed')
 
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Every command of README.md, in its order, on small text and small models.
+"""Every command of README.md, in order, on small text and small models.
 usage: readme_test.py README BUILD
 
-Left to .ci/run, which runs them on a bare system: tools/quickstart and tools/check.
+tools/quickstart and tools/check are left to .ci/run, which runs them on a bare system.
 """
 import os
 import re
@@ -12,7 +12,7 @@ import sys
 import tempfile
 
 README, BUILD = os.path.abspath(sys.argv[1]), os.path.abspath(sys.argv[2])
-# What makes a command quick: options not given in the README come from this file.
+# Makes the commands quick: provides the options that README does not give.
 SMALL = '''d-model: 32
 d-ff: 64
 d-kv: 8
@@ -41,7 +41,7 @@ def write_text(name, form):
 
 
 def wrap(program, path):
-    """`path` becomes `program` with the small settings."""
+    """Makes `path` run `program` with the small settings."""
     os.makedirs(os.path.dirname(path), exist_ok=True)
     with open(path, 'w') as file:
         file.write(f'#!/bin/sh\nexec "{program}" "$@" -c "$SMALL"\n')
@@ -52,7 +52,7 @@ def is_left_to_ci(line):
     program = line.split()[0]
     if program.startswith('tools/'):
         if not os.access(os.path.join(os.path.dirname(README), program), os.X_OK):
-            sys.exit(f'{program} is no program')
+            sys.exit(f'{program} is not executable')
         return True
     return False
 
@@ -68,12 +68,12 @@ def commands(text):
 def main():
     with open(README) as file:
         text = file.read()
-    with tempfile.TemporaryDirectory() as folder:
-        os.chdir(folder)
+    with tempfile.TemporaryDirectory() as directory:
+        os.chdir(directory)
         with open('small.yml', 'w') as file:
             file.write(SMALL)
-        env = dict(os.environ, SMALL=os.path.join(folder, 'small.yml'),
-                   PATH=os.path.join(folder, 'bin') + ':' + BUILD + '/tools:' + os.environ['PATH'])
+        env = dict(os.environ, SMALL=os.path.join(directory, 'small.yml'),
+                   PATH=os.path.join(directory, 'bin') + ':' + BUILD + '/tools:' + os.environ['PATH'])
         for tools in ('bin', 'build/tools'):
             wrap(BUILD + '/tools/switch-train', tools + '/switch-train')
         os.symlink(BUILD + '/tools/switch-translate', 'build/tools/switch-translate')

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""switch-translate over very many lines: none is lost, and memory stays where it was.
+"""switch-translate on very many lines: none is lost, and memory does not grow.
 usage: soak_test.py MAKE_MODEL SWITCH_TRANSLATE LINES
 """
 import os
@@ -26,8 +26,8 @@ def feed(pipe):
 
 
 def main():
-    with tempfile.TemporaryDirectory() as folder:
-        os.chdir(folder)
+    with tempfile.TemporaryDirectory() as directory:
+        os.chdir(directory)
         subprocess.run([MAKE_MODEL, 'm'], check=True)
         process = subprocess.Popen([TRANSLATE, '-m', 'm', '-q', '--beam-size', '1',
                                     '--max-output-length', '4'], text=True,
@@ -44,7 +44,7 @@ def main():
         os.chdir('/')
     print(f'{lines} of {LINES} lines, exit {code}; resident after a fifth: {early / 1e6:.1f} MB, '
           f'at most later: {late / 1e6:.1f} MB')
-    # Sentences of the lengths there are have all been seen after a fifth; 8 MB: the read-ahead.
+    # After a fifth, sentences of every length have been seen; 8 MB is the read-ahead.
     return 0 if (lines, code) == (LINES, 0) and late <= early + 8e6 else 1
 
 

@@ -2,7 +2,7 @@
 """What this library writes loads in `transformers` and gives the same logits.
 
 usage: transformers_roundtrip.py WRITE_MODEL
-Runs under $SWITCHYARD_PYTHON where that is set; exits 77 (skipped) where transformers is missing.
+Runs under $SWITCHYARD_PYTHON if that is set; exits with 77 (skipped) if transformers is missing.
 """
 
 import json
@@ -26,17 +26,17 @@ except ImportError as error:
     sys.exit(77)
 
 transformers.logging.set_verbosity_error()
-TOLERANCE = 2e-4  # of the largest logit: two ways to sum in float32
+TOLERANCE = 2e-4  # relative to the largest logit: two orders of summation in float32
 
 
-def check_model(folder):
+def check_model(directory):
     model, info = transformers.AutoModelForSeq2SeqLM.from_pretrained(
-        folder, output_loading_info=True, attn_implementation="eager"
+        directory, output_loading_info=True, attn_implementation="eager"
     )
     for kind in ("missing_keys", "unexpected_keys", "mismatched_keys"):
-        assert not info[kind], f"{folder.name}: {kind}: {info[kind]}"
-    batch = json.loads((folder / "batch.json").read_text())
-    expected = load_file(folder / "logits.safetensors")["logits"]
+        assert not info[kind], f"{directory.name}: {kind}: {info[kind]}"
+    batch = json.loads((directory / "batch.json").read_text())
+    expected = load_file(directory / "logits.safetensors")["logits"]
     rows = []
     with torch.no_grad():
         for source, target in zip(batch["source"], batch["target"]):
@@ -45,12 +45,12 @@ def check_model(folder):
         generated = model.generate(torch.tensor([batch["source"][0]]), max_new_tokens=4)
     assert generated.shape[0] == 1
     error = (torch.cat(rows) - expected).abs().max() / expected.abs().max()
-    assert error <= TOLERANCE, f"{folder.name}: logits differ by {error:.2e} of the largest"
-    print(f"{folder.name}: {type(model).__name__}, largest difference {error:.1e}")
+    assert error <= TOLERANCE, f"{directory.name}: logits differ by {error:.2e} of the largest"
+    print(f"{directory.name}: {type(model).__name__}, largest difference {error:.1e}")
 
 
-def check_tokenizer(folder):
-    """tokenizer_config.json makes AutoTokenizer read a spiece.model as SentencePiece does."""
+def check_tokenizer(directory):
+    """With tokenizer_config.json, AutoTokenizer reads a spiece.model as SentencePiece does."""
     try:
         import sentencepiece
     except ImportError:
@@ -59,7 +59,7 @@ def check_tokenizer(folder):
     lines = ["a dog runs over the street", "the cats sleep in a house", "two men walk home"]
     sentencepiece.SentencePieceTrainer.train(
         sentence_iterator=iter(lines * 3),
-        model_prefix=str(folder / "spiece"),
+        model_prefix=str(directory / "spiece"),
         vocab_size=40,
         hard_vocab_limit=False,
         pad_id=0,
@@ -68,8 +68,8 @@ def check_tokenizer(folder):
         bos_id=-1,
         minloglevel=2,
     )
-    pieces = sentencepiece.SentencePieceProcessor(model_file=str(folder / "spiece.model"))
-    tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
+    pieces = sentencepiece.SentencePieceProcessor(model_file=str(directory / "spiece.model"))
+    tokenizer = transformers.AutoTokenizer.from_pretrained(directory)
     assert len(tokenizer) == pieces.vocab_size(), (len(tokenizer), pieces.vocab_size())
     for line in [*lines, "", "the  house "]:
         assert tokenizer(line).input_ids == pieces.encode(line) + [1], line
@@ -79,10 +79,10 @@ def check_tokenizer(folder):
 def main():
     with tempfile.TemporaryDirectory() as name:
         subprocess.run([sys.argv[1], name], check=True)
-        folders = sorted(pathlib.Path(name).iterdir())
-        for folder in folders:
-            check_model(folder)
-        check_tokenizer(folders[0])
+        directories = sorted(pathlib.Path(name).iterdir())
+        for directory in directories:
+            check_model(directory)
+        check_tokenizer(directories[0])
 
 
 main()

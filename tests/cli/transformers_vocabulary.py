@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""switch-train warns of just those vocabularies that `transformers` reads in another way.
+"""switch-train warns about exactly those vocabularies that `transformers` reads differently.
 
 usage: transformers_vocabulary.py SWITCH_TRAIN
-Runs under $SWITCHYARD_PYTHON where that is set; exits 77 (skipped) where transformers or
+Runs under $SWITCHYARD_PYTHON if that is set; exits with 77 (skipped) if transformers or
 sentencepiece is missing.
 """
 import os
@@ -18,7 +18,7 @@ if wanted and os.path.abspath(wanted) != sys.executable:
 try:
     import sentencepiece
     import transformers
-    transformers.AutoTokenizer  # named here, for it is imported late
+    transformers.AutoTokenizer  # named here because it is imported lazily
 except ImportError as error:
     print(f'skipped: {error}; set SWITCHYARD_PYTHON to a Python that has transformers and sentencepiece')
     sys.exit(77)
@@ -69,6 +69,6 @@ def main():
     sys.exit(1 if wrong else 0)
 
 
-with tempfile.TemporaryDirectory() as folder:
-    os.chdir(folder)
+with tempfile.TemporaryDirectory() as directory:
+    os.chdir(directory)
     main()
