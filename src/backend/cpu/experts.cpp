@@ -99,10 +99,11 @@ RowPlan plan_forward(Context& ctx, const Layer& layer) {
   return both(layer.form.plan_forward(ctx, w.wi), layer.form.plan_forward(ctx, w.wo));
 }
 
-RowPlan plan_backward(Context& ctx, const Layer& layer) {
+// `rows` counts all rows of the sorted matrices, so that scratch does not depend on the routing.
+RowPlan plan_backward(Context& ctx, const Layer& layer, std::int64_t rows) {
   const FfnWeights& w = layer[0];
   const auto plan = [&](const Weight& weight, Write write) {
-    return layer.form.plan_backward(ctx, weight, write, layer.slots());
+    return layer.form.plan_backward(ctx, weight, write, rows);
   };
   const RowPlan dense = both(plan(w.wi, Write::overwrite), plan(w.wo, Write::overwrite));
   return w.wi_1 ? both(dense, plan(*w.wi_1, Write::add)) : dense;
@@ -236,7 +237,7 @@ void experts_backward(Context& ctx, const ExpertCall& call, const Routing& routi
   const ArenaScope scope(ctx.scratch);
   const Layer layer(ctx, call, routing);
   assert(x.dtype == layer.form.type());
-  const RowPlan plan = plan_backward(ctx, layer);
+  const RowPlan plan = plan_backward(ctx, layer, x.rows);
   const Tasks<RowTask> tasks = row_tasks(ctx, layer, plan.rows);
   const View grad_hidden = ctx.scratch.make(x.rows, in.hidden.cols, x.dtype);
   const View grad_gate = in.gate ? ctx.scratch.make(x.rows, in.gate.cols, x.dtype) : View{};
@@ -250,8 +251,9 @@ void experts_backward(Context& ctx, const ExpertCall& call, const Routing& routi
   }
   const GradientPlan gradients = planner.finish();
 
-  RowMatmuls matmuls(ctx, layer.form, plan);
   {
+    const ArenaScope row_scope(ctx.scratch);  // at least what `together` needs
+    RowMatmuls matmuls(ctx, layer.form, plan);
     const cpu::OneThreadEach one_thread_each;
     // By rows: dy -> grad_hidden, grad_gate -> dx. The input of wo is recomputed.
     parallel_tasks(ctx.threads, tasks.count, [&](std::int64_t i) {
@@ -270,8 +272,8 @@ void experts_backward(Context& ctx, const ExpertCall& call, const Routing& routi
     });
     parallel_tasks(ctx.threads, gradients.alone.count,
                    [&](std::int64_t i) { matmuls.weight_gradient(gradients.alone.data[i]); });
+    matmuls.check();
   }
-  matmuls.check();
   for (std::int64_t i = 0; i < gradients.together.count; ++i) {
     const GradientTask& task = gradients.together.data[i];
     layer.form.weight_gradient(ctx, task.dy, task.x, task.dw);
