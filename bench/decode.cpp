@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// decode: how fast does a model translate? Loading and tokenising are not timed. With
-// --force-length every line gets exactly that many target tokens (eos suppressed), so that random
-// weights and other programs can be compared.
+// decode: how fast does a model translate? Loading and tokenization are not timed. With
+// --force-length every translation has exactly that many tokens (eos is suppressed), which makes
+// models with random weights and other programs comparable.
 #include <algorithm>
 
 #include "bench/gemm_rate.h"
@@ -16,7 +16,7 @@ namespace {
 using namespace switchyard;
 using namespace switchyard::bench;
 
-constexpr double kRateSeconds = 3;  // spent on oneDNN's own rate
+constexpr double kRateSeconds = 3;  // spent on measuring oneDNN's own rate
 
 struct DecodeOptions {
   std::filesystem::path model, input;
@@ -34,14 +34,14 @@ std::vector<Ids> read_sources(const DecodeOptions& o, const Tokenizer& tokenizer
   for (std::string line; reader.next(line);) {
     if (o.n > 0 && static_cast<std::int64_t>(sources.size()) == o.n) break;
     Ids ids = tokenizer.encode(line);
-    if (ids.size() > 1) sources.push_back(std::move(ids));  // blank lines are no work
+    if (ids.size() > 1) sources.push_back(std::move(ids));  // blank lines need no model
   }
   check(!sources.empty(), ErrorKind::kData, o.input.string(), ": no line with text");
   return sources;
 }
 
-// Every matmul of the whole input, in the shapes of full batches. A step has a row for each
-// hypothesis; without a forced length the best hypotheses' lengths stand for all.
+// All matmuls of the input, in the shapes of full batches. A step has a row for each hypothesis;
+// without a forced length, all hypotheses count as long as the best ones.
 Matmuls matmuls_of(const ModelConfig& config, const TranslatorOptions& options,
                    std::int64_t sentences, std::int64_t source_tokens, std::int64_t target_tokens) {
   const std::int64_t batch = std::min(options.mini_batch, sentences);
@@ -64,17 +64,18 @@ int run(int argc, char** argv) {
                    .usage = "--model DIR --input FILE [options]",
                    .about = "Measures translation speed"});
   options.group("Bench");
-  options.path("model", o.model, "DIR", "model folder");
-  options.path("input", o.input, "FILE", "source text, one sentence a line");
-  options.number("n", o.n, 0, std::int64_t{1} << 40, "lines used; 0: all");
-  options.number("batch", o.translator.mini_batch, 1, 65536, "sentences in a batch");
+  options.path("model", o.model, "DIR", "model directory");
+  options.path("input", o.input, "FILE", "source text, one sentence per line");
+  options.number("n", o.n, 0, std::int64_t{1} << 40, "number of lines to use; 0: all");
+  options.number("batch", o.translator.mini_batch, 1, 65536,
+                 "sentences that a worker has at a time");
   options.number("beam", search.num_beams, 1, 1024, "beam size; 1: greedy");
   options.number("force-length", o.force_length, 0, 1 << 20,
-                 "target tokens of every line; 0: until eos");
+                 "target tokens per line; 0: until eos");
   options.number("workers", o.workers, 0, 1024,
-                 "batches at a time, which share --threads; 0: one for each thread");
+                 "workers, which share --threads; 0: one per thread");
   options.choice("compute-type", o.compute_type, {"auto", "float32", "bfloat16"},
-                 "the type of numbers matmuls work on");
+                 "matmul precision");
   options.flag("json", o.json, "the last line of stdout is one JSON object");
   if (!options.parse(argc, argv)) return 0;
   check(!o.model.empty() && !o.input.empty(), ErrorKind::kUsage,
@@ -92,7 +93,7 @@ int run(int argc, char** argv) {
   }
   Translator translator(model.model(), o.translator);
 
-  // Warm up: a batch for each worker, the longest sentences among them.
+  // Warm up with a batch for each worker, from the longest sentences.
   std::vector<Ids> first = sources;
   std::sort(first.begin(), first.end(),
             [](const Ids& a, const Ids& b) { return a.size() > b.size(); });
@@ -132,7 +133,7 @@ int run(int argc, char** argv) {
                                    {"tokens_per_s", static_cast<double>(target_tokens) / seconds},
                                    {"mfu", flops(matmuls) / seconds / (rate * 1e9)},
                                    {"gemm_gflops", rate},
-                                   {"latency_ms", latency_ms},  // of a batch, mean
+                                   {"latency_ms", latency_ms},  // mean, per batch
                                    {"peak_bytes", peak}};
   print_result(result, o.json);
   return 0;

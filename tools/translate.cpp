@@ -221,7 +221,7 @@ void translate_lines(LineReader& reader, TextTranslator& translator, const Trans
     if (more) {
       bytes += line.size();
       lines.push_back(std::move(line));
-      // Whoever sent the last line may be waiting for its translation.
+      // If no more input is ready, its sender may be waiting for the translation.
       if (lines.size() < most_lines && bytes < kReadAheadBytes && reader.ready()) continue;
     }
     for (const Translations& found : translator.translate(lines))
@@ -269,7 +269,7 @@ int run(int argc, char** argv) {
   log_info(std::string(kTool) + " " + std::string(version()) + " (" + backend_description() +
            ", workers " + std::to_string(o.text.translator.workers) + " x threads " +
            std::to_string(o.text.translator.threads) + ", float32) model " +
-           escaped(model.folder.string()) + ": " +
+           escaped(model.directory.string()) + ": " +
            with_commas(parameter_count(model.model().config())) + " parameters, " +
            with_commas(active_parameter_count(model.model().config())) + " active/token");
   translate_lines(reader, translator, o);

@@ -16,12 +16,12 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// A line goes to the tokenizer in stretches of at most this many bytes, so that one of any size
-// needs bounded memory; the tokenizer itself takes a megabyte.
+// Longer lines are tokenized in stretches of at most this many bytes, which bounds memory; the
+// tokenizer reads no more than the first megabyte of its input.
 constexpr std::size_t kStretchBytes = std::size_t{1} << 18;
 
-// The first bytes of `text`, ending before a space where there is one in their second half, else
-// before a character.
+// At most the first kStretchBytes of `text`. Ends before the last space, unless that is in the
+// first half, else at the end of a character.
 std::string_view stretch(std::string_view text) {
   const std::size_t limit = kStretchBytes;
   if (text.size() <= limit) return text;
@@ -32,8 +32,9 @@ std::string_view stretch(std::string_view text) {
   return text.substr(0, end);
 }
 
-// Where to end a part of ids that begins at `begin` and may have `room` tokens: after the last end
-// of a sentence, else before the last word, in the second half of the room; else after the room.
+// The end of a part that begins at `begin` and has at most `room` tokens: after the last sentence
+// that ends in the second half of the room, else before the last word that starts there, else after
+// `room` tokens.
 std::size_t end_of_part(const Tokenizer& tokenizer, const Ids& ids, std::size_t begin,
                         std::size_t room) {
   if (ids.size() - begin <= room) return ids.size();
@@ -63,32 +64,33 @@ TranslatorOptions translator_options(const TextTranslatorOptions& options,
 }
 
 bool is_there(const fs::path& path) {
-  std::error_code error;  // a problem with the path is reported where it is opened
+  std::error_code error;  // ignored: opening the path reports it
   return fs::exists(path, error);
 }
 
-// Explains a training folder that has no best model yet.
-void check_no_training_folder(const fs::path& folder) {
-  if (!is_there(folder / kSettingsFile)) return;
-  const fs::path last = folder / "last";
-  check(is_there(last), ErrorKind::kData, escaped(folder.native()),
+// Explains a training directory that has no best model yet.
+void check_no_training_directory(const fs::path& directory) {
+  if (!is_there(directory / kSettingsFile)) return;
+  const fs::path last = directory / "last";
+  check(is_there(last), ErrorKind::kData, escaped(directory.native()),
         ": no model yet, because the training run has not saved a checkpoint");
-  fail(ErrorKind::kData, escaped(folder.native()),
+  fail(ErrorKind::kData, escaped(directory.native()),
        ": no best model yet, because nothing has been validated; use ", escaped(last.native()));
 }
 
 }  // namespace
 
-TextModel load_text_model(const fs::path& folder, bool allow_nonfinite) {
-  fs::path found = folder;
-  if (!is_there(folder / "config.json")) {
-    if (is_there(folder / "best" / "config.json"))
-      found = folder / "best";
+TextModel load_text_model(const fs::path& directory, bool allow_nonfinite) {
+  fs::path found = directory;
+  if (!is_there(directory / "config.json")) {
+    if (is_there(directory / "best" / "config.json"))
+      found = directory / "best";
     else
-      check_no_training_folder(folder);
+      check_no_training_directory(directory);
   }
   fs::path pieces = found / "spiece.model";
-  if (!is_there(pieces) && is_there(folder / "spiece.model")) pieces = folder / "spiece.model";
+  if (!is_there(pieces) && is_there(directory / "spiece.model"))
+    pieces = directory / "spiece.model";
 
   auto ctx = make_context({1, true});
   LoadedModel loaded = load_model(*ctx, found, allow_nonfinite);
@@ -167,10 +169,10 @@ std::vector<Translations> TextTranslator::translate(const std::vector<std::strin
   return result;
 }
 
-// The id sequences to translate for the line, each with eos: none for a blank line, several only
-// where it is split.
+// The id sequences to translate for the line, each with eos: none for a blank line, several only if
+// it is split.
 std::vector<Ids> TextTranslator::encode(const std::string& line) {
-  // Without eos.
+  // Tokens without eos.
   const auto room = static_cast<std::size_t>(options_.max_input_length) - prefix_.size() - 1;
   const bool split = options_.long_input == LongInput::kSplit;
   Ids ids;

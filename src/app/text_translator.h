@@ -17,9 +17,9 @@
 
 namespace switchyard {
 
-// A model folder opened for translation: weights packed, tokenizer checked against the model.
+// A model directory loaded for translation: weights are packed, the tokenizer fits the model.
 struct TextModel {
-  std::filesystem::path folder;
+  std::filesystem::path directory;
   std::unique_ptr<Context> ctx;
   LoadedModel loaded;
   Tokenizer tokenizer;
@@ -27,27 +27,27 @@ struct TextModel {
   const Model& model() const { return *loaded.model; }
 };
 
-// `folder` is a model's own, or that of a training run, whose best model is taken. Error as
-// load_model and Tokenizer::load; Error(kData) if the two do not fit together, or if the training
-// run has no best model yet.
-TextModel load_text_model(const std::filesystem::path& folder, bool allow_nonfinite = false);
+// `directory` is a model's, or that of a training run, whose best model is loaded. Throws what
+// load_model() and Tokenizer::load() throw, and Error(kData) if model and tokenizer do not fit
+// together or the training run has no best model yet.
+TextModel load_text_model(const std::filesystem::path& directory, bool allow_nonfinite = false);
 
-// The pieces of a tokenizer fit into the model's vocabulary, eos is the same; else Error(kData)
-// with both numbers, after `name`.
+// Error(kData), with both numbers after `name`, unless the tokenizer's vocabulary fits into the
+// model's, eos is the same and pad, if the tokenizer has one, too.
 void check_tokenizer(const Tokenizer& tokenizer, const ModelConfig& config,
                      const std::string& name);
 
-// What becomes of a line with more tokens than max_input_length: cut there; translated in pieces,
-// cut at ends of sentences or words, whose translations are joined by spaces; Error(kData).
+// How to treat a line of more than max_input_length tokens: crop it; split it at ends of sentences
+// or words, and join the translations of the parts with spaces; or throw Error(kData).
 enum class LongInput { kCrop, kSplit, kError };
 
 struct TextTranslatorOptions {
   TranslatorOptions translator;
-  std::int64_t max_input_length = 1024;  // tokens, eos counted; at least 2
+  std::int64_t max_input_length = 1024;  // tokens, eos included; at least 2
   LongInput long_input = LongInput::kCrop;
-  bool strict = false;          // a line that is not UTF-8 is Error(kData), not taken with U+FFFD
-  std::string input = "input";  // what the lines are of, for messages: "news.en:12: ..."
-  std::string source_prefix;    // put before every line, or part of one: T5 is told its task so
+  bool strict = false;          // Error(kData) for invalid UTF-8, instead of replacing it by U+FFFD
+  std::string input = "input";  // the name of the input, for messages: "news.en:12: ..."
+  std::string source_prefix;    // prepended to every line, or part of a line: a T5's task
   bool no_unk = false;          // <unk> is never chosen
 };
 
@@ -61,7 +61,7 @@ using Translations = std::vector<Translation>;
 
 class TextTranslator {
  public:
-  // Both must outlive this. Error(kUsage) naming an option that is out of range.
+  // Model and tokenizer must outlive this. Error(kUsage) names an option that is out of range.
   TextTranslator(const Model& model, const Tokenizer& tokenizer,
                  const TextTranslatorOptions& options);
 
@@ -73,18 +73,18 @@ class TextTranslator {
 
   struct Counts {
     std::int64_t lines = 0;
-    std::int64_t source_tokens = 0, target_tokens = 0;  // eos counted; of the best hypotheses
+    std::int64_t source_tokens = 0, target_tokens = 0;  // eos included; of the best translations
     std::int64_t unknown_target_tokens = 0;
     std::int64_t long_lines = 0;           // cropped or split
-    std::int64_t replaced = 0;             // ill-formed UTF-8 sequences taken as U+FFFD
+    std::int64_t replaced = 0;             // invalid UTF-8 sequences, replaced by U+FFFD
     std::int64_t first_replaced_line = 0;  // from 1
     double seconds = 0;
   };
   const Counts& counts() const { return counts_; }
 
-  // Warns if more than 1 % of the tokens read so far are unknown to the vocabulary, unless none has
-  // been added since the last warning. translate() warns once, as soon as this is so; call this at
-  // the end of the input for the final share.
+  // Warns if more than 1 % of the tokens read so far are unknown to the vocabulary and some of them
+  // were read since the last warning. translate() warns once, as soon as that is the case; call
+  // this at the end of the input to report the final share.
   void warn_of_unknown_tokens();
 
  private:

@@ -9,7 +9,7 @@ namespace switchyard {
 Beam::Beam(const SearchOptions& options, std::int64_t vocab_size, std::int32_t eos)
     : options_(options), vocab_size_(vocab_size), eos_(eos) {
   const auto n = static_cast<std::size_t>(options.num_beams);
-  // All running hypotheses are the same at first: only the first one's candidates may win.
+  // All running hypotheses are equal at first: only candidates of the first one may win.
   score_.assign(n, -1e9f);
   score_[0] = 0;
   token_.resize(n);
@@ -29,7 +29,8 @@ void Beam::advance(std::span<const float> value, std::span<const std::int32_t> i
     const auto parent = static_cast<std::int32_t>(index[c] / vocab_size_);
     const auto token = static_cast<std::int32_t>(index[c] % vocab_size_);
     const bool ended = token == eos_ || at_limit;
-    // An end counts among the first num_beams only; the candidates behind them are there to go on.
+    // A hypothesis may only end among the first num_beams candidates; the others replace those that
+    // ended.
     if (ended ? c >= beams : running == beams) continue;
     nodes_.push_back({token, last_before[static_cast<std::size_t>(parent)]});
     const auto node = static_cast<std::int32_t>(nodes_.size() - 1);
@@ -45,14 +46,14 @@ void Beam::advance(std::span<const float> value, std::span<const std::int32_t> i
   }
 
   const bool full = finished_.size() >= beams;
-  // The heuristic of early_stopping = False: as if the best running hypothesis ended right now.
+  // The heuristic of early_stopping = False: scores the best running hypothesis as if it ended now.
   const bool hopeless =
       full && !(normalised_score(score_[0], length_, options_) > finished_[beams - 1].score);
   done_ = at_limit || (full && options_.early_stopping) || hopeless;
 }
 
 void Beam::finish(float score, std::int32_t last) {
-  // Equal scores: the older one stays ahead.
+  // Among equal scores the older one stays ahead.
   const auto place = std::find_if(finished_.begin(), finished_.end(),
                                   [&](const Finished& f) { return f.score < score; });
   finished_.insert(place, {score, last});

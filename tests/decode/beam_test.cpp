@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Beam against the transcription of transformers' search, over made-up models: a log-probability is
-// a function of the sentence and the prefix. Same arithmetic, so ids and scores are equal exactly.
+// Beam against the transcription of transformers' search, over made-up models whose
+// log-probabilities are a function of sentence and prefix. The arithmetic is the same, so ids and
+// scores are equal.
 #include <algorithm>
 #include <cmath>
 
@@ -15,7 +16,7 @@ namespace {
 
 constexpr std::int32_t kEos = 1;
 
-// Peaked enough that hypotheses differ in length, eos likelier the longer the prefix.
+// Peaked enough that hypotheses differ in length; eos is likelier the longer the prefix.
 std::vector<float> made_up_log_probs(std::uint64_t seed, std::size_t vocab, std::size_t sentence,
                                      const Ids& prefix) {
   std::uint64_t key = stream_key(seed, sentence, 0);
@@ -71,7 +72,7 @@ NBest drive_beam(std::size_t vocab, std::size_t sentence, const LogProbs& log_pr
 
 }  // namespace
 
-TEST_CASE("beam search is transformers' to the bit, whatever else is in the batch") {
+TEST_CASE("beam search is bit-identical to transformers', whatever else is in the batch") {
   const bool tied = GENERATE(false, true);
   constexpr std::size_t kBatch = 5;
   for (std::uint64_t seed = 0; seed < 400; ++seed) {
@@ -84,7 +85,7 @@ TEST_CASE("beam search is transformers' to the bit, whatever else is in the batc
     options.early_stopping = rng.below(2) == 1;
     const float penalties[] = {1, 0, 0.6f, 2, -0.5f};
     options.length_penalty = penalties[rng.below(5)];
-    // Not fewer tokens than candidates: the order of equal -1e9 scores is torch's secret.
+    // No fewer tokens than candidates: torch does not define the order of equal -1e9 scores.
     const std::size_t vocab =
         static_cast<std::size_t>(Beam::candidates(options)) + rng.below(9) + 2;
     const LogProbs log_probs = [&](std::size_t sentence, const Ids& prefix) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// transformers 5.23's GenerationMixin._beam_search step by step, for a whole batch at once: nothing
-// leaves it, and it goes on until no sentence needs another step. The judge of decode/beam.
+// transformers 5.23's GenerationMixin._beam_search, step by step for a whole batch: no sentence
+// leaves it, and it runs until none needs another step. The reference for decode/beam.
 #pragma once
 
 #include <algorithm>
