@@ -7,6 +7,7 @@
 #include "bench/gemm_rate.h"
 #include "bench/harness.h"
 #include "src/app/text_translator.h"
+#include "src/backend/backend.h"
 #include "src/core/error.h"
 #include "src/text/line_reader.h"
 #include "tools/options.h"
@@ -85,7 +86,8 @@ int run(int argc, char** argv) {
 
   const TextModel model = load_text_model(o.model);
   const std::vector<Ids> sources = read_sources(o, model.tokenizer);
-  o.translator.workers = o.workers > 0 ? o.workers : options.threads();
+  o.translator.workers =
+      o.workers > 0 ? o.workers : backend_defaults(options.threads()).translation_workers;
   o.translator.threads = std::max(1, options.threads() / o.translator.workers);
   if (o.force_length > 0) {
     search.suppressed_id = model.tokenizer.eos_id();

@@ -123,7 +123,8 @@ void complete(const Options& options, const TextModel& model, TranslateOptions& 
         "--n-best=", search.num_return_sequences, " needs --beam-size ",
         search.num_return_sequences, " or more; it is ", search.num_beams);
   if (o.hf_capacity) search.capacity.expert_capacity = model.model().config().expert_capacity;
-  translator.workers = o.workers > 0 ? o.workers : options.threads();
+  translator.workers =
+      o.workers > 0 ? o.workers : backend_defaults(options.threads()).translation_workers;
   translator.threads = std::max(1, options.threads() / translator.workers);
 }
 

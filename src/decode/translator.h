@@ -24,8 +24,9 @@ struct TranslatorOptions {
   SearchOptions search;
   // Each worker is a thread with slots and a Context of its own; all share the weights.
   int workers = 1;
-  int threads = 1;               // inside one operation of one worker
-  std::int64_t mini_batch = 32;  // sentences that a worker has at a time, at most
+  int threads = 1;  // inside one operation of one worker
+  // Sentences that a worker has at a time, at most.
+  std::int64_t mini_batch = backend_defaults().translation_batch;
   // Without it a translation depends on the sentences that it is searched with. These are then
   // fixed batches, not refilled ones, so that results do not depend on the workers' timing.
   bool row_invariant = true;

@@ -52,7 +52,8 @@ struct TrainingOptions {
   Initialisation init;
 
   // Batches
-  std::int64_t mini_batch_words = 4096;  // 0: mini_batch sentences
+  // 0: mini_batch sentences
+  std::int64_t mini_batch_words = backend_defaults().training_batch_tokens;
   std::int64_t mini_batch = 0;
   bool mini_batch_fit = false;    // as many words as fit into workspace_mb
   std::int64_t workspace_mb = 0;  // 0: half of the memory that is available
