@@ -379,9 +379,9 @@ void linear_cross_entropy(Context& ctx, const CrossEntropyCall& call, View sums,
 
 // --- Search --------------------------------------------------------------------------------------
 
-// token[r] i32 = argmax of logits[r] but for id `suppressed` (-1: none), the lowest where equal;
-// log_prob[r] = its log-softmax (over all ids), where the view is given. NaN never wins; where what
-// wins is not finite, or nothing does, the token is -1.
+// token[r] i32 = argmax of logits[r] over all ids but `suppressed` (-1: over all), the lowest of
+// equal ones. log_prob[r] = its log-softmax over all ids; the view may be empty. NaN never wins;
+// token[r] is -1 if nothing wins or the winner is not finite.
 void argmax_rows(Context& ctx, ConstView logits, std::int32_t suppressed, View token,
                  View log_prob);
 struct TopK {
@@ -390,8 +390,8 @@ struct TopK {
   std::int32_t suppressed = -1;  // an id that is never chosen; -1: none
 };
 // For each group of `beams` consecutive rows the k best of score[r] + log_softmax(logits[r])[v],
-// best first, equal ones by index: values [R / beams, k], index [R / beams, k] i32 = (r mod beams)
-// * V + v.
+// best first, equal ones in order of index. values [R / beams, k]; index [R / beams, k] i32 =
+// (r mod beams) * V + v.
 void top_k_rows(Context& ctx, ConstView logits, ConstView score, const TopK& options, View values,
                 View index);
 
