@@ -172,7 +172,7 @@ DecoderState::Logits DecoderState::step(const Step& step) {
     for (const auto& past : slots_[static_cast<std::size_t>(slot)].past)
       longest = std::max(longest, past.size());
   expand_position(static_cast<std::int64_t>(longest));
-  const RelativeBias::Expanded position{{}, bias_, bias_length_ - 1};
+  const RelativeBias::Expanded position{.bias = bias_, .center = bias_length_ - 1};
 
   const View x = ctx_.saved.make(rows, model_.config().d_model);
   embed(ctx_, model_.decoder.embedding->weight.value, in.tokens, x);

@@ -22,8 +22,8 @@ struct RelativeBias {
 
   // The bias for every distance within sequences of max_len tokens.
   struct Expanded {
-    ConstView bucket;  // [1, 2 * center + 1] i32
-    ConstView bias;    // [num_heads, 2 * center + 1]
+    ConstView bucket{};  // [1, 2 * center + 1] i32, for backward
+    ConstView bias{};    // [num_heads, 2 * center + 1]
     std::int64_t center = 0;
   };
 
