@@ -1,16 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the tools do with bad input: faults_test.py SUITE MAKE_MODEL SWITCH_TRAIN SWITCH_TRANSLATE
+"""Tests the tools on bad input: faults_test.py SUITE MAKE_MODEL SWITCH_TRAIN SWITCH_TRANSLATE
 SWITCH_EVALUATE
 
-A suite is a module of faults/: tables of what is spoiled in which way, and what the tool must say.
-How each case is judged stands in faults/judge.py.
+A suite is a module in faults/: tables of damaged inputs and what the tools must say. faults/judge.py
+judges each case.
 """
 import importlib
 import os
 import sys
 import tempfile
 
-sys.dont_write_bytecode = True  # the modules lie in the source tree
+sys.dont_write_bytecode = True  # the modules are in the source tree
 from faults.judge import Judge, Tools
 
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// make_model DIR [SENTINELS]: writes a small Switch model with random weights and a vocabulary of
-// its own, for tests of the tools; as T5 has them, that many ids above it have no piece. What it
-// says is nonsense, but always the same.
+// make_model DIR [SENTINELS]: writes a small Switch model with random weights and its vocabulary,
+// for tests of the tools. As in T5, the model has SENTINELS ids beyond the vocabulary. Its output
+// is nonsense, but always the same.
 #include <filesystem>
 #include <iostream>
 #include <string>
@@ -38,8 +38,8 @@ int main(int argc, char** argv) {
     std::cerr << "usage: make_model DIR [SENTINELS]\n";
     return 2;
   }
-  const std::filesystem::path folder = argv[1];
-  std::filesystem::create_directories(folder);
+  const std::filesystem::path directory = argv[1];
+  std::filesystem::create_directories(directory);
   const Tokenizer tokenizer = make_tokenizer();
   ModelConfig config;
   config.vocab_size = tokenizer.vocab_size() + (argc == 3 ? std::stoi(argv[2]) : 0);
@@ -56,7 +56,7 @@ int main(int argc, char** argv) {
   ParamBuffer values(*ctx, model.layout());
   initialise(*ctx, model, 3, {.hf = true}, values);
   model.bind(*ctx, values);
-  save_model(*ctx, folder, model, values, {});
-  tokenizer.save(folder);
+  save_model(*ctx, directory, model, values, {});
+  tokenizer.save(directory);
   return 0;
 }
