@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "tests/support/catch.h"
-#include "tests/support/temp_folder.h"
+#include "tests/support/temp_directory.h"
 
 namespace switchyard {
 namespace {
@@ -55,7 +55,7 @@ class FakeSystem {
   std::int64_t memory() const { return cgroup_memory_left(folder_.path()); }
 
  private:
-  TempFolder folder_;
+  TempDirectory folder_;
 };
 
 const std::string kUnlimited = "9223372036854771712";
@@ -146,7 +146,7 @@ TEST_CASE("cgroup: if a hierarchy does not show the group, its top counts") {
 }
 
 TEST_CASE("cgroup: a system without any of the files sets no limit") {
-  const TempFolder empty;
+  const TempDirectory empty;
   CHECK(std::isinf(cgroup_cpus(empty.path())));
   CHECK(cgroup_memory_left(empty.path()) == kNoLimit);
   FakeSystem system("nonsense\n\n", {});

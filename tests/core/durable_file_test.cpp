@@ -11,7 +11,7 @@
 
 #include "src/core/error.h"
 #include "tests/support/catch.h"
-#include "tests/support/temp_folder.h"
+#include "tests/support/temp_directory.h"
 
 using namespace switchyard;
 
@@ -40,7 +40,7 @@ int status_of_child(F&& f) {
 }  // namespace
 
 TEST_CASE("durable file: it replaces the old file on commit, not before") {
-  const TempFolder folder;
+  const TempDirectory folder;
   write_text(folder / "a", "old");
   {
     DurableFile file(folder / "a");
@@ -60,7 +60,7 @@ TEST_CASE("durable file: it replaces the old file on commit, not before") {
 }
 
 TEST_CASE("durable file: the umask decides who may read it") {
-  const TempFolder folder;
+  const TempDirectory folder;
   for (const mode_t mask : {022, 077}) {
     const mode_t before = ::umask(mask);
     write_file_durably(folder / "a", "x");
@@ -72,7 +72,7 @@ TEST_CASE("durable file: the umask decides who may read it") {
 }
 
 TEST_CASE("durable file: if writing fails, the old file stays and nothing is left behind") {
-  const TempFolder folder;
+  const TempDirectory folder;
   write_text(folder / "a", "old");
   // A limit on file sizes stands in for a full disk; any of the first writes may hit it.
   for (const rlim_t limit : {0u, 1u << 20, 2u << 20}) {
@@ -98,7 +98,7 @@ TEST_CASE("durable file: if writing fails, the old file stays and nothing is lef
 }
 
 TEST_CASE("durable file: a directory appears whole, replaces an old one, or leaves no trace") {
-  const TempFolder folder;
+  const TempDirectory folder;
   const auto fill = [](const std::string& text) {
     return [text](const fs::path& f) {
       write_text(f / "x", text);
@@ -123,7 +123,7 @@ TEST_CASE("durable file: a directory appears whole, replaces an old one, or leav
 }
 
 TEST_CASE("durable file: links are replaced atomically") {
-  const TempFolder folder;
+  const TempDirectory folder;
   replace_symlink(folder / "last", "checkpoint-1");
   replace_symlink(folder / "last", "checkpoint-2");
   CHECK(fs::read_symlink(folder / "last") == "checkpoint-2");
@@ -131,7 +131,7 @@ TEST_CASE("durable file: links are replaced atomically") {
 }
 
 TEST_CASE("durable file: only what a killed writer left is removed") {
-  const TempFolder folder;
+  const TempDirectory folder;
   const int status = status_of_child([&] {
     DurableFile file(folder / "a");
     file.write("half");
@@ -150,7 +150,7 @@ TEST_CASE("durable file: only what a killed writer left is removed") {
 }
 
 TEST_CASE("durable file: a directory moved aside by an interrupted replacement is restored") {
-  const TempFolder folder;
+  const TempDirectory folder;
   for (const char* name : {"c.aside.tmp-12-3", "d.aside.tmp-12-4", "d"}) {
     fs::create_directory(folder / name);
     write_text(folder / name / "x", name);
@@ -162,7 +162,7 @@ TEST_CASE("durable file: a directory moved aside by an interrupted replacement i
 }
 
 TEST_CASE("durable file: copying files, removing directories") {
-  const TempFolder folder;
+  const TempDirectory folder;
   const std::string large(3'000'001, 'x');
   write_text(folder / "a", large);
   copy_file_durably(folder / "a", folder / "b");

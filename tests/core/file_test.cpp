@@ -5,7 +5,7 @@
 
 #include "src/core/error.h"
 #include "tests/support/catch.h"
-#include "tests/support/temp_folder.h"
+#include "tests/support/temp_directory.h"
 
 using namespace switchyard;
 
@@ -16,7 +16,7 @@ TEST_CASE("file: checked_mul refuses to overflow") {
 }
 
 TEST_CASE("file: reads regular files, also empty ones") {
-  const TempFolder folder;
+  const TempDirectory folder;
   write_text(folder / "a", "hello");
   write_text(folder / "empty", "");
   const InputFile file(folder / "a");
@@ -31,7 +31,7 @@ TEST_CASE("file: reads regular files, also empty ones") {
 }
 
 TEST_CASE("file: anything but a regular file is refused at once") {
-  const TempFolder folder;
+  const TempDirectory folder;
   REQUIRE(::mkfifo((folder / "fifo").c_str(), 0600) == 0);
   fs::create_symlink("nowhere", folder / "dangling");
   for (const fs::path& path : {folder / "fifo", folder / "dangling", folder / "missing",

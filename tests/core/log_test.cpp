@@ -3,12 +3,12 @@
 
 #include "src/core/error.h"
 #include "tests/support/catch.h"
-#include "tests/support/temp_folder.h"
+#include "tests/support/temp_directory.h"
 
 using namespace switchyard;
 
 TEST_CASE("log: the file gets every line whole, verbose ones only on request") {
-  const TempFolder folder;
+  const TempDirectory folder;
   set_tool_name("switch-test");
   set_log_level(LogLevel::kQuiet);
   open_log_file((folder / "log").string());

@@ -8,7 +8,7 @@
 #include "src/core/error.h"
 #include "src/core/file.h"
 #include "tests/support/catch.h"
-#include "tests/support/temp_folder.h"
+#include "tests/support/temp_directory.h"
 #include "tests/support/tiny_model.h"
 
 using namespace switchyard;
@@ -55,7 +55,7 @@ struct Run {
   ParamBuffer moment;
   Tensor rows;
   GenerationConfig generation;
-  TempFolder directory;
+  TempDirectory directory;
 };
 
 }  // namespace

@@ -54,7 +54,7 @@ TEST_CASE("hf: a dense model is written as t5") {
 }
 
 TEST_CASE("hf: absent fields have Hugging Face's defaults") {
-  const TempFolder directory;
+  const TempDirectory directory;
   write_text(directory / "config.json", R"({"model_type": "switch_transformers"})");
   const ModelConfig s = read_config(directory / "config.json").model;
   CHECK(s.d_model == 768);
@@ -82,7 +82,7 @@ TEST_CASE("hf: dense_act_fn takes precedence over feed_forward_proj") {
     Activation act;
     bool gated;
   };
-  const TempFolder directory;
+  const TempDirectory directory;
   const auto read = [&](const std::string& model_type, const char* fields) {
     write_text(directory / "config.json", "{\"model_type\": \"" + model_type + "\"" + fields + "}");
     return read_config(directory / "config.json");

@@ -12,7 +12,7 @@
 #include "src/io/safetensors_writer.h"
 #include "tests/support/catch.h"
 #include "tests/support/read_tensor.h"
-#include "tests/support/temp_folder.h"
+#include "tests/support/temp_directory.h"
 
 using namespace switchyard;
 
@@ -30,7 +30,7 @@ std::string file_of(const std::string& header, const std::string& data) {
 
 // Returns the error from reading `content`; empty if there is none.
 std::string error_of(const std::string& content) {
-  const TempFolder directory;
+  const TempDirectory directory;
   write_text(directory / "m.safetensors", content);
   try {
     SafetensorsFile file(directory / "m.safetensors");
@@ -63,7 +63,7 @@ std::string one_tensor(const std::string& dtype, const std::string& shape,
 }  // namespace
 
 TEST_CASE("safetensors: reading restores what was written, and files are reproducible") {
-  const TempFolder directory;
+  const TempDirectory directory;
   const std::vector<float> a = {1, -2.5f, 3}, b = {4, 5, 6, 7};
   const auto values_of = [](const std::vector<float>& v) {
     return [&v] { return std::span<const float>(v); };
@@ -94,7 +94,7 @@ TEST_CASE("safetensors: a header may be padded, reordered, pretty-printed and es
       " \"__metadata__\": {\"format\": \"pt\"}}\n",
   };
   for (const std::string& header : variants) {
-    const TempFolder directory;
+    const TempDirectory directory;
     CAPTURE(header);
     write_text(directory / "m", file_of(header, good_data()));
     const SafetensorsFile file(directory / "m");
@@ -112,7 +112,7 @@ TEST_CASE("safetensors: a header's length may look like another format") {
 }
 
 TEST_CASE("safetensors: half and integer types") {
-  const TempFolder directory;
+  const TempDirectory directory;
   const std::uint16_t halves[4] = {0x3F80, 0xC000, 0x3C00, 0xC000};  // 1, -2 as bf16, then as f16
   const std::int64_t integers[2] = {-100, std::int64_t{1} << 40};
   const std::string header = R"({"bf":{"dtype":"BF16","shape":[2],"data_offsets":[0,4]},)"
@@ -136,7 +136,7 @@ TEST_CASE("safetensors: half and integer types") {
 
 // Values to convert and bytes to compare are read in blocks.
 TEST_CASE("safetensors: tensors of several blocks") {
-  const TempFolder directory;
+  const TempDirectory directory;
   constexpr std::size_t kCount = 150'000;
   std::string data;
   std::vector<float> expected;
@@ -254,7 +254,7 @@ TEST_CASE("safetensors: a hostile header is rejected with the reason") {
 }
 
 TEST_CASE("safetensors: other kinds of files are rejected at once and named") {
-  const TempFolder directory;
+  const TempDirectory directory;
   const auto message = [](const fs::path& path) -> std::string {
     try {
       SafetensorsFile file(path);
@@ -281,7 +281,7 @@ TEST_CASE("safetensors: other kinds of files are rejected at once and named") {
 }
 
 TEST_CASE("safetensors: truncation of an open file is an error") {
-  const TempFolder directory;
+  const TempDirectory directory;
   write_text(directory / "m", file_of(kGoodHeader, good_data()));
   const SafetensorsFile file(directory / "m");
   fs::resize_file(directory / "m", fs::file_size(directory / "m") - 4);
@@ -306,7 +306,7 @@ TEST_CASE("safetensors: a header of a million tensors is read within 5 s") {
     header += (i == 0 ? "\"t" : ",\"t") + at + R"(":{"dtype":"U8","shape":[1],"data_offsets":[)" +
               at + "," + std::to_string(i + 1) + "]}";
   }
-  const TempFolder directory;
+  const TempDirectory directory;
   write_text(directory / "m", file_of(header + "}", std::string(1'000'000, 'x')));
   const std::clock_t start = std::clock();  // CPU time, so that other programs do not count
   const SafetensorsFile file(directory / "m");
@@ -321,7 +321,7 @@ TEST_CASE("safetensors: a header of a million tensors is read within 5 s") {
 
 TEST_CASE("safetensors: bit flips in the header never expose bytes outside the file") {
   const std::string good = file_of(kGoodHeader, good_data());
-  const TempFolder directory;
+  const TempDirectory directory;
   Rng rng(stream_key(1, 2, 3));
   for (int trial = 0; trial < 2000; ++trial) {
     std::string bad = good;

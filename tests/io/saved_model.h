@@ -15,7 +15,7 @@
 #include "src/io/safetensors_writer.h"
 #include "tests/support/catch.h"
 #include "tests/support/read_tensor.h"
-#include "tests/support/temp_folder.h"
+#include "tests/support/temp_directory.h"
 #include "tests/support/tiny_model.h"
 
 namespace switchyard {
@@ -90,7 +90,7 @@ struct SavedModel {
   }
 
   TinyModel tiny;
-  TempFolder directory;
+  TempDirectory directory;
 };
 
 inline ModelConfig switch_config() {

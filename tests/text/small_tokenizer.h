@@ -4,7 +4,7 @@
 
 #include "src/core/rng.h"
 #include "src/text/tokenizer.h"
-#include "tests/support/temp_folder.h"
+#include "tests/support/temp_directory.h"
 
 namespace switchyard {
 
@@ -47,7 +47,7 @@ inline const Tokenizer& small_tokenizer() {
 
 // The bytes of its spiece.model.
 inline std::string model_bytes(const Tokenizer& tokenizer) {
-  const TempFolder directory;
+  const TempDirectory directory;
   tokenizer.save(directory.path());
   return read_text(directory / "spiece.model");
 }

@@ -146,7 +146,7 @@ TEST_CASE("the same sentences train the same model") {
 }
 
 TEST_CASE("a tokenizer saves the files that transformers needs") {
-  const TempFolder directory;
+  const TempDirectory directory;
   small_tokenizer().save(directory.path());
   CHECK(Tokenizer::load(directory / "spiece.model").hash() == small_tokenizer().hash());
   CHECK(read_text(directory / "tokenizer_config.json") ==

@@ -3,7 +3,7 @@
 #include "src/app/training/directory.h"
 
 #include "tests/support/catch.h"
-#include "tests/support/temp_folder.h"
+#include "tests/support/temp_directory.h"
 
 namespace switchyard {
 namespace {
@@ -11,7 +11,7 @@ namespace {
 using Updates = std::vector<std::int64_t>;
 
 TEST_CASE("the best checkpoint is kept, the one linked as the best, and the newest") {
-  const TempFolder folder;
+  const TempDirectory folder;
   TrainingDirectory directory(folder.path() / "run", false);
   const auto left_of_six = [&](std::int64_t best, std::int64_t linked, std::int64_t keep_last) {
     for (std::int64_t update = 1; update <= 6; ++update)
@@ -30,7 +30,7 @@ TEST_CASE("the best checkpoint is kept, the one linked as the best, and the newe
 }
 
 TEST_CASE("later checkpoints than the run's are left to be replaced, and do not count") {
-  const TempFolder folder;
+  const TempDirectory folder;
   TrainingDirectory directory(folder.path() / "run", false);
   for (std::int64_t update = 1; update <= 6; ++update)
     std::filesystem::create_directories(directory.checkpoint(update));

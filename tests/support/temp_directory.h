@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A folder for one test, removed with all it holds.
+// A directory for one test, removed with its contents.
 #pragma once
 
 #include <stdlib.h>
@@ -12,18 +12,18 @@
 
 namespace switchyard {
 
-class TempFolder {
+class TempDirectory {
  public:
-  TempFolder() {
+  TempDirectory() {
     std::string name = (std::filesystem::temp_directory_path() / "switchyard-XXXXXX").string();
     path_ = ::mkdtemp(name.data());
   }
-  ~TempFolder() {
+  ~TempDirectory() {
     std::error_code ignored;
     std::filesystem::remove_all(path_, ignored);
   }
-  TempFolder(const TempFolder&) = delete;
-  TempFolder& operator=(const TempFolder&) = delete;
+  TempDirectory(const TempDirectory&) = delete;
+  TempDirectory& operator=(const TempDirectory&) = delete;
 
   const std::filesystem::path& path() const { return path_; }
   std::filesystem::path operator/(const std::string& name) const { return path_ / name; }
