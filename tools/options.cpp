@@ -42,7 +42,8 @@ Options::Options(Tool tool) : tool_(std::move(tool)) {
   paths("config,c", config_, "FILE",
         "read options from a YAML file; command-line options override it");
   number("threads", threads_, 0, kMaxThreads, "number of threads; 0: one per available core");
-  choice("log-level", log_level_, {"quiet", "info", "verbose"},
+  choice("log-level", log_level_,
+         {{"quiet", LogLevel::kQuiet}, {"info", LogLevel::kInfo}, {"verbose", LogLevel::kVerbose}},
          "how much is printed; quiet: errors and warnings only");
   flag("quiet,q", quiet_, "same as --log-level quiet");
   const auto prints = [&](std::string_view name, auto* print, std::string help) -> Option& {
@@ -258,9 +259,7 @@ bool Options::parse(int argc, const char* const* argv) {
   apply(found);
   for (const auto& [name, values] : found) named(name).on_command_line = true;
   if (fill_from_preset_) fill_from_preset_();
-  set_log_level(quiet_ || log_level_ == "quiet" ? LogLevel::kQuiet
-                : log_level_ == "verbose"       ? LogLevel::kVerbose
-                                                : LogLevel::kInfo);
+  set_log_level(quiet_ ? LogLevel::kQuiet : log_level_);
   requested_threads_ = threads_ > 0 ? threads_ : default_threads();
   threads_ = usable_threads(requested_threads_);
   return true;

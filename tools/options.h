@@ -29,6 +29,7 @@
 #include <utility>
 #include <vector>
 
+#include "src/core/log.h"
 #include "tools/number.h"
 #include "tools/option.h"
 #include "tools/run.h"
@@ -81,14 +82,14 @@ class Options {
               std::type_identity_t<std::function<T(const std::string&, const std::string&)>> parse,
               std::string spelled, std::string metavar, std::string help);
 
-  // Lists of min_count to max_count values; what is given replaces the default.
+  // Lists; what is given replaces the default.
   void paths(std::string_view name, std::vector<std::filesystem::path>& values, std::string metavar,
              std::string help, Count count = {});
   void choices(std::string_view name, Values& values, Values allowed, std::string help);
   template <class T>
   void numbers(std::string_view name, std::vector<T>& values, std::type_identity_t<T> min,
                std::type_identity_t<T> max, std::string help, Count count = {});
-  // A list of numbers that each have a variable: those left out become 0, count.min or more stay.
+  // A list with a variable for each number; those beyond `at_least` may be left out and become 0.
   void numbers(std::string_view name, std::vector<float*> values, float min, float max,
                std::string help, std::size_t at_least);
 
@@ -107,13 +108,14 @@ class Options {
   // printed before the Error(kUsage).
   bool parse(int argc, const char* const* argv);
 
-  // What is not given takes its value from this YAML text (a preset), which `shown` stands for in
-  // messages. given() stays false.
+  // Sets what is not given from this YAML text (a preset), called `shown` in messages. given()
+  // stays false.
   void fill(const std::string& yaml, const std::string& shown);
 
-  // Whether the command line or a config file gave it; for an option that exists.
+  // Whether the command line or a config file gave the option, which must exist.
   bool given(std::string_view name) const { return option_named(table_, name).given; }
-  // Error(kUsage) if the command line itself gives an option that has no effect here: `why`.
+  // Error(kUsage) if the command line itself gives an option that has no effect here, because of
+  // `why`.
   void check_unused(std::string_view name, const std::string& why) const;
   // How many threads to use: --threads or default_threads(), fewer if OpenMP grants fewer.
   int threads() const { return threads_; }
@@ -136,7 +138,7 @@ class Options {
   std::function<void()> fill_from_preset_;
   std::vector<std::filesystem::path> config_;
   int threads_ = 0, requested_threads_ = 0;
-  std::string log_level_ = "info";
+  LogLevel log_level_ = LogLevel::kInfo;
   bool quiet_ = false;
 };
 

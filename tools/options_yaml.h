@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Options as YAML: config files, presets, and the settings of a run.
+// Options as YAML: config files, presets, and the settings of a run. Not by Boost, which reads INI
+// files only.
 #pragma once
 
 #include <filesystem>
