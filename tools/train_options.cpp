@@ -34,16 +34,16 @@ void add_data(Options& options, TrainingOptions& o) {
                 "is held out",
                 {1, 2});
   options.flag("tsv", o.tsv, "each set is one file of SRC <tab> TGT lines");
-  options.number<std::int64_t>("max-length", o.max_length, 2, 1 << 16,
-                               "maximum length of a sentence in tokens, end of sentence included");
+  options.number("max-length", o.max_length, 2, 1 << 16,
+                 "maximum length of a sentence in tokens, end of sentence included");
   options.flag("max-length-crop", o.max_length_crop,
                "crop longer sentences instead of skipping them");
   options.flag("strict", o.strict, "invalid UTF-8 is an error instead of being replaced by U+FFFD");
   options.text("source-prefix", o.source_prefix, "TEXT",
                "prepended to every source line; give switch-translate the same one");
   options.path("vocab,v", o.vocab, "FILE", "SentencePiece model; by default one is trained");
-  options.number<std::int64_t>("vocab-size", o.vocab_size, 16, 1'000'000,
-                               "maximum size of the trained vocabulary");
+  options.number("vocab-size", o.vocab_size, 16, 1'000'000,
+                 "maximum size of the trained vocabulary");
   options.choice("normalization", o.normalization,
                  {"nmt_nfkc", "nfkc", "nmt_nfkc_cf", "nfkc_cf", "identity"},
                  "how the trained vocabulary normalizes text: nfkc is Unicode's NFKC, nmt_ also "
@@ -57,20 +57,18 @@ void add_model(Options& options, TrainingOptions& o) {
                "directory for the model, train.log, metrics.jsonl, best, last and checkpoint-N");
   options.preset("preset", o.preset, preset_names(), preset_text,
                  "defaults for options that are not given");
-  options.number<std::int64_t>("d-model", c.d_model, 1, kMostSize, "width of the model");
-  options.number<std::int64_t>("d-ff", c.d_ff, 1, kMostSize,
-                               "width of a feed-forward layer or expert");
-  options.number<std::int64_t>("d-kv", c.d_kv, 1, kMostSize, "width of an attention head");
-  options.number<std::int64_t>("num-heads", c.num_heads, 1, 1024, "number of attention heads");
-  options.number<std::int64_t>("num-layers", c.num_layers, 1, 1024, "number of encoder blocks");
-  options.number<std::int64_t>("num-decoder-layers", c.num_decoder_layers, 1, 1024,
-                               "number of decoder blocks");
-  options.number<std::int64_t>("num-experts", c.num_experts, 1, 65536, "experts per sparse layer");
-  options.number<std::int64_t>("num-sparse-encoder-layers", o.num_sparse_encoder_layers, 0, 1024,
-                               "number of encoder blocks with experts, evenly spaced: 2 of 4 means "
-                               "every second block");
-  options.number<std::int64_t>("num-sparse-decoder-layers", o.num_sparse_decoder_layers, 0, 1024,
-                               "number of decoder blocks with experts, evenly spaced");
+  options.number("d-model", c.d_model, 1, kMostSize, "width of the model");
+  options.number("d-ff", c.d_ff, 1, kMostSize, "width of a feed-forward layer or expert");
+  options.number("d-kv", c.d_kv, 1, kMostSize, "width of an attention head");
+  options.number("num-heads", c.num_heads, 1, 1024, "number of attention heads");
+  options.number("num-layers", c.num_layers, 1, 1024, "number of encoder blocks");
+  options.number("num-decoder-layers", c.num_decoder_layers, 1, 1024, "number of decoder blocks");
+  options.number("num-experts", c.num_experts, 1, 65536, "experts per sparse layer");
+  options.number("num-sparse-encoder-layers", o.num_sparse_encoder_layers, 0, 1024,
+                 "number of encoder blocks with experts, evenly spaced: 2 of 4 means "
+                 "every second block");
+  options.number("num-sparse-decoder-layers", o.num_sparse_decoder_layers, 0, 1024,
+                 "number of decoder blocks with experts, evenly spaced");
   options.flag("router-bias", c.router_bias, "routers have a bias");
   options.number("router-jitter-noise", c.router_jitter_noise, 0.0f, 0.99f,
                  "noise on the routers' input during training");
@@ -81,8 +79,8 @@ void add_model(Options& options, TrainingOptions& o) {
                  "drop tokens beyond this multiple of an expert's even share; 0: drop none");
   options.choice("compat", o.hf_capacity, {{"none", false}, {"hf", true}},
                  "hf: drop tokens by Hugging Face's rule, beyond --expert-capacity per sentence");
-  options.number<std::int64_t>("expert-capacity", c.expert_capacity, 1, kMostSize,
-                               "tokens an expert accepts per sentence, with --compat hf");
+  options.number("expert-capacity", c.expert_capacity, 1, kMostSize,
+                 "tokens an expert accepts per sentence, with --compat hf");
   options.flag(
       "tie-word-embeddings", c.tie_word_embeddings,
       "the head shares the embedding's weights, Hugging Face's default; =false: separate weights");
@@ -128,20 +126,20 @@ void add_optimizer(Options& options, TrainingOptions& o) {
 
 void add_batches_and_run(Options& options, TrainingOptions& o) {
   options.group("Batches");
-  options.number<std::int64_t>("mini-batch-words", o.mini_batch_words, 0, 1 << 24,
-                               "tokens per batch, on its longer side; 0: use --mini-batch");
-  options.number<std::int64_t>("mini-batch", o.mini_batch, 0, 1 << 20,
-                               "maximum sentences per batch; 0: use --mini-batch-words");
+  options.number("mini-batch-words", o.mini_batch_words, 0, 1 << 24,
+                 "tokens per batch, on its longer side; 0: use --mini-batch");
+  options.number("mini-batch", o.mini_batch, 0, 1 << 20,
+                 "maximum sentences per batch; 0: use --mini-batch-words");
   options.flag("mini-batch-fit", o.mini_batch_fit,
                "instead of --mini-batch-words, as many tokens per batch as fit into --workspace");
-  options.number<std::int64_t>("workspace,w", o.workspace_mb, 0, 1 << 24,
-                               "MB for forward and backward of a batch, with --mini-batch-fit; 0: "
-                               "half of the available memory");
+  options.number("workspace,w", o.workspace_mb, 0, 1 << 24,
+                 "MB for forward and backward of a batch, with --mini-batch-fit; 0: "
+                 "half of the available memory");
   options.flag("activation-checkpointing", o.trainer.activation_checkpointing,
                "keep only each block's input and recompute the rest in backward: less memory, more "
                "time, identical results");
-  options.number<std::int64_t>("optimizer-delay", o.optimizer_delay, 1, 1 << 16,
-                               "batches whose gradients are accumulated for one update");
+  options.number("optimizer-delay", o.optimizer_delay, 1, 1 << 16,
+                 "batches whose gradients are accumulated for one update");
   options.number(
       "workers", o.trainer.workers, 0, 1024,
       "workers that share each batch and --threads, each with its own gradient (4 bytes per "
@@ -154,8 +152,8 @@ void add_batches_and_run(Options& options, TrainingOptions& o) {
       "commas, whichever comes first");
   options.parsed("disp-freq", o.disp_freq, parse_frequency, spelled(o.disp_freq), "FREQ",
                  "how often to print progress: 100u, 1e");
-  options.number<std::int64_t>("disp-first", o.disp_first, 0, 1'000'000'000,
-                               "also print progress for the first N updates");
+  options.number("disp-first", o.disp_first, 0, 1'000'000'000,
+                 "also print progress for the first N updates");
   options.parsed("valid-freq", o.valid_freq, parse_frequency, spelled(o.valid_freq), "FREQ",
                  "how often to validate");
   options.parsed("save-freq", o.save_freq, unless_empty(Frequency(), parse_frequency), "", "FREQ",
@@ -164,20 +162,19 @@ void add_batches_and_run(Options& options, TrainingOptions& o) {
                   "the first one selects the best model, ce-mean-words breaks ties");
   options.choice("valid-tokenize", o.valid_tokenize, {"13a", "intl", "zh", "char", "none"},
                  "tokenizer for validation BLEU; zh or char for languages without spaces");
-  options.number<std::int64_t>("early-stopping", o.early_stopping, 0, 1'000'000'000,
-                               "stop after N validations without improvement; 0: never");
-  options.number<std::int64_t>("keep-last", o.keep_last, 1, 1'000'000'000,
-                               "number of checkpoints to keep besides the best");
-  options.number<std::int64_t>("average-last", o.average_last, 0, 1000,
-                               "at the end, write the mean of the last N checkpoints to "
-                               "DIR/average, a model directory; 0: off");
-  options.number<std::int64_t>("average-best", o.average_best, 0, 1000,
-                               "the same for the N best of the checkpoints kept (--keep-last)");
-  options.number<std::int64_t>("beam-size,b", o.beam_size, 1, 64, "beam size for validation");
-  options.number<std::uint64_t>("seed", o.trainer.seed, 0,
-                                std::numeric_limits<std::uint64_t>::max(),
-                                "the same seed and settings give the same model, with the same "
-                                "number of threads and workers");
+  options.number("early-stopping", o.early_stopping, 0, 1'000'000'000,
+                 "stop after N validations without improvement; 0: never");
+  options.number("keep-last", o.keep_last, 1, 1'000'000'000,
+                 "number of checkpoints to keep besides the best");
+  options.number("average-last", o.average_last, 0, 1000,
+                 "at the end, write the mean of the last N checkpoints to "
+                 "DIR/average, a model directory; 0: off");
+  options.number("average-best", o.average_best, 0, 1000,
+                 "the same for the N best of the checkpoints kept (--keep-last)");
+  options.number("beam-size,b", o.beam_size, 1, 64, "beam size for validation");
+  options.number("seed", o.trainer.seed, 0, std::numeric_limits<std::uint64_t>::max(),
+                 "the same seed and settings give the same model, with the same "
+                 "number of threads and workers");
   options.action(
       "overwrite", o.overwrite,
       "delete the run in the directory, checkpoints and model included, and start over (Marian's "
@@ -245,8 +242,8 @@ void finish_train_options(Options& options, TrainingOptions& o) {
   o.threads = options.threads();
   check(t.workers <= options.requested_threads(), ErrorKind::kUsage, "--workers: found ", t.workers,
         ", expected at most --threads, ", options.requested_threads());
-  t.workers = t.workers > 0 ? std::min(t.workers, o.threads)
-                            : backend_defaults(o.threads).training_workers;
+  t.workers =
+      t.workers > 0 ? std::min(t.workers, o.threads) : backend_defaults(o.threads).training_workers;
   finish_options(o);
 }
 
