@@ -93,7 +93,7 @@ View SwitchLayer::backward(Context& ctx, ConstView x, ConstView dy, const Saved&
                    {.x = expert_in, .hidden = s.ffn.hidden, .gate = s.ffn.gate, .dy = grad_out},
                    grad_in, expert_grads(grads));
 
-  const View grad_logits = ctx.scratch.make(x.rows, s.logits.cols);
+  const View grad_logits = ctx.scratch.make(x.rows, s.routing.probs.cols);
   router_backward(ctx, s.routing, grad_combine_weight, coefs, grad_logits);
   logits_backward(ctx, x, grad_logits, s, dx, grads);
   gather_rows_add(ctx, grad_in, s.routing.slot_of_token, dx);

@@ -23,7 +23,7 @@ struct SwitchLayer {
   std::uint64_t site = 0;
 
   struct Saved {
-    ConstView logits;  // [tokens, num_experts]
+    ConstView logits;  // [tokens, num_experts], for a Recorder
     Routing routing;
     View statistics;       // [1, router_statistics_size()]: written in forward; may be empty
     ConstView expert_out;  // [slots, d_model], rows sorted by expert
