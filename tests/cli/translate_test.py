@@ -343,7 +343,7 @@ class Mistakes(unittest.TestCase):
                    "--n-best=3")
         self.fails(2, "--n-best=6 needs --beam-size 6 or more; it is 5\n", "-m", MODEL,
                    "--n-best", "6")
-        self.fails(2, "'7': an argument without", "-m", MODEL, "--n-best", "6", "7")
+        self.fails(2, "'7': unexpected argument", "-m", MODEL, "--n-best", "6", "7")
 
     def test_files(self):
         nowhere = os.path.join(FOLDER.name, "nowhere")
