@@ -27,19 +27,27 @@ using cpu::from;
 using cpu::i32;
 
 constexpr std::size_t kHugePage = std::size_t{2} << 20;
+// Blocks from this size on are mapped. From the heap, caches and arenas that have outgrown a block
+// would leave holes behind: glibc stops mapping such blocks once it has freed one, and before 2.38
+// it rarely fills a hole with an aligned block.
+constexpr std::size_t kMapped = std::size_t{128} << 10;
 
 [[noreturn]] void out_of_memory(std::size_t bytes) {
   fail(ErrorKind::kRuntime, "out of memory: ", bytes, " bytes could not be allocated");
 }
 
-// Large blocks are fresh zero pages, untouched until used and aligned so that the kernel can back
-// them with huge pages.
 void* map_pages(std::size_t bytes) {
-  const std::size_t size = round_up(bytes, kHugePage);
-  void* mapped = mmap(nullptr, size + kHugePage, PROT_READ | PROT_WRITE,
+  void* mapped = mmap(nullptr, bytes, PROT_READ | PROT_WRITE,
                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (mapped == MAP_FAILED) out_of_memory(bytes);
-  auto* begin = static_cast<std::byte*>(mapped);
+  return mapped;
+}
+
+// Large blocks are fresh zero pages, untouched until used and aligned so that the kernel can back
+// them with huge pages.
+void* map_huge_pages(std::size_t bytes) {
+  const std::size_t size = round_up(bytes, kHugePage);
+  auto* begin = static_cast<std::byte*>(map_pages(size + kHugePage));
   const std::size_t head = round_up(reinterpret_cast<std::uintptr_t>(begin), kHugePage) -
                            reinterpret_cast<std::uintptr_t>(begin);
   if (head > 0) munmap(begin, head);
@@ -58,7 +66,8 @@ class HostMemory : public Memory {
   explicit HostMemory(bool without_gaps) : without_gaps_(without_gaps) {}
 
   void* allocate(std::size_t bytes) override {
-    if (bytes >= kHugePage) return map_pages(bytes);
+    if (bytes >= kHugePage) return map_huge_pages(bytes);
+    if (bytes >= kMapped) return map_pages(bytes);
     const std::size_t size = round_up(bytes, kAlignment);
     void* data = std::aligned_alloc(kAlignment, size);
     if (!data) out_of_memory(bytes);
@@ -67,6 +76,8 @@ class HostMemory : public Memory {
   void release(void* data, std::size_t bytes) noexcept override {
     if (bytes >= kHugePage) {
       munmap(data, round_up(bytes, kHugePage));
+    } else if (bytes >= kMapped) {
+      munmap(data, bytes);
     } else {
       std::free(data);
     }
