@@ -9,6 +9,8 @@ namespace switchyard {
 
 namespace {
 
+constexpr std::int64_t kFirstLength = 32;  // that the position bias is expanded for
+
 // Elements [first, first + count) of a vector [1, n], as a matrix of one column.
 View column_of(const View& vector, std::int64_t first, std::int64_t count) {
   View v = vector.slice_cols(first, count);
@@ -155,8 +157,7 @@ DecoderState::Uploaded DecoderState::upload_step(const Step& step) {
 void DecoderState::expand_position(std::int64_t length) {
   if (length <= bias_length_ && !bias_is_stale_) return;
   bias_is_stale_ = false;
-  if (length > bias_length_)
-    bias_length_ = std::max({length, 2 * bias_length_, std::int64_t{2} * KvPool::kPageRows});
+  if (length > bias_length_) bias_length_ = std::max({length, 2 * bias_length_, kFirstLength});
   const ArenaScope scope(ctx_.saved);
   const ConstView bias = model_.decoder.position.forward(ctx_, bias_length_).bias;
   if (bias_.view().cols != bias.cols) bias_ = Tensor(ctx_, bias.rows, bias.cols);

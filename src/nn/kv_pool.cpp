@@ -8,7 +8,7 @@ namespace switchyard {
 
 namespace {
 
-constexpr std::int64_t kFirstRows = 16 * KvPool::kPageRows;
+constexpr std::int64_t kFirstRows = 32 * KvPool::kPageRows;
 
 }  // namespace
 

@@ -86,6 +86,21 @@ TEST_CASE("a prefix of the model's own translation gives the same one, others ar
   }
 }
 
+TEST_CASE("a model's values may change between calls") {
+  RandomModel random(15);
+  const std::vector<Ids> sources = random_sources(15, 20);
+  TranslatorOptions options;
+  options.search.max_new_tokens = 40;
+  options.search.suppressed_id = 1;
+  Translator translator(random.model, options);
+  const auto before = translator.translate(sources);
+  const View bias = random.values[random.model.decoder.position.table];
+  scale(*random.ctx, -1, bias, bias);
+  const auto expected = Translator(random.model, options).translate(sources);
+  REQUIRE(!same_bits(expected, before));
+  CHECK(same_bits(translator.translate(sources), expected));
+}
+
 TEST_CASE("results come one by one, and what a receiver throws ends the call") {
   RandomModel random(14);
   const std::vector<Ids> sources = random_sources(14, 20);
