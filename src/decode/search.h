@@ -30,8 +30,9 @@ struct SearchResult {
 
 class Search {
  public:
-  // ctx and model must outlive this, which has ctx.saved to itself. The model's values may change
-  // while nothing is active. Error(kUsage) if the vocabulary is too large for the beam.
+  // ctx and model must outlive this. Nothing else may use ctx.saved meanwhile. The model's values
+  // may change while no sentence is active. Error(kUsage) if the vocabulary is too large for the
+  // beam.
   Search(Context& ctx, const Model& model, const SearchOptions& options);
 
   // Encodes the sources as one batch. Error(kData) if an id is not the model's, Error(kUsage) if a
@@ -76,7 +77,7 @@ class Search {
   std::vector<SearchResult> finished_;
 };
 
-// The hypotheses of each of `sources`, all searched at a time.
+// The hypotheses of each of `sources`, searched together.
 std::vector<NBest> search_batch(Context& ctx, const Model& model, const std::vector<Ids>& sources,
                                 const SearchOptions& options);
 

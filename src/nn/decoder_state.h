@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// The decoder, one step at a time: what every search is written over. A sentence enters a slot (the
-// encoder runs, and cross-attention's keys and values are computed, once) and leaves it between any
-// two steps; rows of one step may be at different positions. Keys and values are in pools, and the
-// host keeps the list of pool rows that each hypothesis attends to, so taking over the past of
-// another hypothesis copies a list, no keys.
+// One step of the decoder for all live hypotheses: what every search is written over. A sentence
+// enters a slot, which runs the encoder and computes the keys and values of cross-attention, and
+// leaves it, both between any two steps; the rows of a step may be at different positions. Keys and
+// values are in pools. For each hypothesis the host lists the pool rows it attends to, so it takes
+// over the past of another hypothesis by copying that list, never keys and values.
 #pragma once
 
 #include <cstdint>
@@ -18,8 +18,8 @@ namespace switchyard {
 
 class DecoderState {
  public:
-  // ctx and model must outlive this, which has ctx.saved to itself and gives it back when
-  // destroyed. The model's values may change while no slot is taken.
+  // ctx and model must outlive this. Nothing else may use ctx.saved meanwhile; it is given back
+  // when this is destroyed. The model's values may change while no slot is taken.
   DecoderState(Context& ctx, const Model& model);
 
   // Encodes `sources` (ids with eos, none empty) as one batch and returns the slot of each, with
@@ -31,8 +31,8 @@ class DecoderState {
 
   struct Step {
     std::vector<std::int32_t> slots;  // in any order; the rows of a slot are consecutive
-    Ids tokens;                       // of each row: at first decoder_start_token_id
-    std::vector<float> scores;        // of each row, for the search; or empty
+    Ids tokens;                       // for each row; decoder_start_token_id first
+    std::vector<float> scores;        // for each row, uploaded for the search; may be empty
   };
   // Valid until the next call.
   struct Logits {
@@ -49,7 +49,7 @@ class DecoderState {
   struct Slot {
     bool taken = false;
     std::vector<std::int32_t> source_pages, source_rows;  // in cross_; rows by source token
-    std::vector<std::int32_t> pages;                      // in self_; in turn one per hypothesis
+    std::vector<std::int32_t> pages;                      // in self_; the hypotheses take turns
     // For each hypothesis, the rows in self_ of the tokens that it has been given.
     std::vector<std::vector<std::int32_t>> past, spare;
   };
@@ -69,7 +69,7 @@ class DecoderState {
   std::vector<std::int32_t> packed_;  // what a step uploads
   Tensor bias_;                       // the position bias, for lengths up to bias_length_
   std::int64_t bias_length_ = 0;
-  bool bias_is_stale_ = true;  // no slot was taken: the model's values may be others
+  bool bias_is_stale_ = true;  // no slot was taken, so the model's values may have changed
 };
 
 }  // namespace switchyard

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Keys and values of the decoder's blocks, in rows that are handed out by the page. The free list
-// is the host's; the same rows are used in all blocks.
+// Keys and values of the decoder's blocks, in rows that are handed out by the page. The host keeps
+// the free list; all blocks use the same rows.
 #pragma once
 
 #include <cstdint>
@@ -12,7 +12,7 @@ namespace switchyard {
 
 class KvPool {
  public:
-  // Half a page per hypothesis and sentence is unused on average: small pages waste little.
+  // On average half a page per hypothesis and sentence is unused, so small pages waste little.
   static constexpr std::int32_t kPageRows = 8;
 
   // Rows are [inner_dim]. No memory is taken before the first page is. ctx must outlive this.
