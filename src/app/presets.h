@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The presets: data/presets/*.yml, built into the program so that it finds them wherever it is.
+// The presets of data/presets/*.yml, which are built into the program.
 #pragma once
 
 #include <string>
@@ -8,7 +8,7 @@
 namespace switchyard {
 
 std::vector<std::string> preset_names();
-// The preset's YAML text: options by name. Error(kUsage) that lists the names where there is none.
+// The preset's YAML text: options by name. Error(kUsage) listing the names if there is none.
 std::string preset_text(const std::string& name);
 
 }  // namespace switchyard

@@ -15,7 +15,7 @@ namespace {
 
 constexpr std::int64_t kSameNanoseconds = 1'000'000'000;
 
-// Lock-free, so that a handler may use them, on whichever thread it runs.
+// Lock-free, so that a signal handler may use them on any thread.
 std::atomic<bool> deferred{false};
 std::atomic<int> came{0};
 std::atomic<std::int64_t> came_at{0};  // nanoseconds; 0: not yet

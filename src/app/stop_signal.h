@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// SIGHUP, SIGINT and SIGTERM in a run that must not lose work. Files are whole at any moment, so a
-// program may end at once whenever it has nothing else to save.
+// SIGHUP, SIGINT and SIGTERM in a run that must not lose work. Files are never half-written, so a
+// program may end at once whenever it has nothing to save.
 #pragma once
 
 namespace switchyard {
@@ -9,16 +9,16 @@ namespace switchyard {
 // background job of a shell script): what the caller chose to ignore stays ignored.
 void on_stop_signals(void (*handler)(int));
 
-// From here on each of the three, unless it is ignored (nohup), ends the program with 128 + N at
-// once, as long as there is nothing to save.
+// Until defer_stop_signals() is called, each of the three, unless ignored (nohup), ends the program
+// at once with 128 + N.
 void catch_stop_signals();
 
-// From here on the first one is remembered: the program is to finish what it does, save and return
-// 128 + N. One that comes a second or more later ends the program at once; until then it counts as
-// the same, because shells and `timeout` repeat to a process what the terminal has sent it already.
+// From now on the first signal is recorded: the program finishes its update, saves, and returns
+// 128 + N. Another one at least a second later ends the program at once; an earlier one counts as
+// the same signal, because shells and `timeout` repeat what the terminal has already sent.
 void defer_stop_signals();
 
-// The signal that came; 0: none.
+// The recorded signal; 0: none.
 int stop_signal();
 
 }  // namespace switchyard

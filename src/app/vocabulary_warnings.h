@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Warnings about a vocabulary that does not fit its text: without them a model trains for hours on
-// tokens that mean nothing.
+// Warnings about a vocabulary that does not fit its text: otherwise a model may train for hours on
+// meaningless tokens.
 #pragma once
 
 #include <string>
@@ -11,15 +11,15 @@
 
 namespace switchyard {
 
-// More than this share of a text's tokens, or of its lines, is worth a warning.
+// The share of a text's tokens, or of its lines, above which there is a warning.
 constexpr double kWarningShare = 0.01;
 
 // Warns if more than kWarningShare of the tokens are unknown, with examples; `name` is the text's.
 // Returns true if it warned.
 bool warn_of_unknown_tokens(const std::string& name, const UnknownTokens& tokens);
 
-// Warns if the vocabulary's normalization changes more than kWarningShare of the lines, which the
-// model can then never produce as they are. Samples at most 10,000 lines.
+// Warns if the vocabulary's normalization changes more than kWarningShare of the lines, which a
+// model can then never reproduce exactly. Samples at most 10,000 lines.
 void warn_of_changed_lines(const std::string& name, const Tokenizer& tokenizer,
                            const std::vector<std::string>& lines);
 

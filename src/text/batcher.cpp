@@ -13,7 +13,7 @@ namespace switchyard {
 
 namespace {
 
-// The stream of random numbers that orders an epoch, apart from all others of the same seed.
+// The random stream that orders an epoch, distinct from all others of the same seed.
 constexpr std::uint64_t kShuffleSite = 0x73687566666C65;  // "shuffle"
 
 template <class T>
@@ -21,7 +21,7 @@ void shuffle(std::vector<T>& values, Rng& rng) {
   for (std::size_t i = values.size(); i > 1; --i) std::swap(values[i - 1], values[rng.below(i)]);
 }
 
-// What a batch, or a window of batches, may have at most; 0: no limit.
+// The limits of a batch or of a window of batches; 0: none.
 struct Limit {
   std::int64_t words, pairs;
 };
@@ -45,7 +45,7 @@ struct Filling {
   }
 };
 
-// The ends of the pieces of `pairs`, each as long as the limit lets it be; at least one pair.
+// Cuts `pairs` into pieces as long as the limit allows, at least one pair each; returns their ends.
 std::vector<std::size_t> cut(std::span<const Pair> pairs, const Limit& limit) {
   std::vector<std::size_t> ends;
   Filling filling;
@@ -61,19 +61,19 @@ std::vector<std::size_t> cut(std::span<const Pair> pairs, const Limit& limit) {
   return ends;
 }
 
-// As many pieces as `cut` makes, which is as few as can be, but of like size: without this the last
-// one may have a few pairs only, whose gradient would be noise at the cost of a whole update. The
-// limit is lowered as far as the number of pieces lets it be.
+// As many pieces as `cut` makes, the fewest possible, but of similar size: otherwise the last one
+// may have only a few pairs, whose gradient would be noise at the cost of a whole update. Lowers
+// the limit as far as it can without more pieces.
 std::vector<std::size_t> cut_evenly(std::span<const Pair> pairs, const Limit& limit) {
   constexpr std::int64_t kParts = 4096;
   const auto lowered = [&](std::int64_t parts) {
-    const auto of = [&](std::int64_t most) {
-      return most > 0 ? std::max<std::int64_t>(1, most * parts / kParts) : 0;
+    const auto of = [&](std::int64_t full) {
+      return full > 0 ? std::max<std::int64_t>(1, full * parts / kParts) : 0;
     };
     return Limit{of(limit.words), of(limit.pairs)};
   };
   std::vector<std::size_t> best = cut(pairs, limit);
-  // Too few parts, and enough of them: a lower limit never makes fewer pieces.
+  // Bisection bounds: low is infeasible, high feasible. A lower limit never makes fewer pieces.
   std::int64_t low = 0, high = kParts;
   while (high - low > 1) {
     const std::int64_t middle = (low + high) / 2;

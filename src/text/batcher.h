@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Batches of a source of pairs: pairs of like length together, in an order that is a pure function
-// of (seed, epoch). No padding exists, so a batch is sized by its real tokens.
+// Batches of a source of pairs: pairs of similar length together, in an order that is a pure
+// function of (seed, epoch). No padding exists, so a batch is sized by its real tokens.
 #pragma once
 
 #include <cstdint>
@@ -13,18 +13,18 @@ namespace switchyard {
 
 struct BatchOptions {
   // At most this many tokens (eos included) on the longer side of a batch: the larger of its
-  // source's and its target's sum. A pair above it is a batch of its own. 0: no such limit.
+  // source's and its target's sum. A longer pair is a batch of its own. 0: no limit.
   std::int64_t mini_batch_words = 4096;
-  // At most this many pairs; 0: no such limit. One of the two must be given.
+  // At most this many pairs; 0: no limit. One of the two limits is required.
   std::int64_t mini_batch = 0;
   // Pairs are sorted by length within windows of at most this many batches of the shuffled epoch.
-  // A window has as few batches as the limits let it have, all of about the same size.
+  // A window has as few batches as the limits allow, all of about the same size.
   std::int64_t maxi_batch = 100;
   std::uint64_t seed = 1;
   bool shuffle = true;  // false: the source's order (still sorted within windows)
 };
 
-// Where training stands: the next batch to be taken.
+// A position in training: the next batch.
 struct BatchPosition {
   std::int64_t epoch = 0;
   std::int64_t batch = 0;  // within the epoch
@@ -42,8 +42,8 @@ EpochPlan plan_epoch(const PairSource& source, const BatchOptions& options, std:
 // The batches of epoch after epoch, without end. The source must outlive it.
 class Batcher {
  public:
-  // Error(kUsage) where the options give no limit; Error(kData) where `start` lies past its epoch
-  // (another source or other options than those the position was saved with).
+  // Error(kUsage) if the options give no limit; Error(kData) if `start` is past the end of its
+  // epoch (another source or other options than those the position was saved with).
   Batcher(const PairSource& source, const BatchOptions& options, BatchPosition start = {});
 
   HostBatch next();

@@ -77,9 +77,9 @@ std::uint64_t Corpus::hash() const {
 
 Corpus encode_corpus(const Tokenizer& tokenizer, const ParallelText& text,
                      const CorpusOptions& options, int threads, std::string_view name) {
-  check(options.max_length >= 2, ErrorKind::kUsage, "a side's longest length is ",
-        options.max_length, ", expected at least one token and the end of the sentence");
-  // An empty line has no ids but the prefix's and the end of the sentence.
+  check(options.max_length >= 2, ErrorKind::kUsage, "maximum length ", options.max_length,
+        ", expected at least 2: one token and the end of the sentence");
+  // An empty line has only the ids of the prefix and eos.
   const std::size_t empty_source = tokenizer.encode(options.source_prefix).size();
   Corpus corpus;
   corpus.counts.pairs = static_cast<std::int64_t>(text.source.size());
@@ -90,7 +90,7 @@ Corpus encode_corpus(const Tokenizer& tokenizer, const ParallelText& text,
     sources.resize(static_cast<std::size_t>(pairs));
     targets.resize(static_cast<std::size_t>(pairs));
     std::mutex error_mutex;
-    std::exception_ptr error;  // nothing may leave the parallel region
+    std::exception_ptr error;  // no exception may leave the parallel region
     parallel_for(threads, 0, pairs, kGrainPairs, [&](std::int64_t first, std::int64_t last) {
       try {
         std::int64_t replaced = 0;

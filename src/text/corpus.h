@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Parallel text: files -> lines -> pairs of ids, made once and kept.
+// Parallel text: files -> lines -> pairs of ids, encoded once and kept in memory.
 #pragma once
 
 #include <algorithm>
@@ -27,10 +27,10 @@ struct ParallelText {
 // counts.
 ParallelText read_parallel(const std::filesystem::path& source,
                            const std::filesystem::path& target);
-// One file of "source TAB target". A row that has not exactly one tab: Error(kData), FILE:LINE.
+// One file of "source TAB target". Error(kData) with FILE:LINE if a row has not exactly one tab.
 ParallelText read_tsv(const std::filesystem::path& path);
 
-// Id sequences one after another in one array.
+// Id sequences back to back in one array.
 struct Sequences {
   std::vector<std::int32_t> ids;
   std::vector<std::int64_t> offsets = {0};
@@ -51,22 +51,22 @@ struct Sequences {
   }
 };
 
-// Cuts ids to `max_length` >= 1 of them, the last one (eos) kept. Whether it had to.
+// Crops ids to `max_length` >= 1 of them, keeping the last one (eos). Returns true if it cropped.
 bool crop(Ids& ids, std::int64_t max_length);
 
 struct CorpusOptions {
-  std::int64_t max_length = 128;  // tokens a side, eos included
-  bool crop = false;  // a longer side is cut to max_length (eos kept), else the pair skipped
-  std::string source_prefix;  // put before every source line ("translate English to German: ")
+  std::int64_t max_length = 128;  // tokens per side, eos included
+  bool crop = false;              // crop longer sides (eos kept) instead of skipping the pair
+  std::string source_prefix;  // prepended to every source line ("translate English to German: ")
 };
 
-// What was done to the pairs while reading them.
+// What happened to the pairs while reading them.
 struct CorpusCounts {
   std::int64_t pairs = 0;          // read
   std::int64_t skipped_empty = 0;  // one side or both without a token
   std::int64_t skipped_long = 0;
   std::int64_t cropped = 0;                      // pairs with a cropped side
-  std::int64_t invalid_utf8 = 0;                 // places replaced by U+FFFD
+  std::int64_t invalid_utf8 = 0;                 // sequences replaced by U+FFFD
   UnknownTokens source_unknown, target_unknown;  // of the pairs kept
 };
 
@@ -84,7 +84,7 @@ struct Corpus final : PairSource {
   std::uint64_t hash() const override;
 };
 
-// Error(kData) where no pair is left. `name` stands for the files in messages.
+// Encodes all pairs. Error(kData) if none is left. `name` is what messages call the files.
 Corpus encode_corpus(const Tokenizer& tokenizer, const ParallelText& text,
                      const CorpusOptions& options, int threads, std::string_view name);
 

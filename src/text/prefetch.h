@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Prefetch: one thread makes items ahead of their use, at most `depth` of them.
+// Prefetch: a thread produces items ahead of use, at most `depth` of them.
 #pragma once
 
 #include <condition_variable>
@@ -17,12 +17,12 @@ namespace switchyard {
 template <class Item>
 class Prefetch {
  public:
-  // `make` runs on the other thread only; it returns nullopt at the end. An exception it throws
-  // reaches the consumer in its place in the order.
+  // `make` runs on that thread only and returns nullopt at the end. An exception it throws reaches
+  // the consumer after the items made before it.
   Prefetch(std::function<std::optional<Item>()> make, std::size_t depth)
       : make_(std::move(make)), depth_(depth), thread_([this] { run(); }) {}
 
-  // Waits for the item being made, drops what is queued.
+  // Waits for the item being made and drops those in the queue.
   ~Prefetch() {
     {
       std::lock_guard lock(mutex_);
@@ -34,7 +34,7 @@ class Prefetch {
   Prefetch(const Prefetch&) = delete;
   Prefetch& operator=(const Prefetch&) = delete;
 
-  // The next item; nullopt after the last. For one consumer.
+  // The next item; nullopt after the last. Only one thread may call this.
   std::optional<Item> next() {
     std::unique_lock lock(mutex_);
     filled_.wait(lock, [this] { return !queue_.empty() || done_; });
@@ -76,7 +76,7 @@ class Prefetch {
   std::exception_ptr error_;
   bool done_ = false;
   bool stop_ = false;
-  std::thread thread_;  // last: starts when the rest exists
+  std::thread thread_;  // last member: starts when the others exist
 };
 
 }  // namespace switchyard

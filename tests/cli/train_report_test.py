@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What switch-train says of a run before it begins and when it ends.
+"""What switch-train reports before a run begins and when it ends.
 usage: train_report_test.py SWITCH_TRAIN
 """
 import json
@@ -27,7 +27,7 @@ def settings(model, *names):
 
 
 def test_ends():
-    """Why a run is over, and what would make it longer."""
+    """Why a run has ended, and how to train longer."""
     args = [*command('ends'), '--early-stopping', '0']
     for after, text in (
             ('8u', r'training finished: 8 updates reached \(--after\)\. Best: checkpoint-8, bleu \d+\.\d\d'),
@@ -43,9 +43,9 @@ def test_ends():
                    r'more second of training')):
         said = end_of(with_options(args, after=after))
         check(re.fullmatch(text, said), f'--after {after}: {said}')
-    check(settings('ends', 'after', 'threads') == ['1s', '1'], 'the settings are those of the last part')
+    check(settings('ends', 'after', 'threads') == ['1s', '1'], 'the settings are those of the latest resume')
     end_of(with_options(args, after='2s', threads='2'))
-    check(settings('ends', 'after', 'threads') == ['2s', '2'], 'resumed with others: they are written')
+    check(settings('ends', 'after', 'threads') == ['2s', '2'], 'settings changed by a resume are written')
     before = bytes_of('ends', 'training_args.yml')
     check(run(*args, '--d-ff', '96').returncode == 2 and bytes_of('ends', 'training_args.yml') == before,
           'a refused run changes no settings')
@@ -68,8 +68,8 @@ def test_dry_run():
     report = {line[:12].strip(): line[12:] for line in dry.stdout.splitlines()}
     check(report['pairs'] == '361 for training, 39 for validation', f'its pairs: {report}')
     check(report['end'].startswith('after 60 updates, in 00:00:'), f'its end: {report}')
-    for name, words in (('model', 'active a token'), ('memory', 'available'), ('speed', 'words/s'),
-                        ('batches', 'an epoch'), ('uneven', '0 of them'), ('repeated', ' of them')):
+    for name, words in (('model', 'active per token'), ('memory', 'available'), ('speed', 'words/s'),
+                        ('batches', 'per epoch'), ('uneven', '0 of them'), ('repeated', ' of them')):
         check(words in report[name], f'{name}: {report}')
     run('cp', 'a.src', 'twice.src'), run('cp', 'a.tgt', 'twice.tgt')
     for name in ('twice.src', 'twice.tgt'):
@@ -81,7 +81,7 @@ def test_dry_run():
                 '--preset', 'tiny', '--threads', '1', '--dry-run')
     repeated = int(re.search(r'repeated +(\d+) of them', twice.stdout).group(1))
     before = int(report['repeated'].split()[0])
-    check(repeated >= 400 + before, f'pairs that are there twice: {twice.stdout}')
+    check(repeated >= 400 + before, f'pairs that occur twice: {twice.stdout}')
     check('of them are copies of an earlier pair' in twice.stdout, twice.stdout)
 
 
@@ -123,11 +123,11 @@ def test_held_out():
               'them removed from the training set: 40' in result.stderr, 'held out: ' + result.stderr)
         with open(f'{model}/last/trainer_state.json') as file:
             hashes.append(json.load(file)['switchyard']['valid_hash'])
-    check(hashes[0] == hashes[1] != hashes[2], f'what is held out depends on the seed alone: {hashes}')
+    check(hashes[0] == hashes[1] != hashes[2], f'the held-out pairs depend on the seed only: {hashes}')
 
 
 def test_memory():
-    """A run that does not fit is refused before its first update, with both numbers."""
+    """A run that does not fit into memory is refused before its first update, with both numbers."""
     huge = ['--d-model', '4096', '--d-ff', '16384', '--num-experts', '512']
     refused = run(TRAIN, '-t', 'a.src', 'a.tgt', '-m', 'huge', *huge)
     check(refused.returncode == 1 and 'not enough memory: ' in refused.stderr and
@@ -147,8 +147,8 @@ def test_memory():
 
 
 def main():
-    with tempfile.TemporaryDirectory() as folder:
-        os.chdir(folder)
+    with tempfile.TemporaryDirectory() as directory:
+        os.chdir(directory)
         make_corpus(400, 'a')
         test_ends()
         test_dry_run()

@@ -2,8 +2,9 @@
 """switch-train from the outside, on a corpus of reversed sentences that it makes itself.
 usage: train_test.py SWITCH_TRAIN
 
-A run that is killed (kill -9) or stopped (SIGTERM) and started again gives what an unbroken one
-gives, byte for byte; what may not change at a resume is refused; other folders are left alone.
+A run that is killed (kill -9) or stopped (SIGTERM) and started again gives the same files as an
+unbroken one, byte for byte; changes that a resume does not allow are refused; other directories are
+left alone.
 """
 import json
 import os
@@ -17,12 +18,12 @@ import time
 from checks import check, exit_code
 from train_runs import TRAIN, bytes_of, command, make_corpus, run, with_options
 
-MEASURED = {'time', 'words_per_s', 'rss_mb', 'seconds'}  # what differs between equal runs
+MEASURED = {'time', 'words_per_s', 'rss_mb', 'seconds'}  # differs between equal runs
 
 
 def run_until(update, how, args):
-    """Starts a run, sends it a signal once it has printed a line of this update or a later one."""
-    # A shell's background jobs, and all they start, ignore SIGINT.
+    """Starts a run and sends it a signal once it has printed a line for this update or a later one."""
+    # Background jobs of a shell, and their children, ignore SIGINT.
     process = subprocess.Popen(args, stderr=subprocess.PIPE, text=True,
                                preexec_fn=lambda: signal.signal(how, signal.SIG_DFL)
                                if how != signal.SIGKILL else None)
@@ -43,8 +44,8 @@ def records(model):
         return [{k: v for k, v in json.loads(line).items() if k not in MEASURED} for line in file]
 
 
-def state(folder):
-    with open(os.path.join(folder, 'trainer_state.json')) as file:
+def state(checkpoint):
+    with open(os.path.join(checkpoint, 'trainer_state.json')) as file:
         json_state = json.load(file)
     for name in ('seconds', 'metrics_bytes'):
         del json_state['switchyard'][name]
@@ -69,7 +70,7 @@ def check_same(a, b):
 def test_resume():
     whole = run(*command('whole'))
     check(whole.returncode == 0, 'a whole run ends with 0: ' + whole.stderr)
-    check('held out for validation' in whole.stderr, 'what is held out is said')
+    check('held out for validation' in whole.stderr, 'the number of pairs held out is logged')
     check('39 of 400 training pairs' in whole.stderr, 'a tenth of the 394 different pairs is held out')
     lines = records('whole')
     check([r['update'] for r in lines if r['event'] == 'train'] == [7, 14, 21, 28, 35, 42, 49, 56],
@@ -78,7 +79,7 @@ def test_resume():
           'a valid record every 20 updates')
     train = [r for r in lines if r['event'] == 'train'][-1]
     check(all(k in train for k in ('loss', 'aux_loss', 'z_loss', 'lr', 'gnorm', 'expert_load',
-                                   'drop')), 'a train record has its figures')
+                                   'drop')), 'a train record has its fields')
     check(all(abs(sum(layer) - 1) < 1e-6 for layer in train['expert_load']),
           'shares of a layer sum to 1')
     check(train['loss'] < lines[0]['loss'], 'the loss falls')
@@ -90,15 +91,15 @@ def test_resume():
     code, _ = run_until(28, signal.SIGKILL, command('killed'))
     check(code == -signal.SIGKILL, 'killed')
     again = run(*command('killed'))
-    check(again.returncode == 0 and 'going on from checkpoint-' in again.stderr,
-          'a killed run goes on: ' + again.stderr)
+    check(again.returncode == 0 and 'resuming from checkpoint-' in again.stderr,
+          'a killed run resumes: ' + again.stderr)
     check_same('whole', 'killed')
 
     code, printed = run_until(14, signal.SIGTERM, command('stopped'))
     check(code == 143 and 'stopped by signal 15' in printed, f'SIGTERM: 143, found {code}')
     code, _ = run_until(35, signal.SIGINT, command('stopped'))
     check(code == 130, f'SIGINT: 130, found {code}')
-    check(run(*command('stopped')).returncode == 0, 'a stopped run goes on')
+    check(run(*command('stopped')).returncode == 0, 'a stopped run resumes')
     check_same('whole', 'stopped')
 
     before = bytes_of('whole', 'last', 'optimizer.safetensors')
@@ -115,11 +116,11 @@ def test_resume_with_workers():
     check(whole.returncode == 0 and '2 workers' in whole.stderr, 'two workers: ' + whole.stderr)
     code, _ = run_until(28, signal.SIGKILL, shared('shared-killed'))
     check(code == -signal.SIGKILL, 'killed')
-    check(run(*shared('shared-killed')).returncode == 0, 'a killed run of two workers goes on')
+    check(run(*shared('shared-killed')).returncode == 0, 'a killed run of two workers resumes')
     check_same('shared', 'shared-killed')
     code, _ = run_until(14, signal.SIGTERM, shared('shared-stopped'))
     check(code == 143, f'SIGTERM: 143, found {code}')
-    check(run(*shared('shared-stopped')).returncode == 0, 'a stopped run of two workers goes on')
+    check(run(*shared('shared-stopped')).returncode == 0, 'a stopped run of two workers resumes')
     check_same('shared', 'shared-stopped')
     refused = run(*shared('never'), '--workers', '3')
     check(refused.returncode == 2 and '--workers: found 3, expected at most --threads, 2' in refused.stderr,
@@ -129,13 +130,13 @@ def test_resume_with_workers():
 def test_refusals():
     changed = run(*command('whole', '--d-ff', '96', '--seed', '2'))
     check('whole: cannot resume, the settings differ (--d-ff: was 128, now 96; --seed: was 1, now 2). To resume, '
-          'leave these options out and add -c whole/training_args.yml; or choose another folder; --overwrite would '
+          'leave these options out and add -c whole/training_args.yml; or choose another directory; --overwrite would '
           'delete this run\n' in changed.stderr, 'how to resume: ' + changed.stderr)
     check(run(*command('whole', '-c', 'whole/training_args.yml')).returncode == 0, 'that advice works')
     check(changed.returncode == 2 and '--d-ff: was 128, now 96' in changed.stderr and
-          '--seed: was 1, now 2' in changed.stderr, 'other options are named: ' + changed.stderr)
+          '--seed: was 1, now 2' in changed.stderr, 'the changed options are named: ' + changed.stderr)
     free = run(*['50u' if a == '60u' else '3u' if a == '7u' else a for a in command('whole')])
-    check(free.returncode == 0, 'when to end and what to print may change: ' + free.stderr)
+    check(free.returncode == 0, 'the end and what is printed may change: ' + free.stderr)
 
     linear = ['--lr-schedule', 'linear', '--lr-warmup', '2']
     check(run(*command('linear', *linear)).returncode == 0, 'a linear schedule')
@@ -151,8 +152,8 @@ def test_refusals():
         file.write('\n'.join(lines) + '\n')
     other = run(*command('whole'))
     check(other.returncode == 3 and '--train-sets' in other.stderr and
-          '; restore it, or choose another folder; --overwrite would delete this run' in other.stderr,
-          'another text is refused: ' + other.stderr)
+          '; restore it, or choose another directory; --overwrite would delete this run' in other.stderr,
+          'a different text is refused: ' + other.stderr)
     os.rename('kept.src', 'a.src')
 
     os.mkdir('foreign')
@@ -160,8 +161,8 @@ def test_refusals():
         file.write('do not touch\n')
     refused = run(*command('foreign'))
     check(refused.returncode == 2 and os.listdir('foreign') == ['thesis.txt'] and
-          'choose another folder; --overwrite would delete any model in it' in refused.stderr,
-          'a folder that is not ours is refused and left as it is: ' + refused.stderr)
+          'choose another directory; --overwrite would delete any model in it' in refused.stderr,
+          'a directory that is not a training directory is refused and left alone: ' + refused.stderr)
 
     os.mkdir('parent')
     with open('utf16.src', 'wb') as file:
@@ -170,10 +171,10 @@ def test_refusals():
         refused = run(TRAIN, '-t', 'utf16.src', 'a.tgt', '-m', model)
         check(refused.returncode == 3, f'bad text: 3, found {refused.returncode}, {refused.stderr}')
     check(not os.path.exists('never') and os.listdir('parent') == [],
-          'nothing is left of a folder that a refused run made')
+          'a refused run removes the directory it created')
     os.mkdir('empty')
     run(TRAIN, '-t', 'utf16.src', 'a.tgt', '-m', 'empty')
-    check(os.path.isdir('empty'), 'a folder that was there stays')
+    check(os.path.isdir('empty'), 'an existing directory stays')
 
     for args, code, text in (
             (['--after', '5x'], 2, '--after'),
@@ -205,11 +206,11 @@ def test_adafactor():
     check(lines[-1]['loss'] < lines[0]['loss'], 'with Adafactor the loss falls')
     code, _ = run_until(28, signal.SIGKILL, command('rows-killed', *adafactor))
     check(code == -signal.SIGKILL and run(*command('rows-killed', *adafactor)).returncode == 0,
-          'with Adafactor a killed run goes on')
+          'with Adafactor a killed run resumes')
     check_same('rows', 'rows-killed')
     other = run(*command('rows'))
     check(other.returncode == 2 and '--optimizer: was adafactor, now adamw' in other.stderr,
-          'another optimizer is refused: ' + other.stderr)
+          'a different optimizer is refused: ' + other.stderr)
     rows, whole = optimizer_bytes(*adafactor), optimizer_bytes()
     check(whole > 1 and rows < whole / 10, f'the memory of Adafactor is shown: {rows}, of AdamW {whole}')
 
@@ -224,7 +225,7 @@ def test_activation_checkpointing():
     check_same('whole', 'less-then-more')
     deep = [TRAIN, '-t', 'a.src', 'a.tgt', '--preset', 'tiny', '--num-layers', '6',
             '--num-decoder-layers', '6', '--threads', '1', '--dry-run']
-    batch = [int(re.search(r'optimizer, (\d+) MiB a batch', run(*deep, *how).stdout).group(1))
+    batch = [int(re.search(r'optimizer, (\d+) MiB per batch', run(*deep, *how).stdout).group(1))
              for how in ([], ['--activation-checkpointing'])]
     check(2 * batch[1] < batch[0], f'the memory of a batch shrinks: {batch}')
 
@@ -238,20 +239,20 @@ def test_fit():
     whole = run(*fitted('fit', 12))
     check(whole.returncode == 0, '--mini-batch-fit: ' + whole.stderr)
     words = re.search(r'batches: up to ([0-9,]+) words, which fit into 12 MiB', whole.stderr)
-    check(words and words.group(1) != '256', 'what was chosen is said: ' + whole.stderr)
-    batch = int(re.search(r'optimizer, (\d+) MiB a batch', whole.stderr).group(1))
+    check(words and words.group(1) != '256', 'the chosen size is logged: ' + whole.stderr)
+    batch = int(re.search(r'optimizer, (\d+) MiB per batch', whole.stderr).group(1))
     check(6 <= batch <= 12, f'a batch fills the workspace: {whole.stderr}')
     code, _ = run_until(28, signal.SIGKILL, fitted('fit-killed', 12))
     again = run(*fitted('fit-killed', 12))
     check(code == -signal.SIGKILL and again.returncode == 0 and
           f'batches: up to {words.group(1)} words, as before' in again.stderr,
-          'a killed run goes on with batches of the same size: ' + again.stderr)
+          'a killed run resumes with batches of the same size: ' + again.stderr)
     check_same('fit', 'fit-killed')
     other = run(*fitted('fit', 13))
     check(other.returncode == 2 and '--workspace: was 12, now 13' in other.stderr,
-          'another workspace is refused: ' + other.stderr)
+          'a different workspace is refused: ' + other.stderr)
     tight = run(*fitted('narrow', 1, '--d-model', '512'))
-    check(tight.returncode == 2 and '--workspace: found 1 MiB, expected the ' in tight.stderr,
+    check(tight.returncode == 2 and '--workspace: found 1 MiB, expected at least ' in tight.stderr,
           'a workspace that is too small: ' + tight.stderr)
 
 
@@ -265,7 +266,7 @@ def test_settings_as_a_file():
     before = bytes_of('dumped', 'last', 'optimizer.safetensors')
     kept = run(TRAIN, '-c', 'dumped/training_args.yml')
     check(kept.returncode == 0 and before == bytes_of('dumped', 'last', 'optimizer.safetensors') and
-          'going on from' in kept.stderr, 'what a run was told once is not kept: ' + kept.stderr)
+          'resuming from' in kept.stderr, '--overwrite is not part of the saved settings: ' + kept.stderr)
 
 
 def test_lock():
@@ -280,8 +281,8 @@ def test_lock():
 
 
 def main():
-    with tempfile.TemporaryDirectory() as folder:
-        os.chdir(folder)
+    with tempfile.TemporaryDirectory() as directory:
+        os.chdir(directory)
         make_corpus(400, 'a')
         test_resume()
         test_resume_with_workers()

@@ -22,7 +22,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// A metric's value in each validation, by update.
+// The metric's value in each validation of metrics.jsonl, by update.
 std::map<std::int64_t, MetricValue> validations(const fs::path& metrics,
                                                 const std::string& metric) {
   std::map<std::int64_t, MetricValue> found;
@@ -43,7 +43,7 @@ std::map<std::int64_t, MetricValue> validations(const fs::path& metrics,
   return found;
 }
 
-// The updates of the best `count` checkpoints that have been validated, oldest first.
+// The updates of the `count` best validated checkpoints, oldest first.
 std::vector<std::int64_t> best_of(std::vector<std::int64_t> updates, std::size_t count,
                                   const std::map<std::int64_t, MetricValue>& values,
                                   const std::string& metric) {
@@ -52,7 +52,7 @@ std::vector<std::int64_t> best_of(std::vector<std::int64_t> updates, std::size_t
                 updates.end());
   std::sort(updates.begin(), updates.end(), [&](std::int64_t a, std::int64_t b) {
     if (better(metric, values.at(a), values.at(b))) return true;
-    return !better(metric, values.at(b), values.at(a)) && a > b;  // the newer of two equal ones
+    return !better(metric, values.at(b), values.at(a)) && a > b;  // newer first if equal
   });
   updates.resize(std::min(count, updates.size()));
   std::sort(updates.begin(), updates.end());
@@ -91,9 +91,9 @@ void write_average(const TrainingDirectory& directory, const TrainingOptions& op
     checkpoints.push_back(directory.checkpoint(update));
     names += (names.empty() ? "" : ", ") + checkpoints.back().filename().string();
   }
-  const fs::path folder = directory.file(kAverageFolder);
-  average_checkpoints(checkpoints, folder);
-  log_info(escaped(folder.native()) + ": the average of " + names);
+  const fs::path average = directory.file(kAverageDirectory);
+  average_checkpoints(checkpoints, average);
+  log_info(escaped(average.native()) + ": the average of " + names);
 }
 
 }  // namespace switchyard

@@ -23,7 +23,7 @@ Checkpoints::Checkpoints(Context& ctx, const TrainingDirectory& directory, const
       best_metric_(std::move(best_metric)),
       keep_last_(keep_last) {}
 
-// What a checkpoint holds beside the model's values.
+// What a checkpoint holds besides the model's values.
 std::vector<StateTensor> Checkpoints::trainer_state() const {
   std::vector<StateTensor> state = trainer_.optimizer().state();
   if (trainer_.has_average())
@@ -43,7 +43,7 @@ void Checkpoints::load(TrainingState& state) {
   trainer_.counters() = state.counters;
   saved_update_ = state.counters.update;
   saved_validation_ = state.validated_update;
-  log_info("going on from " + newest.filename().string());
+  log_info("resuming from " + newest.filename().string());
   settle(state);
 }
 
@@ -66,8 +66,9 @@ void Checkpoints::write(TrainingState& state, MetricsFile& metrics) {
   saved_validation_ = state.validated_update;
 }
 
-// What follows from the checkpoint that was just written or loaded. All of it looks at what is
-// there first: the process may have been killed in the middle of this, or the disk full.
+// Brings the links, the best model and the older checkpoints in line with the checkpoint just
+// written or loaded. Each step checks what is already there: an earlier attempt may have been
+// killed halfway, or have found the disk full.
 void Checkpoints::settle(const TrainingState& state) {
   const auto metric = state.metrics.find(best_metric_);
   const std::int64_t best = metric == state.metrics.end() ? -1 : metric->second.best_update;
@@ -83,7 +84,7 @@ void Checkpoints::settle(const TrainingState& state) {
 }
 
 std::string Checkpoints::unsaved() const {
-  // Which file it was is in the warning.
+  // The warning has already named the file.
   const std::string reason = last_failure_->error_number() != 0
                                  ? std::generic_category().message(last_failure_->error_number())
                                  : last_failure_->what();

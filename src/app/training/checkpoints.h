@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The checkpoints of a training run, and what hangs on them: the links `last` and `best`, the model
-// in the folder itself, which checkpoints are kept.
+// The checkpoints of a training run and what follows from them: the links `last` and `best`, the
+// model in the training directory itself, and which checkpoints are kept.
 #pragma once
 
 #include <cstdint>
@@ -21,26 +21,26 @@ namespace switchyard {
 
 class Checkpoints {
  public:
-  // All must outlive this. `model` is bound to the trainer's average, which is saved as the model;
-  // `best_metric` is the one that decides which checkpoint is the best.
+  // All must outlive this. `model` is bound to the trainer's average, which is what is saved;
+  // `best_metric` decides which checkpoint is the best.
   Checkpoints(Context& ctx, const TrainingDirectory& directory, const Model& model,
               Trainer& trainer, const Tokenizer& tokenizer, std::string best_metric,
               std::int64_t keep_last);
 
-  // Goes on from the newest whole checkpoint: fills the trainer and `state`, whose hashes say what
-  // the run is made from now. Error(kData) where there is none, or it is of another vocabulary or
-  // other text.
+  // Resumes from the newest undamaged checkpoint: fills the trainer and `state`, whose hashes must
+  // be those of the run's inputs. Error as newest_checkpoint, check_same_inputs and
+  // load_checkpoint.
   void load(TrainingState& state);
 
-  // Writes a checkpoint unless the newest one is of this very state. A full disk or a folder that
-  // is gone must not lose the run: it is warned of, false is returned and the next save tries
-  // again. Error(kDiverged) where a number is not finite.
+  // Writes a checkpoint unless the newest one already has this state. A full disk or a missing
+  // directory must not lose the run: save() then warns and returns false, and the next one tries
+  // again. Error(kDiverged) if a value is not finite.
   bool save(TrainingState& state, MetricsFile& metrics);
 
-  // After a save() that failed: "no checkpoint could be saved: No space left on device".
+  // Why save() has returned false: "no checkpoint could be saved: No space left on device".
   std::string unsaved() const;
 
-  // Whether something could not be written, now or earlier.
+  // Returns true if any write has failed, even if a later one succeeded.
   bool failed() const { return last_failure_.has_value(); }
 
  private:
@@ -56,9 +56,9 @@ class Checkpoints {
   const Tokenizer& tokenizer_;
   const std::string best_metric_;
   const std::int64_t keep_last_;
-  // Of the newest checkpoint: its update, and the validation it knows of.
+  // The update of the newest checkpoint, and of the last validation it records.
   std::int64_t saved_update_ = -1, saved_validation_ = -1;
-  std::optional<Error> last_failure_;  // the newest error that was only warned of
+  std::optional<Error> last_failure_;  // the latest one reported as a warning
 };
 
 }  // namespace switchyard

@@ -20,7 +20,7 @@ namespace switchyard {
 
 namespace {
 
-constexpr std::size_t kMostHeldOut = 1000;
+constexpr std::size_t kMaxHeldOut = 1000;
 constexpr std::uint64_t kHoldOutSite = 0x686F6C646F7574;  // "holdout"
 
 void check_utf8(const std::vector<std::string>& lines, const std::filesystem::path& file) {
@@ -49,8 +49,8 @@ std::string join(const std::vector<std::filesystem::path>& names) {
   return text;
 }
 
-// Numbers the distinct pairs in the order of their first occurrence, and returns the number of each
-// pair: equal pairs have the same number.
+// Numbers the distinct pairs in order of first occurrence and returns each pair's number: equal
+// pairs have the same one.
 std::vector<std::size_t> number_pairs(const ParallelText& text, std::size_t& different) {
   using Pair = std::pair<std::string_view, std::string_view>;
   struct HashPair {
@@ -68,7 +68,7 @@ std::vector<std::size_t> number_pairs(const ParallelText& text, std::size_t& dif
   return number_of;
 }
 
-// Draws `count` of `total` items by the seed: true for those drawn.
+// Draws `count` of `total` items by the seed; true for those drawn.
 std::vector<bool> draw(std::size_t total, std::size_t count, std::uint64_t seed) {
   std::vector<std::size_t> order(total);
   std::iota(order.begin(), order.end(), std::size_t{0});
@@ -93,8 +93,8 @@ void log_counts(const char* name, const Corpus& corpus) {
   note(counts.skipped_long, "left out (longer than --max-length)");
   note(counts.cropped, "cropped to --max-length");
   note(counts.invalid_utf8, counts.invalid_utf8 == 1
-                                ? "place that is no UTF-8 replaced by U+FFFD"
-                                : "places that are no UTF-8 replaced by U+FFFD");
+                                ? "invalid UTF-8 sequence replaced by U+FFFD"
+                                : "invalid UTF-8 sequences replaced by U+FFFD");
   log_info(text);
 }
 
@@ -118,7 +118,7 @@ ParallelText hold_out(ParallelText& train, std::uint64_t seed) {
   const std::vector<std::size_t> number_of = number_pairs(train, different);
   check(different > 1, ErrorKind::kData, "--train-sets: all ", pairs,
         " pairs are equal, expected at least 2 different ones, or --valid-sets");
-  const std::size_t held = std::clamp<std::size_t>(different / 10, 1, kMostHeldOut);
+  const std::size_t held = std::clamp<std::size_t>(different / 10, 1, kMaxHeldOut);
   const std::vector<bool> drawn = draw(different, held, seed);
 
   ParallelText valid, rest;
@@ -185,7 +185,7 @@ TrainingData encode_training_data(const Tokenizer& tokenizer, TrainingText text,
   TrainingData data;
   data.train = encode_corpus(tokenizer, text.train, corpus, threads, join(options.train_sets));
   log_counts("training", data.train);
-  corpus.crop = true;  // a validation figure is over all pairs
+  corpus.crop = true;  // validation covers all pairs
   const auto& valid_sets = options.valid_sets.empty() ? options.train_sets : options.valid_sets;
   data.valid = encode_corpus(tokenizer, text.valid, corpus, threads, join(valid_sets));
   log_counts("validation", data.valid);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The data of a training run: texts read, held out, and turned into ids once.
+// The data of a training run: texts are read, split and encoded once.
 #pragma once
 
 #include <cstdint>
@@ -12,24 +12,23 @@
 
 namespace switchyard {
 
-// Moves a tenth of the distinct pairs of `train` (1 to 1,000, drawn by the seed) to the text that
-// it returns, and removes their copies from `train`. Both texts keep their order. Error(kData) if
+// Moves a tenth of the distinct pairs of `train` (1 to 1,000, drawn by the seed) to the text it
+// returns, and removes their copies from `train`. Both texts keep their order. Error(kData) if
 // there are fewer than 10 pairs, or if all are equal.
 ParallelText hold_out(ParallelText& train, std::uint64_t seed);
 
-// Reads --train-sets and --valid-sets. Without the latter some pairs are held out from the training
-// text, and a log line gives their number and that of removed copies. Error(kData) naming the
-// files.
+// Reads --train-sets and --valid-sets. Without the latter, holds out some of the training pairs and
+// logs their number and that of removed copies. Error(kData) naming the files.
 struct TrainingText {
   ParallelText train, valid;
 };
 TrainingText read_training_text(const TrainingOptions& options);
 
-// The vocabulary of --vocab; without it a SentencePiece model of vocab_size pieces is trained on
-// both sides of `text`, and a log line says so.
+// Loads the vocabulary of --vocab; without it, trains a SentencePiece model of at most vocab_size
+// pieces on both sides of `text` and logs that.
 Tokenizer make_vocabulary(const ParallelText& text, const TrainingOptions& options);
 
-// Ids of the training pairs, and of the validation pairs: cropped where long, without empty ones.
+// The pairs as ids, without empty ones. Validation pairs that are too long are cropped.
 struct TrainingData {
   Corpus train, valid;
   std::vector<std::string> valid_source, valid_reference;  // lines, for translations

@@ -42,7 +42,7 @@ int take_lock(const fs::path& path) {
     const auto length = retry([&] { return read(lock.get(), pid, sizeof(pid)); });
     fail(ErrorKind::kRuntime, escaped(path.native()), ": process ",
          length > 0 ? escaped(std::string_view(pid, static_cast<std::size_t>(length))) : "?",
-         " is training in this folder");
+         " is training in this directory");
   }
   const std::string pid = std::to_string(getpid());
   if (retry([&] { return ftruncate(lock.get(), 0); }) != 0 ||
@@ -51,46 +51,49 @@ int take_lock(const fs::path& path) {
   return lock.release();
 }
 
-// Returns true for a folder, false for a link to one.
-bool is_folder(const fs::path& path) {
+// Returns true for a directory, false for a link to one.
+bool is_real_directory(const fs::path& path) {
   std::error_code error;
   return fs::symlink_status(path, error).type() == fs::file_type::directory;
 }
 
 }  // namespace
 
-fs::path checkpoint_in(const fs::path& folder, std::int64_t update) {
-  return folder / (std::string(kPrefix) + std::to_string(update));
+fs::path checkpoint_in(const fs::path& directory, std::int64_t update) {
+  return directory / (std::string(kPrefix) + std::to_string(update));
 }
 
-std::vector<std::int64_t> checkpoints_in(const fs::path& folder) {
+std::vector<std::int64_t> checkpoints_in(const fs::path& directory) {
   std::vector<std::int64_t> updates;
   std::error_code error;
-  for (fs::directory_iterator entry(folder, error), end; !error && entry != end;
+  for (fs::directory_iterator entry(directory, error), end; !error && entry != end;
        entry.increment(error)) {
     const std::int64_t update = update_of(entry->path().filename().string());
-    if (update >= 0 && is_folder(checkpoint_in(folder, update))) updates.push_back(update);
+    if (update >= 0 && is_real_directory(checkpoint_in(directory, update)))
+      updates.push_back(update);
   }
-  check(!error, ErrorKind::kRuntime, escaped(folder.native()), ": cannot list: ", error.message());
+  check(!error, ErrorKind::kRuntime, escaped(directory.native()),
+        ": cannot list: ", error.message());
   std::sort(updates.begin(), updates.end());
   return updates;
 }
 
-fs::path newest_checkpoint(const fs::path& folder) {
+fs::path newest_checkpoint(const fs::path& directory) {
   std::vector<fs::path> checkpoints;
-  for (const std::int64_t update : checkpoints_in(folder))
-    checkpoints.push_back(checkpoint_in(folder, update));
+  for (const std::int64_t update : checkpoints_in(directory))
+    checkpoints.push_back(checkpoint_in(directory, update));
   return newest_whole_checkpoint(checkpoints);
 }
 
 NewDirectories::NewDirectories(const fs::path& path) {
   std::error_code error;
-  for (fs::path folder = fs::absolute(path);
-       fs::status(folder, error).type() == fs::file_type::not_found; folder = folder.parent_path())
-    made_.push_back(folder);
+  for (fs::path missing = fs::absolute(path);
+       fs::status(missing, error).type() == fs::file_type::not_found;
+       missing = missing.parent_path())
+    made_.push_back(missing);
   fs::create_directories(path, error);
   check(!error && fs::is_directory(path), ErrorKind::kRuntime, path.string(),
-        ": cannot make this folder: ", error ? error.message() : "it is a file");
+        ": cannot create this directory: ", error ? error.message() : "it is a file");
 }
 
 void NewDirectories::keep() {
@@ -99,26 +102,25 @@ void NewDirectories::keep() {
 }
 
 NewDirectories::~NewDirectories() {
-  for (const fs::path& folder : made_) rmdir(folder.c_str());
+  for (const fs::path& directory : made_) rmdir(directory.c_str());
 }
 
 TrainingDirectory::TrainingDirectory(fs::path path, bool overwrite)
     : path_(std::move(path)), made_(path_) {
-  // The lock is the first file a run makes: where it is, the folder is one of ours, even if that
-  // run has not come to its settings yet.
+  // The lock is the first file a run creates: a directory that has one belongs to a run, even if
+  // that run has not written its settings yet.
   const bool ours = !made_.empty() || fs::is_empty(path_) || fs::exists(file(kLock)) ||
                     fs::exists(file(kSettingsFile));
-  check(ours || overwrite, ErrorKind::kUsage, path_.string(), ": has files but no ", kSettingsFile,
-        ", so it is not a training folder; choose another folder; --overwrite would delete any "
-        "model ",
-        "in it");
+  check(ours || overwrite, ErrorKind::kUsage, path_.string(),
+        ": not a training directory: it has files but no ", kSettingsFile,
+        "; choose another directory; --overwrite would delete any model in it");
   lock_ = take_lock(path_);
   remove_leftovers(path_);
 }
 
 TrainingDirectory::~TrainingDirectory() {
   if (lock_ < 0) return;
-  // What a run writes before it has begun.
+  // What a run writes before keep().
   if (!made_.empty())
     for (const char* name : {"metrics.jsonl", "spiece.model", "tokenizer_config.json",
                              "special_tokens_map.json", "train.log", kSettingsFile, kLock})
@@ -127,13 +129,13 @@ TrainingDirectory::~TrainingDirectory() {
 }
 
 bool TrainingDirectory::has_checkpoint(std::int64_t update) const {
-  return is_folder(checkpoint(update));
+  return is_real_directory(checkpoint(update));
 }
 
 void TrainingDirectory::clear() {
   for (const std::int64_t update : checkpoints()) remove_directory(checkpoint(update));
-  if (is_folder(file(kAverageFolder))) remove_directory(file(kAverageFolder));
-  // config.json first: without it there is no model that a reader could find half of.
+  if (is_real_directory(file(kAverageDirectory))) remove_directory(file(kAverageDirectory));
+  // config.json first: without it no reader takes a half-deleted model for a model.
   for (const char* name :
        {"config.json", "model.safetensors", "generation_config.json", "tokenizer_config.json",
         "special_tokens_map.json", "best", "last", "metrics.jsonl", "train.log", kSettingsFile})

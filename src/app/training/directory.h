@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// The folder of a training run: whose it is, who has it open, which checkpoints it holds.
+// The directory of a training run: who uses it, and which checkpoints it holds.
 //   config.json, model.safetensors, spiece.model ...   the best model so far
-//   checkpoint-N/     everything to go on from update N; best and last are links to two of them
-//   training_args.yml, metrics.jsonl, train.log        settings, figures, what was printed
+//   checkpoint-N/                                      everything needed to resume from update N
+//   best, last                                         links to two of the checkpoints
+//   training_args.yml, metrics.jsonl, train.log        settings, metrics, log
 #pragma once
 
 #include <cstdint>
@@ -29,25 +30,25 @@ class NewDirectories {
   std::vector<std::filesystem::path> made_;  // the deepest first
 };
 
-// The file of a training folder that has the settings of its run.
+// The settings of the run.
 inline constexpr const char* kSettingsFile = "training_args.yml";
-// The model folder that --average-last and --average-best write.
-inline constexpr const char* kAverageFolder = "average";
+// The model directory that --average-last and --average-best write.
+inline constexpr const char* kAverageDirectory = "average";
 
-// The updates of the checkpoints in a training folder, oldest first. Error(kRuntime) if it
+// The updates of the checkpoints in a training directory, oldest first. Error(kRuntime) if it
 // cannot be listed.
-std::vector<std::int64_t> checkpoints_in(const std::filesystem::path& folder);
-std::filesystem::path checkpoint_in(const std::filesystem::path& folder, std::int64_t update);
+std::vector<std::int64_t> checkpoints_in(const std::filesystem::path& directory);
+std::filesystem::path checkpoint_in(const std::filesystem::path& directory, std::int64_t update);
 // The newest undamaged checkpoint, or an empty path if there are no checkpoints. Warns of damaged
 // ones. Error(kData) if all are damaged.
-std::filesystem::path newest_checkpoint(const std::filesystem::path& folder);
+std::filesystem::path newest_checkpoint(const std::filesystem::path& directory);
 
 class TrainingDirectory {
  public:
-  // Makes the folder where it is missing and locks it until destroyed. Error(kUsage) where it has
-  // files but no training_args.yml (unless `overwrite`); Error(kRuntime) with the other's process
-  // id where a trainer has it open. What a crash left half-written is removed. Nothing is left of a
-  // folder made here unless it comes to keep().
+  // Creates the directory if it is missing, locks it until destroyed, and removes what a crash left
+  // half-written. Error(kUsage) if it has files but no training_args.yml (unless `overwrite`);
+  // Error(kRuntime) with the process id if another process is training in it. A directory created
+  // here is removed again unless keep() is called.
   TrainingDirectory(std::filesystem::path path, bool overwrite);
   ~TrainingDirectory();
   TrainingDirectory(const TrainingDirectory&) = delete;
@@ -64,17 +65,17 @@ class TrainingDirectory {
   std::vector<std::int64_t> checkpoints() const { return checkpoints_in(path_); }
   bool has_checkpoint(std::int64_t update) const;
 
-  // Removes what an earlier run left: checkpoints, links, model, metrics, log, settings; not the
-  // vocabulary, which --vocab may name.
+  // Removes what an earlier run left: checkpoints, links, model, metrics, log, settings; but not
+  // the vocabulary, which --vocab may name.
   void clear();
 
-  // The links `last` and `best`: the update of the checkpoint that one points to, -1 where it
-  // points to none; pointing it elsewhere.
+  // The update of the checkpoint that a link (`last` or `best`) points to; -1 if there is none.
   std::int64_t linked(const std::string& name) const;
+  // Points the link at the checkpoint of `update`. Error(kRuntime).
   void link(const std::string& name, std::int64_t update) const;
 
-  // Removes all checkpoints up to `update` but the newest `keep_last` of them, `best` and what the
-  // link `best` points to. Later ones are damaged: the run will come to replace them.
+  // Removes the checkpoints up to `update` except the newest `keep_last`, `best`, and the one that
+  // the link `best` points to. Later ones are damaged and will be replaced as the run reaches them.
   void prune(std::int64_t update, std::int64_t best, std::int64_t keep_last) const;
 
  private:

@@ -25,7 +25,7 @@ constexpr int kWarmUpUpdates = 2;
 constexpr double kProbeSeconds = 5;
 constexpr std::int64_t kUnevenRatio = 3;
 
-// Pairs that are copies of an earlier one.
+// Counts pairs that are copies of an earlier one.
 std::int64_t repeated_pairs(const Corpus& corpus) {
   std::set<std::pair<std::string_view, std::string_view>> seen;
   const auto bytes = [](std::span<const std::int32_t> ids) {
@@ -46,7 +46,7 @@ std::int64_t uneven_pairs(const Corpus& corpus) {
   return uneven;
 }
 
-// Where a run stands after some updates that were not the first ones.
+// Trains for kProbeSeconds after a warm-up and returns the state that this leads to from 0.
 TrainingState probe(TrainingParts& parts, Batcher& batcher, std::int64_t delay) {
   TrainingState state;
   for (int update = -kWarmUpUpdates; state.seconds < kProbeSeconds; ++update) {
@@ -86,7 +86,7 @@ std::string dry_run(const TrainingOptions& options) {
   TrainingState state = probe(parts, batcher, options.optimizer_delay);
   const auto updates = static_cast<double>(state.counters.update);
   const double batches = updates * static_cast<double>(options.optimizer_delay);
-  // Had the updates been the run's first ones, this share of it would be done.
+  // As if these updates were the first of the run.
   state.position = {0, static_cast<std::int64_t>(batches)};
   const double left = updates_to_go(options.after, begin, state, batcher.batches_in_epoch());
 
@@ -98,10 +98,10 @@ std::string dry_run(const TrainingOptions& options) {
                  with_commas(repeated_pairs(corpus)) + " of them are copies of an earlier pair");
   report += line("uneven", with_commas(uneven_pairs(corpus)) + " of them have a side more than " +
                                std::to_string(kUnevenRatio) + " times as long as the other");
-  report += line("batches", with_commas(batcher.batches_in_epoch()) + " an epoch");
+  report += line("batches", with_commas(batcher.batches_in_epoch()) + " per epoch");
   report += line("vocabulary", counted(config.vocab_size, "piece"));
   report += line("model", millions(parameter_count(config)) + " parameters, " +
-                              millions(active_parameter_count(config)) + " active a token");
+                              millions(active_parameter_count(config)) + " active per token");
   report += line("memory", memory_text(parts.memory));
   report +=
       line("speed",

@@ -32,7 +32,7 @@ namespace {
 // One limit of a StopRule.
 struct Limit {
   std::int64_t count;
-  std::int64_t done;  // of it, by the run
+  std::int64_t done;  // so far
   const char* unit;   // as --after spells it
   const char *noun, *nouns;
   StopRule alone;

@@ -17,7 +17,7 @@ double progress(const StopRule& rule, const TrainingState& state, std::int64_t b
 // Returns true if something done at this frequency is due between two points of the run.
 bool is_due(const Frequency& frequency, const TrainingState& before, const TrainingState& after);
 
-// "300 updates reached (--after)": the limit that ends a run whose progress() is 1 or more.
+// The limit that ended a run, whose progress() is 1 or more: "300 updates reached (--after)".
 std::string reached_limit(const StopRule& rule, const TrainingState& state,
                           std::int64_t batches_in_epoch);
 
@@ -27,8 +27,8 @@ std::string reached_limit(const StopRule& rule, const TrainingState& state,
 std::string limit_passed(const StopRule& rule, const TrainingState& state,
                          std::int64_t batches_in_epoch, const Schedule& schedule);
 
-// Estimates how many updates are left of a run at `state` from `steps`, the state of a run that has
-// made a few updates from 0. Negative if there is no limit, 0 if the end has been reached.
+// Estimates how many updates are left for a run at `state`, given `steps`, the state after a few
+// updates from 0. Negative if there is no limit, 0 if the end has been reached.
 double updates_to_go(const StopRule& rule, const TrainingState& state, const TrainingState& steps,
                      std::int64_t batches_in_epoch);
 

@@ -12,7 +12,7 @@ namespace {
 
 constexpr std::int64_t kPartOfBatch = 8;
 
-// Every k-th pair of the largest batch, and how many times as many it has.
+// Every kPartOfBatch-th pair of the largest batch; `scale` is the ratio of their tokens.
 struct Sample {
   HostBatch batch;
   double scale = 1;
@@ -68,10 +68,10 @@ std::int64_t largest_batch_bytes(Trainer& trainer, const PairSource& source,
 
 std::int64_t fit_batch_words(Trainer& trainer, const PairSource& source, BatchOptions options,
                              std::int64_t workspace) {
-  // Memory grows in proportion to words but for what rows are rounded up to: a few tries come near.
+  // Memory is proportional to words except that rows are rounded up, so a few tries come close.
   constexpr int kTries = 6;
   constexpr std::int64_t kFirstWords = 2048;
-  const auto fits = static_cast<double>(workspace) * 0.95;  // as near as a sample tells
+  const auto fits = static_cast<double>(workspace) * 0.95;  // a sample is not exact
   const PairLength total = source.bounds().total;
   const std::int64_t most = std::max(total.source, total.target);
   std::int64_t best = 0, words = std::min(kFirstWords, most);
@@ -86,14 +86,14 @@ std::int64_t fit_batch_words(Trainer& trainer, const PairSource& source, BatchOp
   options.mini_batch_words = 1;  // each pair is a batch of its own
   const std::int64_t bytes = largest_batch_bytes(trainer, source, options);
   check(bytes <= workspace, ErrorKind::kUsage, "--workspace: found ", bytes_text(workspace),
-        ", expected the ", bytes_text(bytes), " of the longest pair or more");
+        ", expected at least ", bytes_text(bytes), ", for the longest pair");
   return 1;
 }
 
 std::string memory_text(const TrainingMemory& memory) {
   return bytes_text(memory.needed()) + " needed (" + bytes_text(memory.parameters) +
          " parameters, " + bytes_text(memory.optimizer) + " optimizer, " +
-         bytes_text(memory.batch) + " a batch), " + bytes_text(memory.available) + " available";
+         bytes_text(memory.batch) + " per batch), " + bytes_text(memory.available) + " available";
 }
 
 void check_memory(const TrainingMemory& memory) {

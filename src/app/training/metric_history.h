@@ -37,7 +37,7 @@ struct MetricHistory {
   bool record(const std::string& metric, const MetricValue& now, std::int64_t update);
 };
 
-// The value with as many digits as the log shows of this metric.
+// The value with the number of digits that the log shows for this metric.
 std::string metric_text(const std::string& metric, double value);
 
 }  // namespace switchyard

@@ -26,7 +26,7 @@ MetricsFile::MetricsFile(const std::filesystem::path& path, std::int64_t bytes)
                 ": shorter than when the checkpoint was written; records are missing");
     bytes_ = size;
   } else if (retry([&] { return ::ftruncate(file.get(), bytes); }) != 0) {
-    fail_errno(path, "cannot cut to " + std::to_string(bytes) + " bytes", errno);
+    fail_errno(path, "cannot truncate to " + std::to_string(bytes) + " bytes", errno);
   }
   fd_ = file.release();
 }
@@ -36,7 +36,7 @@ MetricsFile::~MetricsFile() { ::close(fd_); }
 void MetricsFile::append(nlohmann::json record) {
   const auto now = std::chrono::system_clock::now().time_since_epoch();
   record["time"] = std::round(std::chrono::duration<double>(now).count() * 1000) / 1000;
-  // Figures that JSON has no number for (an infinite loss) become null.
+  // Values that JSON cannot represent (an infinite loss) become null.
   pending_ += record.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
   try {
     flush();
@@ -50,7 +50,7 @@ void MetricsFile::append(nlohmann::json record) {
 void MetricsFile::flush() {
   if (::lseek(fd_, bytes_, SEEK_SET) < 0 || write_all(fd_, pending_) < pending_.size()) {
     const int error = errno;
-    // Half a line that stays, because this fails too, is written over by the next.
+    // If truncation fails as well, the partial line is overwritten by the next record.
     [[maybe_unused]] const int cut = retry([&] { return ::ftruncate(fd_, bytes_); });
     fail_errno(path_, "write error after " + std::to_string(bytes_) + " bytes", error);
   }

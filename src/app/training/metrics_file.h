@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// metrics.jsonl: one object a line, appended.
+// metrics.jsonl: one JSON object per line, appended.
 #pragma once
 
 #include <cstdint>
@@ -11,16 +11,16 @@ namespace switchyard {
 
 class MetricsFile {
  public:
-  // Cuts the file to `bytes`, what it had when the checkpoint was written. Error(kRuntime).
+  // Truncates the file to `bytes`, its size when the checkpoint was written. Error(kRuntime).
   MetricsFile(const std::filesystem::path& path, std::int64_t bytes);
   ~MetricsFile();
   MetricsFile(const MetricsFile&) = delete;
   MetricsFile& operator=(const MetricsFile&) = delete;
 
-  // Adds "time" to the record and writes it. Where that fails it is warned of once, the file has
-  // whole lines only, and the record is kept and written with a later one.
+  // Adds "time" to the record and writes it. If that fails, warns once and keeps the record, to
+  // write it together with a later one; the file always has whole lines only.
   void append(nlohmann::json record);
-  // Makes all records durable and returns the file's size. Error(kRuntime) where that fails.
+  // Makes all records durable and returns the file's size. Error(kRuntime) if that fails.
   std::int64_t sync();
 
  private:

@@ -52,11 +52,12 @@ void finish_options(TrainingOptions& o) {
   }
   if (o.hf_capacity) {
     check(o.trainer.capacity.capacity_factor == 0, ErrorKind::kUsage,
-          "--compat hf and --capacity-factor are two rules for one thing: give one");
+          "--compat hf and --capacity-factor are two rules for the same thing: give one");
     o.trainer.capacity.expert_capacity = o.config.expert_capacity;
   } else {
-    // Trained without dropping by sequence; so that Hugging Face, whose rule always applies, drops
-    // nothing either when it scores sentences of the lengths trained on.
+    // Training drops no tokens per sequence. Hugging Face always applies its rule: the capacity
+    // must be large enough that it drops none either when scoring sentences of the training
+    // lengths.
     o.config.expert_capacity = std::max(o.config.expert_capacity, o.max_length);
   }
 }

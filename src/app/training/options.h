@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a training run is told: filled by tools/train from flags, files and presets, checked once.
+// The options of a training run: filled from flags, files and presets by tools/train_options.
 #pragma once
 
 #include <cstdint>
@@ -12,19 +12,19 @@
 
 namespace switchyard {
 
-// "every so often": 100u updates, 1e epochs.
+// How often something is done: every 100 updates (100u), every epoch (1e).
 struct Frequency {
   enum Unit { kUpdates, kEpochs };
   std::int64_t count = 0;
   Unit unit = kUpdates;
 };
 
-// When training ends: whichever of these comes first; 0: no such limit.
+// When training ends: at whichever limit comes first; 0: no limit.
 struct StopRule {
   std::int64_t epochs = 0;
   std::int64_t updates = 0;
   std::int64_t target_tokens = 0;
-  std::int64_t seconds = 0;  // of training, those before a resume included
+  std::int64_t seconds = 0;  // of training, including those before a resume
 };
 
 struct TrainingOptions {
@@ -34,14 +34,14 @@ struct TrainingOptions {
   std::vector<std::filesystem::path> train_sets, valid_sets;
   bool tsv = false;
   std::int64_t max_length = 128;  // tokens of a sentence, eos included
-  bool max_length_crop = false;   // crop longer ones instead of leaving them out
+  bool max_length_crop = false;   // crop longer ones instead of skipping them
   bool strict = false;            // text that is not UTF-8 is an error
-  std::string source_prefix;      // put before every source line
+  std::string source_prefix;      // prepended to every source line
 
-  // Vocabulary: an empty path means one that is trained, as DIR/spiece.model.
+  // Vocabulary: if the path is empty, one is trained and written to DIR/spiece.model.
   std::filesystem::path vocab;
   std::int64_t vocab_size = 8000;
-  std::string normalization = "nmt_nfkc";  // of text: one of SentencePiece's rules
+  std::string normalization = "nmt_nfkc";  // one of SentencePiece's rules
 
   // Model
   std::filesystem::path directory;
@@ -55,12 +55,12 @@ struct TrainingOptions {
   // 0: mini_batch sentences
   std::int64_t mini_batch_words = backend_defaults().training_batch_tokens;
   std::int64_t mini_batch = 0;
-  bool mini_batch_fit = false;    // as many words as fit into workspace_mb
+  bool mini_batch_fit = false;    // as many tokens as fit into workspace_mb
   std::int64_t workspace_mb = 0;  // 0: half of the memory that is available
   std::int64_t optimizer_delay = 1;
 
   TrainerOptions trainer;
-  DType compute_type = DType::f32;  // of matmuls: or bf16, which the machine must have
+  DType compute_type = DType::f32;  // of matmuls; bf16 needs hardware support
   int threads = 0;                  // 0: default_threads()
 
   // Run
@@ -78,16 +78,16 @@ struct TrainingOptions {
   bool reload = true;
   bool overwrite = false;
 
-  // Every option with its effective value, as a YAML map: kept as training_args.yml, and compared
-  // with it when a run is resumed.
+  // Every option with its effective value, as a YAML map: saved as training_args.yml and compared
+  // with it when the run is resumed.
   std::string settings;
-  // The same where neither user nor preset sets anything.
+  // The same, with neither user nor preset setting anything.
   std::string defaults;
 };
 
-// Checks what several options say together (Error(kUsage) naming them; each one's own range is
-// checked where it is parsed) and fills what follows from them: which layers are sparse, the
-// schedule's end, the expert capacity.
+// Checks options against each other (each one's own range is checked when it is parsed) and derives
+// the rest: which layers are sparse, the end of the schedule, the expert capacity. Error(kUsage)
+// naming the options.
 void finish_options(TrainingOptions& options);
 
 }  // namespace switchyard

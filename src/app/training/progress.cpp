@@ -14,7 +14,7 @@ namespace switchyard {
 
 namespace {
 
-// snprintf with the C locale's point: no tool calls setlocale().
+// snprintf, with a decimal point whatever the locale: no tool calls setlocale().
 template <class... Args>
 std::string print(const char* format, Args... args) {
   char text[256];

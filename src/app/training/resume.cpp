@@ -40,7 +40,7 @@ void check_settings(const TrainingOptions& options) {
   check(list.empty(), ErrorKind::kUsage, escaped(options.directory.native()),
         ": cannot resume, the settings differ (", list,
         "). To resume, leave these options out and ", "add -c ", escaped(settings.native()),
-        "; or choose another folder; --overwrite would delete this run");
+        "; or choose another directory; --overwrite would delete this run");
 }
 
 bool may_resume(const TrainingOptions& options) { return options.reload && !options.overwrite; }
@@ -53,10 +53,10 @@ bool begin_or_resume(const TrainingOptions& options, TrainingDirectory& director
     check_settings(options);
   } else {
     const bool has_model = std::filesystem::exists(directory.file("model.safetensors"));
-    check(
-        !has_model || !may_resume(options), ErrorKind::kUsage, directory.path().string(),
-        ": has a model but no checkpoint to resume from; choose another folder; --overwrite would "
-        "delete this model");
+    check(!has_model || !may_resume(options), ErrorKind::kUsage, directory.path().string(),
+          ": has a model but no checkpoint to resume from; choose another directory; --overwrite "
+          "would "
+          "delete this model");
     directory.clear();
     write_file_durably(directory.file(kSettingsFile), options.settings);
   }
@@ -88,10 +88,10 @@ void check_same_inputs(const std::filesystem::path& directory, const TrainingSta
   check(saved.compute_type == now.compute_type, ErrorKind::kUsage, escaped(directory.native()),
         ": trained in ", escaped(saved.compute_type), ", this machine's --compute-type auto is ",
         now.compute_type,
-        "; resume where the first is computed natively, or choose another folder");
+        "; resume where the first is computed natively, or choose another directory");
   check(list.empty(), ErrorKind::kData, escaped(directory.native()),
         ": not what this run was trained with: ", list,
-        "; restore it, or choose another folder; --overwrite would delete this run");
+        "; restore it, or choose another directory; --overwrite would delete this run");
 }
 
 std::int64_t batch_words(const TrainingOptions& options, const TrainingState& resumed) {

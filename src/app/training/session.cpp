@@ -68,7 +68,7 @@ class TrainingSession {
   Checkpoints checkpoints_;
   TrainingState state_;
   std::optional<MetricsFile> metrics_;
-  std::optional<MetricHistory> kept_best_;  // while a better model than the best kept is not saved
+  std::optional<MetricHistory> kept_best_;  // of the saved best, while a better one is unsaved
   std::unique_ptr<Prefetch<NextBatch>> batches_;
   std::int64_t batches_in_epoch_ = 0;
   double begin_progress_ = 0;  // of this process
@@ -185,7 +185,8 @@ std::string TrainingSession::end_text(bool worked) {
 
 void TrainingSession::step() {
   if (kept_best_) {
-    // The better model is lost with this update; a later one need only be better than the kept one.
+    // This update overwrites the better model, which could not be saved: from here on the saved
+    // best is the one to beat.
     first_metric() = {kept_best_->best, kept_best_->best_update, 0};
     kept_best_.reset();
   }

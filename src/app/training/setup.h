@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a training run is made of, from text to trainer. The run itself and its dry run share it.
+// The parts of a training run, from text to trainer: shared by the run and the dry run.
 #pragma once
 
 #include <functional>
@@ -11,15 +11,15 @@
 
 namespace switchyard {
 
-// Gives the vocabulary for a training text: trains it, or loads it.
+// Loads or trains the vocabulary for a training text.
 using MakeTokenizer = std::function<Tokenizer(const ParallelText&)>;
 
 struct TrainingParts {
-  // Reads the text, makes the tokenizer, encodes, and makes a model without values. Error as
-  // read_training_text, encode_training_data and, of parameters and optimizer, check_memory.
+  // Reads the text, makes the tokenizer, encodes the text, and makes a model without values. Error
+  // as read_training_text, encode_training_data and check_memory, which knows no batch yet.
   TrainingParts(const TrainingOptions& options, const MakeTokenizer& make_tokenizer);
 
-  // The values that a new run begins with; one that goes on has its checkpoint's.
+  // Sets the initial values of a new run; a resumed one loads its checkpoint's.
   void initialise(const TrainingOptions& options);
 
   // Decides how the text is cut into batches, of at most `words` (batch_words() of resume.h); 0

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Where a training run stands, beside its buffers: trainer_state.json of a checkpoint.
+// The state of a training run besides its buffers: trainer_state.json of a checkpoint.
 #pragma once
 
 #include <algorithm>
@@ -20,15 +20,15 @@ namespace switchyard {
 struct TrainingState {
   TrainerCounters counters;
   BatchPosition position;             // of the next batch
-  std::int64_t mini_batch_words = 0;  // of all batches: what --mini-batch-fit has found
+  std::int64_t mini_batch_words = 0;  // of all batches; with --mini-batch-fit as found
   std::int64_t epoch_sentences = 0;   // trained on in this epoch
   std::int64_t target_tokens = 0;     // of the whole run
-  double seconds = 0;                 // of training so far; not reproducible
+  double seconds = 0;                 // of training; not reproducible
   ProgressWindow window;
   std::map<std::string, MetricHistory> metrics;
   std::int64_t validated_update = -1;  // of the last validation
   std::int64_t metrics_bytes = 0;      // size of metrics.jsonl
-  // What the run was made from.
+  // Identify the inputs of the run.
   std::uint64_t tokenizer_hash = 0, train_hash = 0, valid_hash = 0;
   std::string compute_type;  // "float32", "bfloat16"
 
@@ -38,12 +38,12 @@ struct TrainingState {
   }
 };
 
-// Hugging Face's field names where it has them (global_step, epoch, best_metric), ours under
-// "switchyard". `first_metric` is the one that decides which model is the best.
+// Hugging Face's field names if it has them (global_step, epoch, best_metric), ours under
+// "switchyard". `first_metric` decides which model is the best.
 nlohmann::json state_to_json(const TrainingState& state, const std::string& first_metric);
-// Error(kData) where a field is missing or of another type.
+// Error(kData) if a field is missing or has another type.
 TrainingState state_from_json(const nlohmann::json& json);
-// That of a checkpoint. Error(kData) naming it.
+// Reads the state of a checkpoint. Error(kData) naming it.
 TrainingState load_state(const std::filesystem::path& checkpoint);
 
 }  // namespace switchyard

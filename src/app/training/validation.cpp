@@ -18,9 +18,9 @@ namespace {
 
 constexpr std::int64_t kBatchTokens = 1024;
 
-// A translation may be this much longer than the longest reference: a model that is still untrained
-// does not end its sentences.
-std::int64_t most_new_tokens(const PairSource& valid) {
+// Limits translations to half as long again as the longest reference: an untrained model does not
+// end its sentences.
+std::int64_t max_new_tokens(const PairSource& valid) {
   const std::int64_t longest = valid.bounds().longest.target;
   return longest + longest / 2;
 }
@@ -29,7 +29,7 @@ TranslatorOptions translator_options(const TrainingData& data, const TrainingOpt
                                      int threads) {
   TranslatorOptions t;
   t.search.num_beams = options.beam_size;
-  t.search.max_new_tokens = most_new_tokens(data.valid);
+  t.search.max_new_tokens = max_new_tokens(data.valid);
   t.workers = threads;
   t.threads = 1;
   t.row_invariant = false;
@@ -56,7 +56,7 @@ Validator::Validator(const Model& model, const Tokenizer& tokenizer, const Train
   batching.shuffle = false;
   Batcher batcher(data.valid, batching);
   for (std::int64_t b = batcher.batches_in_epoch(); b > 0; --b) batches_.push_back(batcher.next());
-  // A capacity factor is training's; Hugging Face's capacity binds in scoring as well.
+  // The capacity factor applies in training only, Hugging Face's capacity in scoring as well.
   capacity_.expert_capacity = options.trainer.capacity.expert_capacity;
   bleu_.tokenize = options.valid_tokenize;
   bleu_can_score_ = bleu_can_score(options.valid_tokenize);

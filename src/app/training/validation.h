@@ -19,7 +19,7 @@ namespace switchyard {
 struct ValidationResult {
   double ce_mean_words = 0;  // mean of -log p over target tokens, no label smoothing
   double bleu = 0, chrf = 0;
-  // Of all validation pairs; none where no metric needs them.
+  // Of all validation pairs; empty if no metric needs them.
   std::vector<std::string> translations;
   double seconds = 0;
 
@@ -39,7 +39,7 @@ class Validator {
   // False for BLEU if even a perfect translation scores 0, because no reference is as long as
   // BLEU's longest n-gram. Any other score is then noise.
   bool is_meaningful(const std::string& metric) const;
-  // Whether the references have a BLEU above 0, with this tokenizer, at least as translations.
+  // True if the references, as translations of themselves, have a BLEU above 0 with this tokenizer.
   bool bleu_can_score(const std::string& tokenize) const;
 
   // The signature of both scores, for the log.
@@ -53,8 +53,8 @@ class Validator {
   const TrainingData& data_;
   CapacityOptions capacity_;
   BleuOptions bleu_;
-  bool bleu_can_score_ = true;                      // above 0
-  bool translate_;                                  // a metric needs it
+  bool bleu_can_score_ = true;
+  bool translate_;                                  // a metric needs translations
   std::vector<Ids> sources_;                        // of data_.valid_source, cropped
   std::vector<HostBatch> batches_;                  // of data_.valid
   std::vector<std::unique_ptr<Context>> contexts_;  // of a thread each

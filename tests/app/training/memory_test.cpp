@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What is said of a run's memory before it begins, by value.
+// The estimate of a run's memory and how it is reported.
 #include "src/app/training/memory.h"
 
 #include "src/core/error.h"
@@ -8,7 +8,7 @@
 
 using namespace switchyard;
 
-TEST_CASE("memory: every buffer of the parameters' size is counted") {
+TEST_CASE("memory: every buffer the size of the parameters is counted") {
   const Model model(tiny_config({true, false}, {true}));
   std::int64_t floats = 0, means = 0;
   model.each_param([&](const Param& p) {
@@ -31,15 +31,16 @@ TEST_CASE("memory: every buffer of the parameters' size is counted") {
   CHECK(parameter_memory(model, options).parameters == 6 * 4 * floats);
 }
 
-TEST_CASE("memory: what is needed is the sum, and all that is available may be taken") {
+TEST_CASE("memory: the need is the sum, and may be all that is available") {
   TrainingMemory memory;
   memory.parameters = 36 << 20;
   memory.optimizer = 35 << 20;
   memory.batch = 317 << 20;
   memory.available = 388 << 20;
   CHECK(memory.needed() == 388 << 20);
-  CHECK(memory_text(memory) ==
-        "388 MiB needed (36 MiB parameters, 35 MiB optimizer, 317 MiB a batch), 388 MiB available");
+  CHECK(
+      memory_text(memory) ==
+      "388 MiB needed (36 MiB parameters, 35 MiB optimizer, 317 MiB per batch), 388 MiB available");
   CHECK_NOTHROW(check_memory(memory));
   --memory.available;
   CHECK_THROWS_AS(check_memory(memory), Error);

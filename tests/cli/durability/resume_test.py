@@ -24,7 +24,7 @@ class Resume(RunsTest):
                     file.write(bad)
                 said = self.assert_goes_on(self.ARGS, expected, f'{name} damaged')
                 self.assertIn('skipping damaged checkpoint', said)
-                self.assertIn('going on from checkpoint-2', said)
+                self.assertIn('resuming from checkpoint-2', said)
         # With --keep-last 1 the damaged one must not be the one that is kept.
         with open(os.path.join(MODEL, names[2], 'model.safetensors'), 'ab') as file:
             file.write(b'x')
