@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""What switch-train's validations say, and what they decide: the best checkpoint, the end of a run.
+"""What switch-train's validations report and decide: the best checkpoint and the end of a run.
 usage: validation_test.py SWITCH_TRAIN SWITCH_TRANSLATE SWITCH_EVALUATE [TEST...]
 
 Expected values come from the log, metrics.jsonl and the other two tools, not from another run.
@@ -18,7 +18,7 @@ import zlib
 
 TRAIN, TRANSLATE, EVALUATE = map(os.path.abspath, sys.argv[1:4])
 MODEL = 'model'
-# The last validation pair is longer, so that validation gives a translation half as much again.
+# The last validation pair is longer; translations may be half as long again as that.
 MAX_LENGTH, MAX_OUTPUT_LENGTH = 24, 36
 
 
@@ -35,7 +35,7 @@ def make_corpora():
         sentences = [[rng.choice(words) for _ in range(length)] for length in lengths]
         write(name + '.src', [' '.join(s) for s in sentences])
         write(name + '.tgt', [' '.join(s[::-1]) for s in sentences])
-        # A word a line, and lines that each tokenizer splits in its own way.
+        # One word per line, and lines that each tokenizer splits differently.
         write(name + '-one.src', [(s[0] + ''.join(s[6:])).upper() for s in sentences])
         write(name + '-one.tgt', [s[0] + ''.join(s[6:]) for s in sentences])
         write(name + '-letter.src', [s[0] for s in sentences])
@@ -46,7 +46,7 @@ def make_corpora():
 
 
 def command(*more, data=''):
-    """A run of a second or so. An option given in `more` replaces the one here."""
+    """A run of about a second. Options in `more` override those here."""
     options = {'--train-sets': ['a' + data + '.src', 'a' + data + '.tgt'],
                '--valid-sets': ['v' + data + '.src', 'v' + data + '.tgt'],
                '--preset': ['tiny'], '--num-layers': ['1'], '--num-decoder-layers': ['1'],
@@ -69,7 +69,7 @@ def output(*args, **kwargs):
 
 
 def train(*more, data=''):
-    """What the run says."""
+    """Trains and returns stderr."""
     return output(*command(*more, data=data), stdin=subprocess.DEVNULL).stderr
 
 
@@ -79,7 +79,7 @@ def records(event):
 
 
 def rewrite(path, text):
-    """Changes a file of a checkpoint, and its checksum."""
+    """Replaces a file of a checkpoint and updates its checksum."""
     with open(path, 'w') as file:
         file.write(text)
     sums = os.path.join(os.path.dirname(path), 'checksums.json')
@@ -114,13 +114,13 @@ class WhenBleuCannotMove(ValidationTest):
         self.assertEqual({r['bleu'] for r in valid}, {0.0})
         losses = [r['ce-mean-words'] for r in valid]
         self.assertEqual(best(), valid[losses.index(min(losses))]['update'])
-        self.assertGreater(best(), 30)  # the third of two validations that are not better
+        self.assertGreater(best(), 30)  # early stopping ends the run after two validations without a better one
         self.assertIn(f': Up. 20 : bleu : 0.00 : new best (by ce-mean-words: {losses[1]:.4f} '
                       f'against {losses[0]:.4f})', said)
 
         self.assertIn('no validation reference has 4 tokens (--valid-tokenize 13a)', said)
 
-        # It is computed though nobody asked for it.
+        # It is computed even if not asked for.
         best_update = best()
         self.setUp()
         train('--early-stopping', '2', '--after', '300u', '--valid-metrics', 'bleu', data='-one')
@@ -128,7 +128,7 @@ class WhenBleuCannotMove(ValidationTest):
         self.assertEqual([r['ce-mean-words'] for r in records('valid')], losses)
 
     def test_advice(self):
-        """Only what helps is advised, and ce-mean-words decides only instead of BLEU."""
+        """Advice is given only if it helps; ce-mean-words decides only in place of BLEU."""
         decides = '; ce-mean-words decides which model is the best'
         for data, metrics, end in (
                 ('-one', 'bleu', decides + '. Try --valid-tokenize char or --valid-metrics chrf'),
@@ -141,7 +141,7 @@ class WhenBleuCannotMove(ValidationTest):
                 self.assertIn('BLEU is 0 even for perfect translations' + end + '\n', said)
 
     def test_noise_above_0_is_not_the_best(self):
-        # At first the model babbles, and may score; a word is then all it says.
+        # Early on the model babbles and may score above 0; later it only outputs single words.
         train('--after', '10u', data='-one')
         path = os.path.join(MODEL, 'last', 'trainer_state.json')
         with open(path) as file:
@@ -169,7 +169,7 @@ class TheBest(ValidationTest):
     def test_is_the_largest_score_or_the_smallest_loss(self):
         for metric, sign in (('bleu', 1), ('chrf', 1), ('ce-mean-words', -1)):
             self.setUp()
-            # So high a rate that the figures rise and fall.
+            # A rate high enough for the scores to rise and fall.
             train('--valid-metrics', metric, '--learn-rate', '0.005', '--after', '200u')
             values = [sign * r[metric] for r in records('valid')]
             self.assertEqual(len(values), 20)
@@ -192,7 +192,7 @@ class EarlyStopping(ValidationTest):
             self.setUp()
             train(*self.STUCK, '--valid-metrics', metric)
             self.assert_ended_at_40()
-        train(*self.STUCK, '--valid-metrics', 'bleu')  # nothing is left to do
+        train(*self.STUCK, '--valid-metrics', 'bleu')  # nothing to do
         self.assert_ended_at_40()
 
     def test_resumed_between_two_validations_that_are_no_better(self):
@@ -208,7 +208,7 @@ class AllPairs(ValidationTest):
 
 
 def translations(said):
-    """By update: what the log shows of the validation, sources and translations."""
+    """Sources and translations that the log shows of each validation, by update."""
     found = {}
     for line in said.splitlines():
         if match := re.search(r'\[valid\] Ep\. .* : Up\. (\d+) : ', line):
@@ -225,7 +225,7 @@ class TheSavedModel(ValidationTest):
         self.assertEqual(list(smooth), list(range(10, 101, 10)))
         for update, (sources, samples) in smooth.items():
             self.assertEqual(samples, translate(sources, f'checkpoint-{update}'), update)
-        # The average is not what it is the average of: the same run without one.
+        # The average differs from the same run without one.
         self.setUp()
         self.assertNotEqual(smooth, translations(train(data='-one')))
 
@@ -272,10 +272,10 @@ class Tokenizers(ValidationTest):
 
 
 def main():
-    # In memory where that can be had, since each checkpoint waits for the disk.
+    # In memory if possible, since each checkpoint waits for the disk.
     memory = '/dev/shm' if os.access('/dev/shm', os.W_OK) else None
-    with tempfile.TemporaryDirectory(dir=memory) as folder:
-        os.chdir(folder)
+    with tempfile.TemporaryDirectory(dir=memory) as directory:
+        os.chdir(directory)
         make_corpora()
         unittest.main(argv=[sys.argv[0], *sys.argv[4:]])
 

@@ -37,7 +37,7 @@ bool same(const HostBatch& a, const HostBatch& b) {
 
 }  // namespace
 
-TEST_CASE("an epoch has every pair once, within the limits") {
+TEST_CASE("an epoch has every pair once, in batches within the limits") {
   const Corpus corpus = make_corpus(997);
   BatchOptions options;
   const bool words = GENERATE(true, false);
@@ -72,7 +72,7 @@ TEST_CASE("an epoch has every pair once, within the limits") {
   CHECK(std::all_of(seen.begin(), seen.end(), [](int n) { return n == 1; }));
 }
 
-TEST_CASE("batches have like lengths") {
+TEST_CASE("the pairs of a batch have similar lengths") {
   const Corpus corpus = make_corpus(2000);
   BatchOptions options;
   options.mini_batch = 20;
@@ -86,11 +86,11 @@ TEST_CASE("batches have like lengths") {
   }
 }
 
-TEST_CASE("long and short batches come in no order of length") {
+TEST_CASE("batches are not in order of length") {
   const Corpus corpus = make_corpus(2000);
   BatchOptions options;
   options.mini_batch = 20;
-  // One window, sorted as a whole, or several.
+  // One window, or several.
   options.maxi_batch = GENERATE(100, 25);
   const std::int64_t epoch = GENERATE(0, 1);
   CAPTURE(options.maxi_batch, epoch);
@@ -114,7 +114,7 @@ TEST_CASE("no batch is much smaller than the others") {
   BatchOptions options;
   options.mini_batch_words = words ? 700 : 0;
   options.mini_batch = words ? 0 : 35;
-  // Both what is over at the end of a window and the last window itself would be small.
+  // Otherwise the last batch of a window and the last window would be small.
   options.maxi_batch = GENERATE(3, 100);
   for (const std::int64_t pairs : {36, 40, 107, 250, 999}) {
     const Corpus corpus = make_corpus(pairs);
@@ -157,7 +157,7 @@ TEST_CASE("the order is a function of seed and epoch") {
   CHECK(order(1, 3) != order(2, 3));
 }
 
-// Windows follow one another in the corpus; batches of one length leave no room for sorting.
+// Without shuffling, windows follow one another in the corpus.
 TEST_CASE("a window has maxi_batch batches") {
   Corpus corpus;
   for (int i = 0; i < 90; ++i)
@@ -177,7 +177,7 @@ TEST_CASE("a window has maxi_batch batches") {
   }
 }
 
-TEST_CASE("an epoch mixes all of the corpus, and its batches come in no order of length") {
+TEST_CASE("an epoch mixes the whole corpus, and its batches are not in order of length") {
   const Corpus corpus = make_corpus(1000);
   BatchOptions options;
   options.mini_batch_words = 0;
@@ -297,6 +297,6 @@ TEST_CASE("prefetch keeps order, errors and its bound") {
       2);
   for (int i = 0; i < 3; ++i) CHECK(failing.next() == i);
   CHECK_THROWS_AS(failing.next(), std::runtime_error);
-  // Left with a full queue: must not hang.
+  // Destroyed with a full queue: must not hang.
   Prefetch<int> unused([]() -> std::optional<int> { return 1; }, 2);
 }

@@ -72,7 +72,7 @@ TEST_CASE("lines end at \\n only") {
   CHECK(big_lines.back().size() == 300000);
 }
 
-TEST_CASE("files that are no text are named") {
+TEST_CASE("files that are not text are named") {
   const TemporaryFolder folder;
   const auto reason = [](const fs::path& path) { return error_of([&] { read_lines(path); }); };
   CHECK(has(reason(folder.write("a", "\xFF\xFEh\0i\0")), "UTF-16"));
@@ -118,7 +118,7 @@ TEST_CASE("a pipe is ready when it has a line") {
   ::close(ends[0]);
 }
 
-TEST_CASE("parallel files need as many lines") {
+TEST_CASE("parallel files need equally many lines") {
   const TemporaryFolder folder;
   const fs::path two = folder.write("two", "a\nb\n"), three = folder.write("three", "a\nb\nc");
   CHECK(read_parallel(two, two).target[1] == "b");

@@ -11,8 +11,8 @@ namespace {
 using Updates = std::vector<std::int64_t>;
 
 TEST_CASE("the best checkpoint is kept, the one linked as the best, and the newest") {
-  const TempDirectory folder;
-  TrainingDirectory directory(folder.path() / "run", false);
+  const TempDirectory temporary;
+  TrainingDirectory directory(temporary.path() / "run", false);
   const auto left_of_six = [&](std::int64_t best, std::int64_t linked, std::int64_t keep_last) {
     for (std::int64_t update = 1; update <= 6; ++update)
       std::filesystem::create_directories(directory.checkpoint(update));
@@ -24,14 +24,14 @@ TEST_CASE("the best checkpoint is kept, the one linked as the best, and the newe
   CHECK(left_of_six(3, 3, 2) == Updates{3, 5, 6});
   CHECK(left_of_six(6, 6, 1) == Updates{6});
   CHECK(left_of_six(-1, 6, 3) == Updates{4, 5, 6});  // nothing has been validated
-  // The better model of update 4 could not be exported: users still find that of update 2.
+  // The better model of update 4 could not be exported: users still see that of update 2.
   CHECK(left_of_six(4, 2, 1) == Updates{2, 4, 6});
   CHECK(left_of_six(5, 2, 2) == Updates{2, 5, 6});
 }
 
-TEST_CASE("later checkpoints than the run's are left to be replaced, and do not count") {
-  const TempDirectory folder;
-  TrainingDirectory directory(folder.path() / "run", false);
+TEST_CASE("checkpoints later than the run's are kept for replacement and do not count") {
+  const TempDirectory temporary;
+  TrainingDirectory directory(temporary.path() / "run", false);
   for (std::int64_t update = 1; update <= 6; ++update)
     std::filesystem::create_directories(directory.checkpoint(update));
   directory.prune(4, 1, 2);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Which of two validations is better, metric by metric, and what follows for a run.
+// Which of two validations is better by each metric, and what follows for a run.
 #include "src/app/training/metric_history.h"
 
 #include <limits>
@@ -14,7 +14,7 @@ constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
 TEST_CASE("more BLEU or chrF is better, less cross-entropy") {
   for (const std::string metric : {"bleu", "chrf"}) {
     CAPTURE(metric);
-    // Whatever the cross-entropy says.
+    // Regardless of the cross-entropy.
     CHECK(better(metric, {21.5, 3}, {21.4, 2}));
     CHECK(!better(metric, {21.4, 2}, {21.5, 3}));
     CHECK(!ce_decides(metric, {21.4, 2}, {21.5, 3}));
@@ -42,15 +42,15 @@ TEST_CASE("ties of BLEU and chrF are decided by ce-mean-words") {
   }
 }
 
-TEST_CASE("a metric that cannot tell leaves all to ce-mean-words") {
-  // An untrained model may score above 0 by chance, where a good one cannot.
+TEST_CASE("ce-mean-words decides for a metric that is not meaningful") {
+  // An untrained model may score above 0 by chance where a good one scores 0.
   CHECK(ce_decides("bleu", {0, 2, false}, {0.4, 3, false}));
   CHECK(better("bleu", {0, 2, false}, {0.4, 3, false}));
   CHECK(!better("bleu", {0.4, 3, false}, {0, 2, false}));
-  CHECK(better("bleu", {0, 2, false}, {0.4, 3}));  // as a resumed run knows its best
+  CHECK(better("bleu", {0, 2, false}, {0.4, 3}));  // the best of a resumed run
 }
 
-TEST_CASE("a history keeps the best validation and counts those since, and the log says why") {
+TEST_CASE("a history keeps the best validation, counts those since, and explains itself") {
   MetricHistory h;
   const auto note = [&](const MetricValue& now, std::int64_t update) {
     const std::string said = h.judgement("bleu", now);
@@ -78,7 +78,7 @@ TEST_CASE("a history keeps the best validation and counts those since, and the l
   CHECK(h.stalled == 1);
 }
 
-TEST_CASE("a best whose cross-entropy is not known gives way to the first tie") {
+TEST_CASE("a best whose cross-entropy is unknown loses to the first tie") {
   MetricHistory h{{21.5}, 10, 0};
   CHECK(h.record("bleu", {21.5, 3}, 20));
   CHECK(!h.record("bleu", {21.5, 3}, 30));

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a run says of its updates, by value.
+// Progress lines and records, by value.
 #include "src/app/training/progress.h"
 
 #include <nlohmann/json.hpp>
@@ -10,7 +10,7 @@ using namespace switchyard;
 
 namespace {
 
-// One sparse layer with 12 tokens, and one with 20.
+// One sparse layer with 12 tokens and one with 20.
 StepResult first_step() {
   StepResult step;
   step.loss.loss_sum = 30;
@@ -61,7 +61,7 @@ ProgressPoint some_point() {
 
 }  // namespace
 
-TEST_CASE("progress: a line is about all updates since the last one") {
+TEST_CASE("progress: a line covers all updates since the previous one") {
   const ProgressWindow window = two_steps();
   CHECK(window.cost() == 2);           // (30 + 50) / (10 + 30)
   CHECK(window.drop_rate() == 0.125);  // 8 of 64
@@ -74,7 +74,7 @@ TEST_CASE("progress: a line is about all updates since the last one") {
         "[############------------]  50%  Ep. 2  Up. 300  Cost 2.0000  40 words/s  ETA 01:01:01");
 }
 
-TEST_CASE("progress: a record has means over updates, and shares by layer and expert") {
+TEST_CASE("progress: a record has means over updates and shares by layer and expert") {
   const nlohmann::json record = train_record(some_point(), two_steps());
   CHECK(record["epoch"] == 2);
   CHECK(record["update"] == 300);
@@ -90,7 +90,7 @@ TEST_CASE("progress: a record has means over updates, and shares by layer and ex
   CHECK(record["drop"] == nlohmann::json({2.0 / 24, 6.0 / 40}));
 }
 
-TEST_CASE("progress: dense models have no experts to speak of") {
+TEST_CASE("progress: dense models report no experts") {
   StepResult step = first_step();
   step.loss.router_aux_loss = step.loss.router_z_loss = {};
   step.loss.expert_count = {};

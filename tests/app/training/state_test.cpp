@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// trainer_state.json: all that a resumed run needs to know survives, in old checkpoints too.
+// trainer_state.json: everything a resumed run needs survives, also from older checkpoints.
 #include "src/app/training/state.h"
 
 #include <cmath>
@@ -11,8 +11,8 @@
 namespace switchyard {
 namespace {
 
-// No two fields have the same value, and none its default. Lists of fields are complete: a new one
-// does not compile until it is here.
+// No two fields have the same value, and none has its default. The structured bindings list every
+// field: a new one does not compile until it is added here.
 TrainingState full_state() {
   TrainingState state;
   auto& [counters, position, mini_batch_words, epoch_sentences, target_tokens, seconds, window,

@@ -12,9 +12,9 @@ using namespace switchyard;
 
 namespace {
 
-// Its blocks add nothing, so that a decoder state is the embedding of the token before, of length 1
-// once it is normed and scaled. After the start and after `said` the logits are 5 for `said`, 1 for
-// the start and 0 for all others; after any other token all are 0. It never ends a sentence.
+// Its blocks add nothing, so a decoder state is the embedding of the previous token, of length 1
+// after norm and scaling. After the start and after `said` the logits are 5 for `said`, 1 for the
+// start and 0 for all others; after any other token all are 0. It never ends a sentence.
 struct Parrot {
   static constexpr std::int32_t said = 20;
 
@@ -48,7 +48,7 @@ struct Parrot {
 
 }  // namespace
 
-TEST_CASE("validation: the loss is a mean over tokens, translations may be half as long again") {
+TEST_CASE("validation: the loss is a mean over tokens; translations may be half as long again") {
   const Tokenizer& tokenizer = small_tokenizer();
   const Parrot parrot(tokenizer);
   TrainingData data;

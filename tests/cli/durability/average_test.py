@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""--average-last and --average-best: the mean of checkpoints, by value; full disks and kills."""
+"""--average-last and --average-best: the mean of checkpoints, by value; with full disks and kills."""
 import array
 import errno
 import json
@@ -15,9 +15,9 @@ from training_runs import (CHANGING, MODEL, TRANSLATE, RunsTest, calls_of, comma
 AVERAGE = os.path.join(MODEL, 'average')
 
 
-def tensors(folder):
-    """Name: shape and values."""
-    data = read(folder, 'model.safetensors')
+def tensors(directory):
+    """Shape and values by name."""
+    data = read(directory, 'model.safetensors')
     start = 8 + int.from_bytes(data[:8], 'little')
     found = {}
     for name, entry in json.loads(data[8:start]).items():
@@ -76,7 +76,7 @@ class Average(RunsTest):
         self.assert_average_of(best)
 
     def test_best_where_bleu_decides_nothing(self):
-        """BLEU of references of one word is 0: then ce-mean-words decides, listed or not."""
+        """BLEU of one-word references is 0: then ce-mean-words decides, listed or not."""
         with open('v.tgt') as file:
             words = [line.split()[0] for line in file]
         with open('words.tgt', 'w') as file:
@@ -102,7 +102,7 @@ class Average(RunsTest):
         longer[longer.index('--after') + 1] = '8u'
         expected = self.whole(longer)
         run(self.LAST)
-        self.assert_goes_on(longer, expected, 'resumed after averaging')
+        self.assert_resumes(longer, expected, 'resumed after averaging')
         self.assert_average_of([6, 7, 8])
         self.assertEqual(run([*self.PLAIN, '--overwrite']).returncode, 0)
         self.assertFalse(os.path.exists(AVERAGE))
@@ -144,7 +144,7 @@ class Average(RunsTest):
             fresh()
             result = run(self.LAST, fault='kill', at=k, calls=CHANGING)
             self.assertEqual(result.returncode, -signal.SIGKILL)
-            self.assert_goes_on(self.LAST, expected, f'killed at call {k}')
+            self.assert_resumes(self.LAST, expected, f'killed at call {k}')
         for k in calls[::3]:
             fresh()
             result = run(self.LAST, fault=errno.ENOSPC, at=k, calls=CHANGING)
@@ -153,7 +153,7 @@ class Average(RunsTest):
                 self.assertIn('No space left on device', result.stderr.splitlines()[-1])
                 self.assertIn('training finished', result.stderr)
             self.assertEqual(leftovers(), [])
-            self.assert_goes_on(self.LAST, expected, f'no space at call {k}')
+            self.assert_resumes(self.LAST, expected, f'no space at call {k}')
         shutil.rmtree(AVERAGE)
 
 

@@ -54,7 +54,7 @@ class Divergence(RunsTest):
             json.dump(checksums, file)
 
     def test_steps_are_skipped_and_counted(self):
-        # A bias between positions 7 apart, which only the long sentences have: every 12th.
+        # A bias between positions 7 apart, which only the long sentences have: one in 12.
         rng = random.Random(7)
         with open('n.src', 'w') as src, open('n.tgt', 'w') as tgt:
             for i in range(240):
@@ -72,14 +72,14 @@ class Divergence(RunsTest):
         skipped = result.stderr.count('step skipped')
         lines = [json.loads(line) for line in read(MODEL, 'metrics.jsonl').splitlines()]
         self.assertEqual(max(r.get('skipped', 0) for r in lines), skipped)
-        # The run goes on, but what it would save has the infinite value still in it.
+        # The run continues, but what it would save still contains the infinite value.
         self.assertEqual(result.returncode, 4)
         self.assertIn('training diverged at update 60: ', result.stderr)
         self.assertIn('only finite numbers are saved', result.stderr)
         self.assertFalse(os.path.exists(os.path.join(MODEL, 'checkpoint-60')))
 
     def test_ten_in_a_row_are_counted_across_a_resume(self):
-        # The first update throws the parameters so far that no gradient comes back any more.
+        # The first update moves the parameters so far that all later gradients are 0 or not finite.
         args = ['--learn-rate', '1e6', '--lr-schedule', 'constant', '--lr-warmup', '0',
                 '--router-z-loss-coef', '1000', '--clip-norm', '0', '--compute-type', 'float32',
                 '--exponential-smoothing', '0', '--save-freq', '1e', '--valid-freq', '9u',

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// usage: durable_writes FOLDER
-// Calls each function of core/durable_file.h once in FOLDER, for order_test.py to see what it asks
-// of the file system. A folder is filled with files that are not written by those functions and
-// thus not synced before the folder is.
+// usage: durable_writes DIRECTORY
+// Calls each function of core/durable_file.h once in DIRECTORY, so that order_test.py can check its
+// file system calls. A directory is filled with files that are not written by those functions, and
+// thus not synced before the directory is.
 #include <fcntl.h>
 #include <unistd.h>
 
@@ -21,25 +21,25 @@ void write_plainly(const fs::path& path) {
   ::close(fd);
 }
 
-void fill(const fs::path& folder) {
-  write_plainly(folder / "plain");
-  fs::create_directories(folder / "sub" / "deeper");
-  write_plainly(folder / "sub" / "deeper" / "plain");
-  fs::create_symlink("plain", folder / "sub" / "link");
+void fill(const fs::path& directory) {
+  write_plainly(directory / "plain");
+  fs::create_directories(directory / "sub" / "deeper");
+  write_plainly(directory / "sub" / "deeper" / "plain");
+  fs::create_symlink("plain", directory / "sub" / "link");
 }
 
 }  // namespace
 
 int main(int, char** argv) {
   try {
-    const fs::path folder = argv[1];
-    fs::create_directory(folder);
-    write_file_durably(folder / "file", "text");
-    copy_file_durably(folder / "file", folder / "copy");
-    replace_symlink(folder / "link", "file");
-    write_directory_durably(folder / "new", fill);
-    write_directory_durably(folder / "new", fill);  // replaces it
-    remove_directory(folder / "new");
+    const fs::path directory = argv[1];
+    fs::create_directory(directory);
+    write_file_durably(directory / "file", "text");
+    copy_file_durably(directory / "file", directory / "copy");
+    replace_symlink(directory / "link", "file");
+    write_directory_durably(directory / "new", fill);
+    write_directory_durably(directory / "new", fill);  // replaces it
+    remove_directory(directory / "new");
     return 0;
   } catch (const std::exception& e) {
     std::fprintf(stderr, "%s\n", e.what());

@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
-// A library for LD_PRELOAD that makes the file system fail under a program, and a record of what
-// the program asked of it. It knows the calls on paths in one folder (train.log aside, of which
-// nothing depends), gives each a number from 1, and does what the environment says:
-//   FAULT_FOLDER  the folder, absolute
-//   FAULT_CALLS   the calls that count, by commas; all if not set: open (for reading), create,
-//                 write, ftruncate, fsync, close, rename, mkdir, symlink, unlink, rmdir
-//   FAULT_LOG     a file that gets "NUMBER CALL PATH" for each, and for a rename the old path
-//   FAULT         kill: SIGKILL before the call; sleep: 3 s before it; short: a write of half the
-//                 bytes; a number: the call fails with this errno
-//   FAULT_AT      the call that has this fault
-//   FAULT_FROM    it and all later ones
-//   FAULT_EVERY   each whose number is a multiple of this
-// The calls are made with syscall(): nothing here depends on the library it stands in front of.
-// The calls below have both names, with and without 64.
+// A library for LD_PRELOAD that records a program's file system calls and makes them fail. It
+// counts the calls on paths in one directory (except train.log, which does not matter) from 1, and
+// does what the environment says:
+//   FAULT_DIRECTORY  the directory, an absolute path
+//   FAULT_CALLS      the calls that count, separated by commas; all if not set: open (for reading),
+//                    create, write, ftruncate, fsync, close, rename, mkdir, symlink, unlink, rmdir
+//   FAULT_LOG        a file that gets "NUMBER CALL PATH" for each, and the old path of a rename
+//   FAULT            kill: SIGKILL before the call; sleep: 3 s before it; short: writes half of the
+//                    bytes; a number: the call fails with this errno
+//   FAULT_AT         the number of the call that fails
+//   FAULT_FROM       it and all later calls fail
+//   FAULT_EVERY      calls whose number is a multiple of this fail
+// The calls are made with syscall(), so nothing here depends on the library being intercepted. The
+// functions below are defined under both names, with and without 64.
 #undef _FILE_OFFSET_BITS
 #include <fcntl.h>
 #include <signal.h>
@@ -36,15 +36,15 @@ std::string setting(const char* name) {
 }
 
 struct Plan {
-  std::string folder = setting("FAULT_FOLDER"), calls = setting("FAULT_CALLS"),
+  std::string directory = setting("FAULT_DIRECTORY"), calls = setting("FAULT_CALLS"),
               log = setting("FAULT_LOG"), fault = setting("FAULT");
   long at = std::atol(setting("FAULT_AT").c_str()), from = std::atol(setting("FAULT_FROM").c_str()),
        every = std::atol(setting("FAULT_EVERY").c_str());
 
   bool has(std::string_view path) const {
-    return !folder.empty() && path.substr(0, folder.size()) == folder &&
-           (path.size() == folder.size() || path[folder.size()] == '/') &&
-           path != folder + "/train.log";
+    return !directory.empty() && path.substr(0, directory.size()) == directory &&
+           (path.size() == directory.size() || path[directory.size()] == '/') &&
+           path != directory + "/train.log";
   }
   bool counts(const std::string& call) const {
     return calls.empty() || ("," + calls + ",").find("," + call + ",") != std::string::npos;
@@ -66,8 +66,8 @@ std::string path_of(int fd) {
   return length > 0 ? std::string(path, static_cast<std::size_t>(length)) : "";
 }
 
-std::string path_at(int folder, const char* path) {
-  return folder == AT_FDCWD || path[0] == '/' ? path : path_of(folder) + "/" + path;
+std::string path_at(int directory, const char* path) {
+  return directory == AT_FDCWD || path[0] == '/' ? path : path_of(directory) + "/" + path;
 }
 
 void record(long number, const char* call, const std::string& path, const std::string& from) {
@@ -80,8 +80,8 @@ void record(long number, const char* call, const std::string& path, const std::s
   syscall(SYS_close, fd);
 }
 
-// Counts a call, and lets what must happen before it happen. Whether the call is to be spoiled;
-// errno is then why.
+// Counts a call and does what must happen before it. Returns true if the call must fail, with errno
+// set.
 bool struck(const char* call, const std::string& path, const std::string& from = "") {
   static std::atomic<long> calls{0};
   const int error = errno;
@@ -101,21 +101,21 @@ bool struck(const char* call, const std::string& path, const std::string& from =
   return true;
 }
 
-int opened(int folder, const char* path, int flags, va_list arguments) {
+int opened(int directory, const char* path, int flags, va_list arguments) {
   const mode_t mode = (flags & (O_CREAT | __O_TMPFILE)) ? va_arg(arguments, mode_t) : 0;
-  if (struck(flags & O_CREAT ? "create" : "open", path_at(folder, path))) return -1;
-  return static_cast<int>(syscall(SYS_openat, folder, path, flags, mode));
+  if (struck(flags & O_CREAT ? "create" : "open", path_at(directory, path))) return -1;
+  return static_cast<int>(syscall(SYS_openat, directory, path, flags, mode));
 }
 
-// How many of `bytes` to write now; 0: none, the call fails.
+// How many of `bytes` to write; 0: the call fails.
 size_t share_of(int fd, size_t bytes) {
   if (!struck("write", path_of(fd))) return bytes;
   return plan().fault == "short" ? (bytes + 1) / 2 : 0;
 }
 
-int made(const char* call, int folder, const char* path, long number, long a, long b) {
-  if (struck(call, path_at(folder, path))) return -1;
-  return static_cast<int>(syscall(number, folder, path, a, b));
+int made(const char* call, int directory, const char* path, long number, long a, long b) {
+  if (struck(call, path_at(directory, path))) return -1;
+  return static_cast<int>(syscall(number, directory, path, a, b));
 }
 
 int renamed(int from, const char* old_path, int to, const char* new_path, unsigned flags) {
@@ -123,13 +123,13 @@ int renamed(int from, const char* old_path, int to, const char* new_path, unsign
   return static_cast<int>(syscall(SYS_renameat2, from, old_path, to, new_path, flags));
 }
 
-int removed(int folder, const char* path, int flags) {
-  return made(flags & AT_REMOVEDIR ? "rmdir" : "unlink", folder, path, SYS_unlinkat, flags, 0);
+int removed(int directory, const char* path, int flags) {
+  return made(flags & AT_REMOVEDIR ? "rmdir" : "unlink", directory, path, SYS_unlinkat, flags, 0);
 }
 
-int linked(const char* target, int folder, const char* path) {
-  if (struck("symlink", path_at(folder, path))) return -1;
-  return static_cast<int>(syscall(SYS_symlinkat, target, folder, path));
+int linked(const char* target, int directory, const char* path) {
+  if (struck("symlink", path_at(directory, path))) return -1;
+  return static_cast<int>(syscall(SYS_symlinkat, target, directory, path));
 }
 
 int cut(int fd, off_t size) {
@@ -144,7 +144,7 @@ int synced(int fd, long number) {
 
 }  // namespace
 
-// The names of the C library, those for large files as well: they are the same on 64 bits.
+// The functions of the C library, including those for large files, which are the same on 64 bits.
 extern "C" {
 
 int open(const char* path, int flags, ...) {
@@ -155,16 +155,16 @@ int open(const char* path, int flags, ...) {
   return fd;
 }
 
-int openat(int folder, const char* path, int flags, ...) {
+int openat(int directory, const char* path, int flags, ...) {
   va_list arguments;
   va_start(arguments, flags);
-  const int fd = opened(folder, path, flags, arguments);
+  const int fd = opened(directory, path, flags, arguments);
   va_end(arguments);
   return fd;
 }
 
 int open64(const char* path, int flags, ...) __attribute__((alias("open")));
-int openat64(int folder, const char* path, int flags, ...) __attribute__((alias("openat")));
+int openat64(int directory, const char* path, int flags, ...) __attribute__((alias("openat")));
 
 ssize_t write(int fd, const void* data, size_t bytes) {
   const size_t share = share_of(fd, bytes);
@@ -185,7 +185,7 @@ int fsync(int fd) { return synced(fd, SYS_fsync); }
 int fdatasync(int fd) { return synced(fd, SYS_fdatasync); }
 
 int close(int fd) {
-  // As Linux does where it reports EIO: the descriptor is gone.
+  // Closes it anyway, as Linux does when it reports EIO.
   const bool spoiled = struck("close", path_of(fd));
   const int error = errno;
   const long result = syscall(SYS_close, fd);
@@ -207,20 +207,20 @@ int renameat2(int from, const char* old_path, int to, const char* new_path,
 int mkdir(const char* path, mode_t mode) noexcept {
   return made("mkdir", AT_FDCWD, path, SYS_mkdirat, mode, 0);
 }
-int mkdirat(int folder, const char* path, mode_t mode) noexcept {
-  return made("mkdir", folder, path, SYS_mkdirat, mode, 0);
+int mkdirat(int directory, const char* path, mode_t mode) noexcept {
+  return made("mkdir", directory, path, SYS_mkdirat, mode, 0);
 }
 
 int symlink(const char* target, const char* path) noexcept {
   return linked(target, AT_FDCWD, path);
 }
-int symlinkat(const char* target, int folder, const char* path) noexcept {
-  return linked(target, folder, path);
+int symlinkat(const char* target, int directory, const char* path) noexcept {
+  return linked(target, directory, path);
 }
 
 int unlink(const char* path) noexcept { return removed(AT_FDCWD, path, 0); }
-int unlinkat(int folder, const char* path, int flags) noexcept {
-  return removed(folder, path, flags);
+int unlinkat(int directory, const char* path, int flags) noexcept {
+  return removed(directory, path, flags);
 }
 int rmdir(const char* path) noexcept { return removed(AT_FDCWD, path, AT_REMOVEDIR); }
 int remove(const char* path) noexcept {

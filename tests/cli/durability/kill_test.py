@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""A run that is killed and started again ends as the unbroken one. With --every-call the kills come
-before each call to the file system; without, not before open, close and fsync: those change nothing
-that outlives the process."""
+"""A run that is killed and started again ends like an unbroken one. With --every-call, runs are killed
+before each call to the file system; without it, not before open, close and fsync, which change
+nothing that outlives the process."""
 import errno
 import os
 import random
@@ -27,11 +27,11 @@ class Kills(RunsTest):
             fresh()
             killed = run(args, fault='kill', at=k, calls=calls, **more)
             self.assertEqual(killed.returncode, -signal.SIGKILL, f'{k}: {killed.stderr}')
-            self.assert_goes_on(args, expected, f'killed before call {k}, {call}')
+            self.assert_resumes(args, expected, f'killed before call {k}, {call}')
         print(f'killed at each of {len(script)} calls', file=sys.stderr)
 
     def test_at_every_call(self):
-        # Starts, saves, saves the best, drops an old checkpoint, writes one over.
+        # Starts, saves, saves the best, removes an old checkpoint, overwrites one.
         self.kill_at_every_call(command())
 
     def test_at_random_moments(self):
@@ -48,26 +48,26 @@ class Kills(RunsTest):
             fault = {'fault': 'kill', 'at': rng.randint(1, 150)} if kills % 3 == 0 else {}
             process = start(args, **fault)
             try:
-                if kills % 3 == 1:  # some updates on, then at any moment of those that follow
+                if kills % 3 == 1:  # at a random moment after some updates
                     wait_for_line(process, ': Up. ', rng.randint(1, 5))
                     time.sleep(rng.uniform(0, seconds / 15))
                 elif kills % 3 == 2:
                     time.sleep(rng.uniform(0, seconds / 4))
                 if not fault:
                     process.kill()
-            except AssertionError:  # it ended before it said so much
+            except AssertionError:  # it ended before printing that much
                 pass
             finish(process)
-            if process.returncode == 0:  # it came to its end before
+            if process.returncode == 0:  # it finished first
                 self.assert_same(expected)
                 fresh()
             else:
                 self.assertEqual(process.returncode, -signal.SIGKILL)
                 kills += 1
-        self.assert_goes_on(args, expected, 'killed 20 times')
+        self.assert_resumes(args, expected, 'killed 20 times')
 
-    def test_where_folders_cannot_be_exchanged(self):
-        # renameat2(RENAME_EXCHANGE) is the only call that comes with a checkpoint's own name twice.
+    def test_where_directories_cannot_be_exchanged(self):
+        # renameat2(RENAME_EXCHANGE) is the only call with two names of the same checkpoint.
         args = command()
         expected = self.whole(args)
         script = calls_of(args, 'rename')

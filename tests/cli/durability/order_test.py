@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""The order of calls to the file system behind every durable write: what is renamed into place was
-synced before, with all it holds, and the folder is synced right after. Kills cannot show this: what
-a process has written outlives it, synced or not.
+"""The order of file system calls of every durable write: what is renamed into place was synced before,
+with all it contains, and the directory is synced right after. Killing a process cannot show this:
+what it has written outlives it, synced or not.
 usage: as the others, with durable_writes after FAULT_INJECTION.so"""
 import errno
 import os
@@ -22,13 +22,13 @@ def is_temporary(path):
 
 class Order(RunsTest):
     def check_order(self, script):
-        """Returns the paths that something was renamed to, in order, without temporary names."""
-        dirty = set()  # files written and folders changed that are not yet synced
-        to_sync = None  # the folder of the last rename, until it is synced
+        """Returns the paths that were renamed to, in order, without temporary names."""
+        dirty = set()  # files written and directories changed that are not yet synced
+        to_sync = None  # the directory of the last rename, until it is synced
         placed = []
         for number, call, path, *old in script:
             what = f'call {number}, {call} {path}'
-            folder = os.path.dirname(path)
+            directory = os.path.dirname(path)
             if to_sync and call != 'rename':
                 self.assertEqual((call, path), ('fsync', to_sync), f'{what}, after a rename')
                 to_sync = None
@@ -37,15 +37,15 @@ class Order(RunsTest):
             elif call in ('write', 'ftruncate'):
                 dirty.add(path)
             elif call == 'create':
-                dirty |= {path, folder}
+                dirty |= {path, directory}
             elif call != 'rename':
-                dirty.add(folder)
-            elif is_temporary(path):  # steps aside or is about to be removed
-                dirty.add(folder)
+                dirty.add(directory)
+            elif is_temporary(path):  # moved aside, or about to be removed
+                dirty.add(directory)
             else:
                 inside = [p for p in dirty if (p + '/').startswith(old[0] + '/')]
                 self.assertEqual(inside, [], f'{what}: not synced before the rename')
-                to_sync = folder
+                to_sync = directory
                 placed.append(re.sub(r'\.tmp-[0-9-]+', '', os.path.relpath(path, MODEL)))
         self.assertIsNone(to_sync, 'the last rename')
         left = {p for p in dirty if os.path.isfile(p)} - NEVER_SYNCED
@@ -57,7 +57,7 @@ class Order(RunsTest):
         self.assertEqual(self.check_order(calls_of(args, CALLS)),
                          ['file', 'copy', 'link', 'new', 'new'])
 
-    def test_where_folders_cannot_be_exchanged(self):
+    def test_where_directories_cannot_be_exchanged(self):
         args = [WRITER, MODEL]
         exchange = [int(number) for number, call, path, *old in calls_of(args, CALLS)
                     if call == 'rename' and path == os.path.join(MODEL, 'new')][1]
@@ -82,7 +82,7 @@ class Order(RunsTest):
             made = seen.index(('mkdir', path))
             self.assertIn(('fsync', os.path.dirname(path)), seen[made:], f'{path} was made')
 
-    def test_training_that_goes_on_and_that_starts_over(self):
+    def test_training_resumed_and_started_over(self):
         self.assertEqual(run(command('--after', '2u')).returncode, 0)
         placed = self.check_order(calls_of(command('--after', '4u'), CALLS, keep=True))
         self.assertIn('checkpoint-4', placed)

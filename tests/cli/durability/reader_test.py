@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""What others find in a training folder while it is written: whole models, and their permissions."""
+"""What readers find in a training directory during a run: only whole models, with the right permissions."""
 import json
 import os
 import signal
@@ -22,8 +22,8 @@ class Reading(RunsTest):
         fresh()
         text = b'ba be bi\nbe\n'
 
-        def translate(folder):
-            result = subprocess.run([TRANSLATE, '-m', folder, '-q', '--threads', '1',
+        def translate(directory):
+            result = subprocess.run([TRANSLATE, '-m', directory, '-q', '--threads', '1',
                                    '--max-output-length', '12'], input=text, capture_output=True)
             self.assertEqual(result.returncode, 0, result.stderr)
             return result.stdout
@@ -31,14 +31,14 @@ class Reading(RunsTest):
         process = start(args)
         while not os.path.exists(os.path.join(MODEL, 'best')):
             time.sleep(0.001)
-        seen = {translate(folder) for _ in range(4)
-                for folder in (MODEL, os.path.join(MODEL, 'last'), os.path.join(MODEL, 'best'))}
-        self.assertIsNone(process.poll(), 'it was training all the time')
+        seen = {translate(directory) for _ in range(4)
+                for directory in (MODEL, os.path.join(MODEL, 'last'), os.path.join(MODEL, 'best'))}
+        self.assertIsNone(process.poll(), 'it trained all the time')
         process.send_signal(signal.SIGTERM)
         finish(process)
         updates = [n for n in os.listdir(MODEL) if n.startswith('checkpoint-')]
         whole = {translate(os.path.join(MODEL, n)) for n in updates}
-        self.assertLessEqual(seen, whole, 'each translation is one of a whole model')
+        self.assertLessEqual(seen, whole, 'each translation comes from a whole model')
         print(f'12 translations while {len(updates)} checkpoints were written, '
               f'{len(seen)} different', file=sys.stderr)
 
@@ -70,8 +70,8 @@ class Reading(RunsTest):
             result = run(ARGS)
             os.umask(before)
             self.assertEqual(result.returncode, 0, result.stderr)
-            for path, folders, files in os.walk(MODEL):
-                for names, full in ((folders, 0o777), (files, 0o666)):
+            for path, directories, files in os.walk(MODEL):
+                for names, full in ((directories, 0o777), (files, 0o666)):
                     for name in names:
                         status = os.lstat(os.path.join(path, name))
                         if not os.path.islink(os.path.join(path, name)):

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""What a run goes on from: damaged checkpoints and links, changed options and texts, nothing to do."""
+"""What a run resumes from: damaged checkpoints and links, changed options and texts, nothing to do."""
 import os
 import shutil
 
@@ -22,15 +22,15 @@ class Resume(RunsTest):
             for bad in (good[:middle], good[:middle] + bytes([good[middle] ^ 1]) + good[middle + 1:]):
                 with open(path, 'wb') as file:
                     file.write(bad)
-                said = self.assert_goes_on(self.ARGS, expected, f'{name} damaged')
+                said = self.assert_resumes(self.ARGS, expected, f'{name} damaged')
                 self.assertIn('skipping damaged checkpoint', said)
                 self.assertIn('resuming from checkpoint-2', said)
-        # With --keep-last 1 the damaged one must not be the one that is kept.
+        # With --keep-last 1, the one that is kept must not be the damaged one.
         with open(os.path.join(MODEL, names[2], 'model.safetensors'), 'ab') as file:
             file.write(b'x')
         self.assertEqual(run(command('--after', '2u')).returncode, 0)
         without_1 = {k: v for k, v in expected.items() if not k.startswith('checkpoint-1')}
-        self.assert_goes_on(self.ARGS, without_1, 'kept')
+        self.assert_resumes(self.ARGS, without_1, 'kept')
         for name in os.listdir(MODEL):
             if name.startswith('checkpoint-'):
                 os.remove(os.path.join(MODEL, name, 'optimizer.safetensors'))
@@ -49,14 +49,14 @@ class Resume(RunsTest):
                 os.remove(path)
                 if target:
                     os.symlink(target, path)
-                self.assert_goes_on(self.ARGS, expected, f'{name} -> {target}')
+                self.assert_resumes(self.ARGS, expected, f'{name} -> {target}')
             os.remove(path)
             with open(path, 'w') as file:
                 file.write('garbage')
-            self.assert_goes_on(self.ARGS, expected, f'{name} is a file')
-        # The best checkpoint is kept though nothing points to it.
+            self.assert_resumes(self.ARGS, expected, f'{name} is a file')
+        # The best checkpoint is kept even if nothing points to it.
         os.remove(os.path.join(MODEL, 'best'))
-        self.assert_goes_on(command('--after', '3u', '--keep-last', '1'),
+        self.assert_resumes(command('--after', '3u', '--keep-last', '1'),
                             {k: v for k, v in expected.items()
                            if not k.startswith(('checkpoint-1', 'checkpoint-2'))}, 'kept')
 
@@ -65,7 +65,7 @@ class Resume(RunsTest):
         run(self.ARGS)
         for _ in range(2):
             before = os.stat(os.path.join(MODEL, 'last', 'model.safetensors')).st_mtime_ns
-            said = self.assert_goes_on(self.ARGS, expected, 'nothing to do')
+            said = self.assert_resumes(self.ARGS, expected, 'nothing to do')
             self.assertNotIn(': Up. ', said)
             self.assertEqual(os.stat(os.path.join(MODEL, 'last', 'model.safetensors')).st_mtime_ns,
                            before)
@@ -75,7 +75,7 @@ class Resume(RunsTest):
         run(self.ARGS)
         with open(os.path.join(MODEL, 'metrics.jsonl'), 'a') as file:
             file.write('{"event": "train", "update": 4}\n' * 9 + '{"event": "tra')
-        self.assert_goes_on(self.ARGS, expected, 'records of updates that are lost')
+        self.assert_resumes(self.ARGS, expected, 'records of updates that are lost')
 
     def test_what_may_not_change(self):
         run(self.ARGS)
@@ -92,18 +92,18 @@ class Resume(RunsTest):
             for word in words:
                 self.assertIn(word, result.stderr)
             self.assert_same(before)
-        # The same, swapped in the folder itself.
+        # The same, with the vocabulary replaced in the model directory itself.
         shutil.copy('other.model', os.path.join(MODEL, 'spiece.model'))
         result = run(command(vocab=False))
         self.assertEqual(result.returncode, 3, result.stderr)
         self.assertIn('the vocabulary', result.stderr)
-        # Where the same text lies is no change.
+        # Moving the text is not a change.
         fresh()
         run(self.ARGS)
         for name in ('a.src', 'a.tgt'):
             shutil.copy(name, 'moved-' + name)
         moved = command('--train-sets', 'moved-a.src', 'moved-a.tgt', '--keep-last', '3')
-        self.assert_goes_on(moved, before, 'moved')
+        self.assert_resumes(moved, before, 'moved')
 
     def test_begun_before_an_option_was_there(self):
         expected = self.whole(self.ARGS)
@@ -116,7 +116,7 @@ class Resume(RunsTest):
         result = run(self.ARGS + ['--embedding-std', '0.5'])
         self.assertEqual(result.returncode, 2, result.stderr)
         self.assertIn('--embedding-std: was 1, now 0.5', result.stderr)
-        self.assert_goes_on(self.ARGS, expected, 'begun without --embedding-std')
+        self.assert_resumes(self.ARGS, expected, 'begun without --embedding-std')
 
 
 if __name__ == '__main__':

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""SIGHUP, SIGINT and SIGTERM, at any moment, repeated; SIGSTOP."""
+"""SIGHUP, SIGINT and SIGTERM at any moment, also repeated; SIGSTOP."""
 import os
 import pty
 import signal
@@ -10,7 +10,7 @@ import time
 from training_runs import (MODEL, TRANSLATE, RunsTest, all_signals, command, environment, finish,
                            fresh, main, make_corpus, start, wait_for_line)
 
-# The first folder is the model's, the second the first checkpoint's.
+# The first directory is the model's, the second the first checkpoint.
 SLEEPS_IN_A_SAVE = {'fault': 'sleep', 'at': 2, 'calls': 'mkdir'}
 
 
@@ -35,7 +35,7 @@ class Signals(RunsTest):
             finish(process)
             self.assertEqual(process.returncode, 128 + number)
             self.assertLess(time.monotonic() - begin, 1.5)
-            self.assert_goes_on(args, expected, f'signal {number} while loading')
+            self.assert_resumes(args, expected, f'signal {number} while loading')
             fresh()
 
     def test_in_a_step_and_in_a_save(self):
@@ -46,13 +46,13 @@ class Signals(RunsTest):
             wait_for_line(process, ': Up. ', 6)
             process.send_signal(number)
             self.assert_stopped(process, number, finish(process))
-            self.assert_goes_on(self.LONG, expected, f'signal {number} in a step')
+            self.assert_resumes(self.LONG, expected, f'signal {number} in a step')
             fresh()
             process = start(command(), **SLEEPS_IN_A_SAVE)
             wait_for_line(process, ': Up. 1 ')
             process.send_signal(number)
             self.assert_stopped(process, number, finish(process))
-            self.assert_goes_on(command(), short, f'signal {number} in a save')
+            self.assert_resumes(command(), short, f'signal {number} in a save')
             fresh()
 
     def test_in_validation(self):
@@ -71,11 +71,11 @@ class Signals(RunsTest):
             try:
                 while more := os.read(terminal, 4096):
                     said += more
-            except OSError:  # the other side is closed
+            except OSError:  # the other end is closed
                 pass
             os.close(terminal)
             self.assert_stopped(process, number, said.decode())
-            self.assert_goes_on(args, expected, f'signal {number} in validation')
+            self.assert_resumes(args, expected, f'signal {number} in validation')
             fresh()
 
     def test_second_ends_at_once(self):
@@ -91,7 +91,7 @@ class Signals(RunsTest):
         self.assertLess(time.monotonic() - begin, 1.5)
         self.assertEqual(process.returncode, 128 + signal.SIGINT)
         self.assertNotIn('stopped by', said)
-        self.assert_goes_on(args, expected, 'ended at once')
+        self.assert_resumes(args, expected, 'ended at once')
 
     def test_hundred_are_one_and_stopping_does_nothing(self):
         expected = self.whole(self.LONG)

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Runs of switch-train that are broken off, starved and interrupted from the outside.
+"""Runs of switch-train that are killed, starved and interrupted from the outside.
 usage of the programs that import this: SWITCH_TRAIN SWITCH_TRANSLATE FAULT_INJECTION.so [TEST...]
 
-A run that was broken off in any way and started again must end as the unbroken run: the same files,
-parameters, moments, trainer state and metrics, but for times. fault_injection.cpp breaks off at a
-given call to the file system.
+A run that is interrupted in any way and started again must end like an unbroken run: with the same
+files, parameters, moments, trainer state and metrics, except for times. fault_injection.cpp
+interrupts it at a given call to the file system.
 """
 import json
 import os
@@ -18,11 +18,11 @@ import unittest
 import zlib
 
 TRAIN, TRANSLATE, FAULTS = map(os.path.abspath, sys.argv[1:4])
-MEASURED = {'time', 'words_per_s', 'rss_mb', 'seconds'}  # what differs between equal runs
+MEASURED = {'time', 'words_per_s', 'rss_mb', 'seconds'}  # differs between equal runs
 CHANGING = 'create,write,ftruncate,rename,mkdir,symlink,unlink,rmdir'
-# In memory where that can be had: fsync is called as often there, and takes no time.
-FOLDER = tempfile.TemporaryDirectory(dir='/dev/shm' if os.access('/dev/shm', os.W_OK) else None)
-MODEL = os.path.join(FOLDER.name, 'model')
+# In memory if possible: fsync is called just as often there, but takes no time.
+DIRECTORY = tempfile.TemporaryDirectory(dir='/dev/shm' if os.access('/dev/shm', os.W_OK) else None)
+MODEL = os.path.join(DIRECTORY.name, 'model')
 
 
 def make_corpus(name, pairs, seed, words):
@@ -35,7 +35,7 @@ def make_corpus(name, pairs, seed, words):
 
 
 def command(*more, model=MODEL, data='a', vocab=True):
-    """A run of a few milliseconds. Options may be given again in `more`."""
+    """A run of a few milliseconds. Options in `more` override those here."""
     options = {'--train-sets': [data + '.src', data + '.tgt'], '--valid-sets': ['v.src', 'v.tgt'],
                '--preset': ['tiny'], '--vocab-size': ['40'], '--d-model': ['16'], '--d-ff': ['16'],
                '--d-kv': ['8'], '--num-heads': ['2'], '--num-layers': ['1'],
@@ -56,10 +56,10 @@ def command(*more, model=MODEL, data='a', vocab=True):
 
 
 def environment(fault):
-    """fault: of fault_injection, as fault='kill', at=3, calls='write'."""
+    """`fault` is for fault_injection: fault='kill', at=3, calls='write'."""
     env = dict(os.environ, OMP_NUM_THREADS='1')
     if fault:
-        env.update({'LD_PRELOAD': FAULTS, 'FAULT_FOLDER': MODEL,
+        env.update({'LD_PRELOAD': FAULTS, 'FAULT_DIRECTORY': MODEL,
                     'ASAN_OPTIONS': 'verify_asan_link_order=0'})
         for name, value in fault.items():
             env['FAULT' if name == 'fault' else 'FAULT_' + name.upper()] = str(value)
@@ -67,7 +67,7 @@ def environment(fault):
 
 
 def all_signals():
-    """What a shell's background job has ignored is heard again."""
+    """Restores signals that a shell ignores in its background jobs."""
     for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_DFL)
 
@@ -83,7 +83,7 @@ def start(args, **fault):
 
 
 def finish(process):
-    """The rest of what it says; it has ended then."""
+    """Waits for the process to end and returns the rest of its stderr."""
     said = process.stderr.read()
     process.stderr.close()
     process.wait()
@@ -91,19 +91,19 @@ def finish(process):
 
 
 def wait_for_line(process, word, count=1):
-    """Reads what the process says until `count` lines had `word`."""
+    """Reads stderr until `count` lines have contained `word`."""
     for line in process.stderr:
         count -= word in line
         if count == 0:
             return
-    raise AssertionError(f'ended before it said {word}')
+    raise AssertionError(f'ended before printing {word}')
 
 
 def calls_of(args, calls, keep=False, **fault):
-    """The calls of a run that succeeds, as lists of words: in a new folder unless `keep` is set."""
+    """The calls of a successful run, as lists of words; in a new directory unless `keep` is set."""
     if not keep:
         fresh()
-    log = os.path.join(FOLDER.name, 'calls')
+    log = os.path.join(DIRECTORY.name, 'calls')
     if os.path.exists(log):
         os.remove(log)
     result = run(args, calls=calls, log=log, **fault)
@@ -121,18 +121,17 @@ def read(*path):
         return file.read()
 
 
-def picture(folder=None):
-    """All of a training folder that must be the same for equal runs."""
-    folder = folder or MODEL
+def picture(directory=MODEL):
+    """All of a training directory that must be the same for equal runs."""
     seen = {}
-    for path, folders, files in os.walk(folder):
-        for name in folders + files:
+    for path, directories, files in os.walk(directory):
+        for name in directories + files:
             full = os.path.join(path, name)
-            key = os.path.relpath(full, folder)
+            key = os.path.relpath(full, directory)
             if os.path.islink(full):
                 seen[key] = os.readlink(full)
-            elif name in folders or name in ('.lock', 'train.log', 'checksums.json'):
-                seen[key] = 'is there'  # the checksums are of times, too
+            elif name in directories or name in ('.lock', 'train.log', 'checksums.json'):
+                seen[key] = 'is there'  # the checksums cover times, too
             elif name == 'metrics.jsonl':
                 seen[key] = [{k: v for k, v in json.loads(line).items() if k not in MEASURED}
                              for line in read(full).splitlines()]
@@ -148,7 +147,7 @@ def picture(folder=None):
 
 
 def leftovers():
-    return [n for _, folders, files in os.walk(MODEL) for n in folders + files if '.tmp-' in n]
+    return [n for _, directories, files in os.walk(MODEL) for n in directories + files if '.tmp-' in n]
 
 
 class RunsTest(unittest.TestCase):
@@ -163,7 +162,7 @@ class RunsTest(unittest.TestCase):
                          f'{[expected.get(k) for k in different]}')
 
     def whole(self, args):
-        """The picture of the unbroken run."""
+        """The picture of an unbroken run."""
         fresh()
         result = run(args)
         self.assertEqual(result.returncode, 0, result.stderr)
@@ -171,7 +170,7 @@ class RunsTest(unittest.TestCase):
         fresh()
         return seen
 
-    def assert_goes_on(self, args, expected, what):
+    def assert_resumes(self, args, expected, what):
         result = run(args)
         self.assertEqual(result.returncode, 0, f'{what}: {result.stderr}')
         self.assert_same(expected, what)
@@ -179,14 +178,14 @@ class RunsTest(unittest.TestCase):
 
 
 def main():
-    """Runs the tests of the program that calls this."""
-    with FOLDER:
-        os.chdir(FOLDER.name)
+    """Runs the tests of the calling program."""
+    with DIRECTORY:
+        os.chdir(DIRECTORY.name)
         words = [a + b for a in 'bdfgkm' for b in 'aeiou']
         make_corpus('a', 60, 1, words)
         make_corpus('b', 60, 2, words)
         make_corpus('v', 10, 3, words)
-        # Two vocabularies of one size.
+        # Two vocabularies of the same size.
         for data, vocab in (('a', 'vocab.model'), ('b', 'other.model')):
             fresh()
             result = run(command('--after', '1u', data=data, vocab=False))
