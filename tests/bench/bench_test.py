@@ -30,8 +30,8 @@ def check_positive(result, *names):
             sys.exit(f'{name} is {result[name]}: {result}')
 
 
-def write_text(folder):
-    path = os.path.join(folder, 'text')
+def write_text(directory):
+    path = os.path.join(directory, 'text')
     with open(path, 'w') as file:
         for i in range(60):
             print('ein Mann sieht', i % 7, 'Hunde beim', i // 7, 'Haus', file=file)
@@ -39,8 +39,8 @@ def write_text(folder):
 
 
 def train_step():
-    with tempfile.TemporaryDirectory() as folder:
-        text = write_text(folder)
+    with tempfile.TemporaryDirectory() as directory:
+        text = write_text(directory)
         args = ['--train-sets', text, text, '--preset', 'tiny', '--vocab-size', '60',
                 '--seconds', '0.2', '--json']
         result = run(*args, '--threads', '1')
@@ -57,8 +57,8 @@ def train_step():
 
 
 def decode():
-    with tempfile.TemporaryDirectory() as folder:
-        text, model = os.path.join(folder, 'text'), os.path.join(folder, 'model')
+    with tempfile.TemporaryDirectory() as directory:
+        text, model = os.path.join(directory, 'text'), os.path.join(directory, 'model')
         with open(text, 'w') as file:
             file.write('abc de fgh.\n' * 5)
         subprocess.run([sys.argv[3], model], check=True, capture_output=True)
@@ -84,8 +84,8 @@ def compare():
     if runs[0]['tokens_per_s'] > 1.4 or runs[1]['tokens_per_s'] != 6:
         sys.exit(f'about 1 and 6, in turns: {runs}')
     # Nothing is left running or stopped when compare is ended.
-    with tempfile.TemporaryDirectory() as folder:
-        pids = [os.path.join(folder, name) for name in 'ab']
+    with tempfile.TemporaryDirectory() as directory:
+        pids = [os.path.join(directory, name) for name in 'ab']
         process = subprocess.Popen([PROGRAM, *[f'echo $$ > {pid}; exec sleep 60' for pid in pids],
                                     '--pause', '0', '--turns', '.05'], stdout=subprocess.DEVNULL)
         while not all(os.path.exists(pid) and os.path.getsize(pid) for pid in pids):
@@ -107,9 +107,9 @@ def compare():
 
 
 def curves():
-    with tempfile.TemporaryDirectory() as folder:
-        text = write_text(folder)
-        args = [os.path.join(folder, 'runs'), '--seeds', '2', 'a: --num-experts 2', 'b:', '--',
+    with tempfile.TemporaryDirectory() as directory:
+        text = write_text(directory)
+        args = [os.path.join(directory, 'runs'), '--seeds', '2', 'a: --num-experts 2', 'b:', '--',
                 '--preset', 'tiny', '--vocab-size', '60', '--train-sets', text, text, '--valid-sets',
                 text, text, '--after', '2e', '--valid-freq', '1e', '--threads', '1']
         result = run(*args)

@@ -34,7 +34,7 @@ class FakeSystem {
   }
 
   void write(const std::string& name, const std::string& text) {
-    const std::filesystem::path path = folder_ / name;
+    const std::filesystem::path path = directory_ / name;
     std::filesystem::create_directories(path.parent_path());
     std::ofstream(path) << text;
   }
@@ -51,11 +51,11 @@ class FakeSystem {
     write(group + "/memory.current", std::to_string(usage) + "\n");
   }
 
-  double cpus() const { return cgroup_cpus(folder_.path()); }
-  std::int64_t memory() const { return cgroup_memory_left(folder_.path()); }
+  double cpus() const { return cgroup_cpus(directory_.path()); }
+  std::int64_t memory() const { return cgroup_memory_left(directory_.path()); }
 
  private:
-  TempDirectory folder_;
+  TempDirectory directory_;
 };
 
 const std::string kUnlimited = "9223372036854771712";

@@ -8,10 +8,10 @@
 using namespace switchyard;
 
 TEST_CASE("log: the file gets every line whole, verbose ones only on request") {
-  const TempDirectory folder;
+  const TempDirectory directory;
   set_tool_name("switch-test");
   set_log_level(LogLevel::kQuiet);
-  open_log_file((folder / "log").string());
+  open_log_file((directory / "log").string());
   log_info("one");
   log_verbose("not this");
   set_log_level(LogLevel::kVerbose);
@@ -19,7 +19,7 @@ TEST_CASE("log: the file gets every line whole, verbose ones only on request") {
   set_log_level(LogLevel::kQuiet);
   log_warning("three");
   log_error("four");
-  const std::string text = read_text(folder / "log");
+  const std::string text = read_text(directory / "log");
   open_log_file("/dev/null");
   set_log_level(LogLevel::kInfo);
 
@@ -29,5 +29,5 @@ TEST_CASE("log: the file gets every line whole, verbose ones only on request") {
   CHECK(text[0] == '[');
   CHECK(text.substr(stamp.size(), 5) == "one\n[");
   CHECK(text.find("two\n" + problems) != std::string::npos);
-  CHECK_THROWS_AS(open_log_file((folder / "missing" / "log").string()), Error);
+  CHECK_THROWS_AS(open_log_file((directory / "missing" / "log").string()), Error);
 }
