@@ -45,9 +45,9 @@ TEST_CASE("Adafactor") {
 }
 
 TEST_CASE("Adafactor matches transformers") {
-  const char* folder = std::getenv("GOLDEN");
-  REQUIRE(folder != nullptr);
-  std::ifstream file(std::string(folder) + "/adafactor.json");
+  const char* directory = std::getenv("GOLDEN");
+  REQUIRE(directory != nullptr);
+  std::ifstream file(std::string(directory) + "/adafactor.json");
   for (const nlohmann::json& golden : nlohmann::json::parse(file)) {
     const auto shape = golden.at("shape").get<std::vector<std::int64_t>>();
     const bool vector = shape.size() == 1;

@@ -229,13 +229,13 @@ TEST_CASE("an optimizer repacks the weights it updates exactly as prepare_weight
   const View x = m.place(m.whole(20, in), DType::bf16), dy = m.place(m.whole(20, out), DType::bf16);
   Weight weight{m.place(m.whole(out, in), DType::f32), nullptr};
   prepare_weight(*m.ctx, weight);
-  const auto products = [&](const Weight& w) {
+  const auto results = [&](const Weight& w) {
     const View y = m.place(Reals(20, out), DType::f32), dx = m.place(Reals(20, in), DType::f32);
     linear(*m.ctx, x, w, y);
     linear_backward_input(*m.ctx, dy, w, dx);
     return std::pair(m.values(y), m.values(dx));
   };
-  const auto before = products(weight);
+  const auto before = results(weight);
   const View grad = m.place(m.whole(out, in), DType::f32);
   const auto zeros = [&](std::int64_t rows, std::int64_t cols) {
     return m.place(Reals(rows, cols), DType::f32);
@@ -249,10 +249,10 @@ TEST_CASE("an optimizer repacks the weights it updates exactly as prepare_weight
     const AdamWParam param{weight.value, grad, zeros(out, in), zeros(out, in), &weight};
     adamw(*m.ctx, {0.3f, 0.9f, 0.98f, 1e-8f}, *plan_adamw(*m.ctx, {param}), {});
   }
-  Weight anew{weight.value, nullptr};
-  prepare_weight(*m.ctx, anew);
-  CHECK(products(weight) == products(anew));
-  CHECK(products(weight) != before);
+  Weight fresh{weight.value, nullptr};
+  prepare_weight(*m.ctx, fresh);
+  CHECK(results(weight) == results(fresh));
+  CHECK(results(weight) != before);
 }
 
 // A backend may leave rows of zeros between the experts' rows.
