@@ -232,6 +232,7 @@ TEST_CASE("safetensors: a hostile header is rejected with the reason") {
       {"tensor a list", R"({"a":[1]})", 0, "tensor a: an array, expected an object"},
       {"metadata not strings", R"({"__metadata__":{"a":1}})", 0, "__metadata__: 1"},
       {"metadata twice", R"({"__metadata__":{},"__metadata__":{}})", 0, "__metadata__ twice"},
+      {"metadata key twice", R"({"__metadata__":{"a":"1","a":"2"}})", 0, "__metadata__: a twice"},
       {"not UTF-8", "{\"\xFF\":" + entry + "}", 4, "not valid JSON"},
       {"byte order mark", "\xEF\xBB\xBF{}", 0, "does not start with '{'"},
       {"array", "[]", 0, "does not start with '{'"},
