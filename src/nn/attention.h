@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// T5's multi-head self- and cross-attention (arXiv 1910.10683), over whole ragged sequences and one
-// step at a time: no scaling by 1 / sqrt(d_kv), no biases on the projections.
+// T5's multi-head self- and cross-attention (arXiv 1910.10683), over whole ragged sequences or for
+// one decoding step: no scaling by 1 / sqrt(d_kv), no biases in the projections.
 #pragma once
 
 #include <cstdint>
@@ -13,13 +13,13 @@
 
 namespace switchyard {
 
-// A matrix of tokens and the sequences they form.
+// A token matrix and its sequences.
 struct States {
   ConstView x;  // [tokens, d_model]
   Ragged tokens;
 };
 
-// Rows of a pool of keys and values, to be written.
+// The rows to write in a pool of keys and values.
 struct KeyRows {
   View k, v;        // [pool rows, inner]
   ConstView index;  // [rows, 1] i32
@@ -30,18 +30,18 @@ struct Attention {
   std::int64_t num_heads = 0;
   std::int64_t d_kv = 0;
   bool causal = false;
-  std::uint64_t site = 0;  // of its dropout
+  std::uint64_t site = 0;  // random-number site of its dropout
 
   struct Saved {
     AttentionCall call;
     AttentionSaved heads;
   };
-  // What q, and what k and v are projected from; self-attention: the same view twice.
+  // The inputs of the query and of the key and value projections; the same view for self-attention.
   struct Inputs {
     ConstView x;       // [query tokens, d_model]
     ConstView memory;  // [key tokens, d_model]
   };
-  // What backward adds to.
+  // The gradients that backward adds to.
   struct Grads {
     const ParamBuffer& params;
     View memory{};  // [key tokens, d_model] f32; cross-attention only
@@ -51,23 +51,23 @@ struct Attention {
   Attention() = default;
   Attention(const std::string& prefix, const ModelConfig& config, std::uint64_t site);
 
-  // Queries from x, keys and values from memory (self-attention: x itself), of compute type;
-  // `position` is null for cross-attention. -> [query tokens, d_model] in ctx.scratch.
+  // Queries come from x, keys and values from memory (x itself for self-attention), both of compute
+  // type; `position` is null for cross-attention. Returns [query tokens, d_model] in ctx.scratch.
   View forward(Context& ctx, const Pass& pass, const States& x, const States& memory,
                const RelativeBias::Expanded* position, Saved& s) const;
   // dy [query tokens, d_model] of compute type -> dx [query tokens, d_model] f32 in ctx.scratch;
-  // for self-attention it includes the gradient that flows through keys and values.
+  // for self-attention, dx includes the gradient through keys and values.
   View backward(Context& ctx, const Inputs& in, ConstView dy, const Saved& s,
                 const Grads& to) const;
-  // The attention probabilities of the last forward, for a Recorder, in ctx.saved:
+  // The attention probabilities of the forward pass that filled s, in ctx.saved, for a Recorder:
   // [batch * num_heads * max query length, max key length].
   View probs(Context& ctx, const Saved& s) const;
 
-  // One decoding step of self-attention, x [rows, d_model] -> [rows, d_model] in ctx.saved. The
-  // keys and values of x go to `own` first.
+  // One decoding step of self-attention, x [rows, d_model] -> [rows, d_model] in ctx.saved. Writes
+  // the keys and values of x to `own` first.
   View step_self(Context& ctx, ConstView x, const KeyRows& own, const CachedKeys& keys,
                  const RelativeBias::Expanded& position) const;
-  // The same of cross-attention, whose keys and values stay as they are.
+  // The same for cross-attention, whose keys and values do not change.
   View step_cross(Context& ctx, ConstView x, const CachedKeys& keys) const;
   // Computes the keys and values of memory [tokens, d_model] and writes them to `to`.
   void store_keys(Context& ctx, ConstView memory, const KeyRows& to) const;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A batch of sentence pairs on the backend's side: ragged token matrices.
+// A batch of sentence pairs in the backend's memory, as ragged token matrices.
 #pragma once
 
 #include <cstdint>
@@ -20,10 +20,10 @@ struct Batch {
   ConstView labels;  // [target.tokens, 1] i32
 };
 
-// Copies a batch to the backend's side, into `arena`. Error(kData) if an id is not in
-// [0, vocab_size).
+// Uploads a batch into `arena`. Error(kData) if an id is not in [0, vocab_size).
 Batch upload_batch(Context& ctx, Arena& arena, const HostBatch& batch, const ModelConfig& config);
-// One side only; tags only if `sentence` is given. ids: [tokens, 1] i32. The same error.
+// Uploads one side of a batch, with tags only if `sentence` is given, and sets `ids` to its
+// [tokens, 1] i32. The same error.
 Ragged upload_sequences(Context& ctx, Arena& arena, const std::vector<Ids>& sequences,
                         const std::vector<std::uint32_t>* sentence, std::int64_t vocab_size,
                         ConstView& ids);

@@ -110,7 +110,7 @@ void Block::step(Context& ctx, View x, const StepKeys& keys,
       cross_attention->step_cross(ctx, cross_norm->forward(ctx, ctx.scratch, x, s.cross_norm),
                                   keys.cross),
       x);
-  // A step's rows are one token of a sequence each: no capacity binds.
+  // Each row of a step is a single token, so no capacity applies.
   const Pass pass;
   Ragged rows;
   rows.tokens = rows.batch = x.rows;

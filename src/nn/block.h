@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // A pre-norm residual block: x += dropout(f(norm(x))) for self-attention, cross-attention in the
-// decoder, and a dense or sparse feed-forward.
+// decoder, and a dense or sparse feed-forward layer.
 #pragma once
 
 #include <cstdint>
@@ -14,14 +14,14 @@
 
 namespace switchyard {
 
-// What all blocks of a stack read besides their states.
+// The inputs that all blocks of a stack share.
 struct StackInputs {
   Ragged tokens;
   RelativeBias::Expanded position;
   std::optional<States> memory;  // the encoder's output; decoder only
 };
 
-// What backward adds to, and the coefficients of the router losses.
+// The gradients that backward adds to, and the coefficients of the router losses.
 struct StackGrads {
   const ParamBuffer& params;
   RouterLossCoefs coefs;
@@ -29,10 +29,10 @@ struct StackGrads {
   View bias{};    // [num_heads, 2 * center + 1]; Stack::backward provides it for its blocks
 };
 
-// What the rows of one decoding step attend to, in one block.
+// The keys that the rows of one decoding step attend to in one block.
 struct StepKeys {
   CachedKeys self, cross;
-  KeyRows own;  // in the pool of `self`: where the rows' own keys and values go first
+  KeyRows own;  // in the pool of `self`: the rows' own keys and values are written here first
 };
 
 struct Block {
@@ -41,7 +41,7 @@ struct Block {
   std::optional<RmsNorm> cross_norm;
   std::optional<Attention> cross_attention;
   RmsNorm ffn_norm;
-  std::optional<Ffn> dense;  // one of the two
+  std::optional<Ffn> dense;  // or sparse: exactly one is set
   std::optional<SwitchLayer> sparse;
   std::uint64_t site = 0;
 
@@ -53,18 +53,18 @@ struct Block {
   };
 
   Block() = default;
-  // `prefix` as in "encoder.block.0"; sites are `site` and the following 7.
+  // `prefix` is, for example, "encoder.block.0". Uses random-number sites `site` to `site` + 7.
   Block(const std::string& prefix, const ModelConfig& config, bool decoder, bool is_sparse,
         std::uint64_t site);
 
   // x [tokens, d_model] f32 -> the block's output, of the same shape. If the pass keeps values, x
-  // stays as it is and the output is a new matrix in ctx.saved; otherwise x is updated in place.
+  // is left unchanged and the output is a new matrix in ctx.saved; otherwise x is updated in place.
   View forward(Context& ctx, const Pass& pass, const StackInputs& in, View x, Saved& s) const;
   // dx [tokens, d_model] f32: on entry the gradient w.r.t. the output, on return w.r.t. the input.
   // Norm outputs are recomputed.
   void backward(Context& ctx, const Pass& pass, const StackInputs& in, View dx, const Saved& s,
                 const StackGrads& to) const;
-  // One decoding step, x [rows, d_model] updated in place.
+  // One decoding step; updates x [rows, d_model] in place.
   void step(Context& ctx, View x, const StepKeys& keys,
             const RelativeBias::Expanded& position) const;
 
@@ -82,7 +82,7 @@ struct Block {
   }
 
  private:
-  // x + dropped y, both [tokens, d_model]: in place of x or a new matrix, see forward().
+  // x + dropout(y), both [tokens, d_model], in place or as a new matrix: see forward().
   View add_residual(Context& ctx, const Pass& pass, View x, ConstView y, ConstView tags,
                     std::uint64_t at) const;
 };

@@ -56,11 +56,11 @@ void validate(const ModelConfig& c) {
   in_range("eos_token_id", c.eos_token_id, 0, c.vocab_size - 1);
   in_range("decoder_start_token_id", c.decoder_start_token_id, 0, c.vocab_size - 1);
   check(static_cast<std::int64_t>(c.encoder_sparse.size()) == c.num_layers, ErrorKind::kData,
-        "num_layers: ", c.num_layers, ", but the encoder is described with ",
+        "num_layers: ", c.num_layers, ", but encoder_sparse describes ",
         counted(std::ssize(c.encoder_sparse), "layer"));
   check(static_cast<std::int64_t>(c.decoder_sparse.size()) == c.num_decoder_layers,
         ErrorKind::kData, "num_decoder_layers: ", c.num_decoder_layers,
-        ", but the decoder is described with ", counted(std::ssize(c.decoder_sparse), "layer"));
+        ", but decoder_sparse describes ", counted(std::ssize(c.decoder_sparse), "layer"));
   check(c.model_type != "t5" || c.sparse_count() == 0, ErrorKind::kData, "model_type: \"t5\" with ",
         counted(c.sparse_count(), "sparse layer"), ", expected none");
   // In floating point, since hostile sizes overflow the exact count.
@@ -71,7 +71,7 @@ void validate(const ModelConfig& c) {
   const double bound = 2.0 * static_cast<double>(c.vocab_size) * static_cast<double>(c.d_model) +
                        per_layer * static_cast<double>(c.num_layers + c.num_decoder_layers);
   check(bound < 0x1p50 && parameter_count(c) < (std::int64_t{1} << 41), ErrorKind::kData,
-        "the sizes together make ", bound, " parameters, expected at most 2^41");
+        "these sizes amount to about ", bound, " parameters, expected fewer than 2^41");
 }
 
 std::vector<bool> sparse_layers_by_step(std::int64_t layers, std::int64_t step) {
@@ -95,7 +95,7 @@ std::vector<bool> sparse_layers(std::int64_t layers, std::int64_t sparse) {
         possible += (possible.empty() ? "" : ", ") + std::to_string(n);
     }
     fail(ErrorKind::kUsage, counted(sparse, "sparse layer"), " among ", layers,
-         " cannot be placed at even steps; possible values: 0, ", possible);
+         " cannot be evenly spaced; possible values: 0, ", possible);
   }
   return placed;
 }

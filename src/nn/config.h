@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// ModelConfig: Hugging Face's field names (configuration_switch_transformers.py,
-// configuration_t5.py) and defaults. Read and written by io/hf; validated once, where it is read
-// or made.
+// ModelConfig, with Hugging Face's field names and defaults (configuration_switch_transformers.py,
+// configuration_t5.py). Read and written by io/hf_config; validated once, when it is read or
+// created.
 #pragma once
 
 #include <cstdint>
@@ -22,7 +22,7 @@ struct ModelConfig {
   std::int64_t num_layers = 12;
   std::int64_t num_decoder_layers = 12;
   std::int64_t num_experts = 8;
-  // Which blocks have experts; sizes num_layers and num_decoder_layers. See sparse_layers().
+  // Which blocks have experts: num_layers and num_decoder_layers elements. See sparse_layers().
   std::vector<bool> encoder_sparse = std::vector<bool>(12, false);
   std::vector<bool> decoder_sparse = std::vector<bool>(12, false);
   std::int64_t expert_capacity = 64;  // Hugging Face's: tokens per expert and sequence
@@ -37,8 +37,8 @@ struct ModelConfig {
   float layer_norm_epsilon = 1e-6f;
   Activation dense_act_fn = Activation::relu;
   bool is_gated_act = false;
-  // Each stack has its own embed_tokens.weight instead of shared.weight, as transformers 5 creates
-  // Switch models with tie_word_embeddings false.
+  // Each stack has its own embed_tokens.weight instead of using shared.weight, as in Switch models
+  // that transformers 5 creates with tie_word_embeddings false.
   bool separate_embeddings = false;
   bool tie_word_embeddings = true;    // there is no lm_head.weight
   bool scale_decoder_outputs = true;  // h * d_model^-0.5 before the head
@@ -52,22 +52,22 @@ struct ModelConfig {
   bool operator==(const ModelConfig&) const = default;
 };
 
-// Limits of a search's options.
+// Limits on search options.
 constexpr std::int64_t kMaxNumBeams = 1024;
 constexpr std::int64_t kMaxNewTokens = 1 << 20;
 
-// Checks the range of every field, that sizes are consistent, and that the parameter count is
-// below 2^41. Error(kData) names the field, the value found and the range expected.
+// Checks the range of every field, the consistency of the sizes, and that there are fewer than 2^41
+// parameters. Error(kData) names the field, the value found and the range expected.
 void validate(const ModelConfig& config);
 
 // Hugging Face's placement of `sparse` sparse blocks among `layers`: with step = layers / sparse,
-// block i is sparse if step == 1 or i % step == 1. Unlike there, 0 means none, and Error(kUsage) if
-// this places another number of blocks, naming the numbers that are possible.
+// block i is sparse if step == 1 or i % step == 1. Unlike there, 0 means none. Error(kUsage) if
+// this places a different number of blocks; the message lists the possible numbers.
 std::vector<bool> sparse_layers(std::int64_t layers, std::int64_t sparse);
 // The same for a given step (encoder_sparse_step in config.json); step 0: none.
 std::vector<bool> sparse_layers_by_step(std::int64_t layers, std::int64_t step);
 
-// "relu", "gelu", "gelu_new", "silu" or "swish"; Error(kData) names an unknown one.
+// Accepts "relu", "gelu", "gelu_new", "silu" and "swish"; Error(kData) names any other.
 Activation activation_from_name(const std::string& name);
 std::string activation_name(Activation act);
 

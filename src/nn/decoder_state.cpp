@@ -9,9 +9,9 @@ namespace switchyard {
 
 namespace {
 
-constexpr std::int64_t kFirstLength = 32;  // that the position bias is expanded for
+constexpr std::int64_t kFirstLength = 32;  // minimum length of the expanded position bias
 
-// Elements [first, first + count) of a vector [1, n], as a matrix of one column.
+// Elements [first, first + count) of a vector [1, n], as a column.
 View column_of(const View& vector, std::int64_t first, std::int64_t count) {
   View v = vector.slice_cols(first, count);
   v.rows = v.row_capacity = count;
@@ -94,8 +94,8 @@ void DecoderState::release_all() {
     if (slots_[s].taken) release(static_cast<std::int32_t>(s));
 }
 
-// A row for the hypothesis's next token. Each hypothesis fills pages of its own; all of a slot are
-// equally long, so that no row which another one took over is ever written again.
+// Returns the row for the hypothesis's next token. Each hypothesis fills its own pages, and all
+// hypotheses of a slot have the same length, so a row that others refer to is never overwritten.
 std::int32_t DecoderState::take_row(Slot& slot, std::size_t hypothesis) {
   const std::size_t position = slot.past[hypothesis].size();
   const std::size_t page = position / KvPool::kPageRows * slot.past.size() + hypothesis;
@@ -103,7 +103,7 @@ std::int32_t DecoderState::take_row(Slot& slot, std::size_t hypothesis) {
   return slot.pages[page] + static_cast<std::int32_t>(position % KvPool::kPageRows);
 }
 
-// The parts of one upload.
+// Views into one step's upload.
 struct DecoderState::Uploaded {
   View tokens, own_row, self_first, self_count, cross_first, cross_count, scores;  // [rows, 1]
   View index;                                                                      // [1, n]
@@ -134,7 +134,7 @@ DecoderState::Uploaded DecoderState::upload_step(const Step& step) {
       at(kCrossFirst, r) = cross_first;
       at(kCrossCount, r) = static_cast<std::int32_t>(slot.source_rows.size());
       if (!step.scores.empty()) at(kScore, r) = std::bit_cast<std::int32_t>(step.scores[r]);
-      // Last: the list makes packed_ grow.
+      // Last, since add_list() may reallocate packed_.
       const std::int32_t self_first = add_list(slot.past[h]);
       at(kSelfFirst, r) = self_first;
     }

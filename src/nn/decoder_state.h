@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// One step of the decoder for all live hypotheses: what every search is written over. A sentence
-// enters a slot, which runs the encoder and computes the keys and values of cross-attention, and
-// leaves it, both between any two steps; the rows of a step may be at different positions. Keys and
-// values are in pools. For each hypothesis the host lists the pool rows it attends to, so it takes
-// over the past of another hypothesis by copying that list, never keys and values.
+// The decoder, one step at a time: the basis of every search. A sentence enters a slot, which runs
+// the encoder and computes the keys and values of cross-attention once, and may leave it between
+// any two steps; the rows of one step may be at different positions. Keys and values are in pools,
+// and the host keeps the list of pool rows that each hypothesis attends to, so continuing another
+// hypothesis copies a list, not keys.
 #pragma once
 
 #include <cstdint>
@@ -18,12 +18,13 @@ namespace switchyard {
 
 class DecoderState {
  public:
-  // ctx and model must outlive this. Nothing else may use ctx.saved meanwhile; it is given back
-  // when this is destroyed. The model's values may change while no slot is taken.
+  // ctx and model must outlive this object, which has exclusive use of ctx.saved until it is
+  // destroyed. The model's values may change while no slot is taken.
   DecoderState(Context& ctx, const Model& model);
 
-  // Encodes `sources` (ids with eos, none empty) as one batch and returns the slot of each, with
-  // `hypotheses` rows that have been given no token yet. Error(kData) if an id is not the model's.
+  // Encodes `sources` (ids ending with eos, none empty) as one batch and returns a slot for each,
+  // with `hypotheses` rows that have no tokens yet. Error(kData) if an id is not in the model's
+  // vocabulary.
   std::vector<std::int32_t> admit(const std::vector<Ids>& sources, std::int64_t hypotheses,
                                   const CapacityOptions& capacity);
   void release(std::int32_t slot);
@@ -31,26 +32,26 @@ class DecoderState {
 
   struct Step {
     std::vector<std::int32_t> slots;  // in any order; the rows of a slot are consecutive
-    Ids tokens;                       // for each row; decoder_start_token_id first
+    Ids tokens;                       // for each row; decoder_start_token_id at first
     std::vector<float> scores;        // for each row, uploaded for the search; may be empty
   };
   // Valid until the next call.
   struct Logits {
-    View logits;  // [rows, vocab_size]: what follows the tokens
-    View scores;  // [rows, 1]: Step::scores; empty if those are
+    View logits;  // [rows, vocab_size], of the next token
+    View scores;  // [rows, 1]: Step::scores, or empty if those are
   };
-  // One upload.
+  // Runs one step, with a single upload.
   Logits step(const Step& step);
 
-  // Hypothesis i of the slot continues what hypothesis parent[i] was.
+  // Makes hypothesis i of the slot continue hypothesis parent[i].
   void reorder(std::int32_t slot, std::span<const std::int32_t> parent);
 
  private:
   struct Slot {
     bool taken = false;
-    std::vector<std::int32_t> source_pages, source_rows;  // in cross_; rows by source token
+    std::vector<std::int32_t> source_pages, source_rows;  // in cross_; one row per source token
     std::vector<std::int32_t> pages;                      // in self_; the hypotheses take turns
-    // For each hypothesis, the rows in self_ of the tokens that it has been given.
+    // For each hypothesis, the rows of its tokens in self_.
     std::vector<std::vector<std::int32_t>> past, spare;
   };
   struct Uploaded;
@@ -66,10 +67,10 @@ class DecoderState {
   KvPool self_, cross_;
   std::vector<Slot> slots_;
   std::vector<std::int32_t> free_slots_;
-  std::vector<std::int32_t> packed_;  // what a step uploads
+  std::vector<std::int32_t> packed_;  // a step's upload
   Tensor bias_;                       // the position bias, for lengths up to bias_length_
   std::int64_t bias_length_ = 0;
-  bool bias_is_stale_ = true;  // no slot was taken, so the model's values may have changed
+  bool bias_is_stale_ = true;  // the model's values may have changed while no slot was taken
 };
 
 }  // namespace switchyard

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The feed-forward: wo(dropout(act(wi x))), or gated (T5 v1.1, arXiv 2002.05202):
-// wo(dropout(act(wi_0 x) * (wi_1 x))). An expert is one of these, too.
+// The feed-forward layer: wo(dropout(act(wi x))) or, if gated (T5 v1.1, arXiv 2002.05202),
+// wo(dropout(act(wi_0 x) * (wi_1 x))). Experts are feed-forward layers, too.
 #pragma once
 
 #include <optional>
@@ -26,7 +26,7 @@ struct Ffn {
   };
 
   Ffn() = default;
-  // wo_hf_std: Hugging Face initializes an expert's wo differently from a dense one's.
+  // wo_hf_std: Hugging Face initializes an expert's wo differently from a dense layer's.
   Ffn(const std::string& prefix, const ModelConfig& config, float wo_hf_std, std::uint64_t site);
 
   // x [tokens, d_model] of compute type, tags [tokens, 2] i32 (empty without dropout) -> y of x's
@@ -54,8 +54,7 @@ struct Ffn {
 
  private:
   ActivationCall activation_call(const Saved& s) const;
-  // dropout(act(wi x)), or gated, [tokens, d_ff] in ctx.scratch: cheaper to recompute in backward
-  // than to store.
+  // The input of wo, [tokens, d_ff] in ctx.scratch: cheaper to recompute in backward than to store.
   View activate(Context& ctx, const Saved& s) const;
 };
 

@@ -36,7 +36,7 @@ void KvPool::grow() {
       *rows = std::move(grown);
     }
   }
-  // Low rows are taken first: the memory of the others stays untouched until then.
+  // Low rows are taken first, so the memory of the others stays untouched until needed.
   for (std::int64_t row = larger - kPageRows; row >= rows_; row -= kPageRows)
     free_.push_back(static_cast<std::int32_t>(row));
   rows_ = larger;

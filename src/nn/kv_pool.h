@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Keys and values of the decoder's blocks, in rows that are handed out by the page. The host keeps
-// the free list; all blocks use the same rows.
+// Keys and values of the decoder's blocks, in rows allocated by the page. The free list is on the
+// host; a token has the same row in all blocks.
 #pragma once
 
 #include <cstdint>
@@ -15,13 +15,14 @@ class KvPool {
   // On average half a page per hypothesis and sentence is unused, so small pages waste little.
   static constexpr std::int32_t kPageRows = 8;
 
-  // Rows are [inner_dim]. No memory is taken before the first page is. ctx must outlive this.
+  // Rows have inner_dim elements. Allocates nothing until the first page is taken. ctx must outlive
+  // the pool.
   KvPool(Context& ctx, std::int64_t blocks, std::int64_t inner_dim);
 
-  // The first of kPageRows free rows. The pool doubles when there are none, which invalidates the
-  // views, and never shrinks.
+  // Returns the first of kPageRows free rows. If none are free, the pool doubles, which invalidates
+  // its views. It never shrinks.
   std::int32_t take_page();
-  // Frees the pages with these first rows, and clears the list.
+  // Frees the pages that start at these rows and clears the list.
   void give_back(std::vector<std::int32_t>& pages);
 
   std::int64_t rows() const { return rows_; }
@@ -39,7 +40,7 @@ class KvPool {
   std::int64_t inner_dim_;
   std::int64_t rows_ = 0;
   std::vector<Block> blocks_;
-  std::vector<std::int32_t> free_;  // first rows; the next to be taken is the last
+  std::vector<std::int32_t> free_;  // first rows of free pages; the last is taken next
 };
 
 }  // namespace switchyard

@@ -12,7 +12,8 @@ struct Linear {
   Param weight;  // [out, in]
 
   Linear() = default;
-  // Initialized with the paper's truncated normal of fan_in = in, or with hf_std.
+  // Initialized with the paper's truncated normal (fan_in = in) or a normal of standard deviation
+  // hf_std.
   Linear(std::string name, std::int64_t out, std::int64_t in, float hf_std);
 
   // x [tokens, in] -> [tokens, out] in `arena`, of compute type.
@@ -20,7 +21,7 @@ struct Linear {
   // x [tokens, in], dy [tokens, out], both of compute type. dx [tokens, in] = dy . weight, f32 or
   // bf16; the weight's gradient += dy^T . x.
   void backward(Context& ctx, ConstView x, ConstView dy, View dx, const ParamBuffer& grads) const;
-  // The same, but for dx += dy . weight, f32.
+  // The same, except that dx += dy . weight, f32.
   void backward_add(Context& ctx, ConstView x, ConstView dy, View dx,
                     const ParamBuffer& grads) const;
 

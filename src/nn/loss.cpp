@@ -7,7 +7,7 @@ namespace switchyard {
 
 namespace {
 
-constexpr std::int64_t kSums = 2;  // of the loss and the nll: statistics begin with them
+constexpr std::int64_t kSums = 2;  // loss_sum and nll_sum, the first columns of the statistics
 
 // A stack's part of the statistics; the decoder's follows the encoder's.
 View router_statistics_of(StackKind stack, const View& statistics, const ModelConfig& config) {

@@ -18,8 +18,8 @@ struct LossOptions {
   float router_aux_loss_coef = 0;
   float router_z_loss_coef = 0;
   // The gradient is that of ce_scale * sum of token losses + router_scale * router losses. For a
-  // plain mean ce_scale = 1 / target tokens and router_scale = 1; with accumulation ce_scale = 1 /
-  // target tokens of all batches and router_scale = 1 / batches.
+  // plain mean, ce_scale = 1 / target tokens and router_scale = 1; with gradient accumulation,
+  // ce_scale = 1 / target tokens of all batches and router_scale = 1 / batches.
   float ce_scale = 1;
   float router_scale = 1;
 };
@@ -28,15 +28,15 @@ struct LossResult {
   double loss_sum = 0;  // over target tokens, label smoothing included
   double nll_sum = 0;   // without it
   std::int64_t target_tokens = 0;
-  // By sparse layer, encoder first.
+  // Per sparse layer, encoder first.
   std::vector<float> router_aux_loss, router_z_loss;
   std::vector<std::vector<std::int32_t>> expert_count;  // tokens that chose each expert
   std::vector<std::int64_t> dropped;                    // tokens over capacity
   PhaseSeconds seconds{};
 };
 
-// Columns of a batch's statistics, which stay on the backend's side until downloaded: loss_sum,
-// nll_sum, and the router_statistics() of each sparse layer, encoder first.
+// The number of columns of a batch's statistics, which stay on the backend until downloaded:
+// loss_sum, nll_sum, and the router_statistics() of each sparse layer, encoder first.
 std::int64_t loss_statistics_size(const ModelConfig& config);
 
 struct LossOutputs {
@@ -45,14 +45,15 @@ struct LossOutputs {
   PhaseSeconds* seconds = nullptr;     // the time of each phase is added to it; may be null
 };
 
-// Forward and backward of one batch. Uses and releases ctx.saved and ctx.scratch. Downloads
+// Forward and backward pass over one batch. Uses and releases ctx.saved and ctx.scratch. Downloads
 // nothing.
 void forward_backward(Context& ctx, const Model& model, const HostBatch& batch, const Pass& pass,
                       const LossOptions& options, const LossOutputs& out);
-// Reads downloaded statistics; leaves target_tokens and seconds 0.
+// Reads downloaded statistics; leaves target_tokens and seconds at 0.
 LossResult read_statistics(const ModelConfig& config, const float* statistics);
 
-// forward_backward() and its result. Adds the gradient to `grads` unless it is null.
+// Runs forward_backward() and downloads its statistics. Adds the gradient to `grads` unless it is
+// null.
 LossResult compute_loss(Context& ctx, const Model& model, const HostBatch& batch, const Pass& pass,
                         const LossOptions& options, const ParamBuffer* grads);
 

@@ -195,7 +195,7 @@ struct ParameterCounts {
   std::int64_t all = 0, active = 0;
 };
 
-// In a sparse layer all parameters repeat with the experts: each has its row in the router.
+// All parameters of a sparse layer scale with the number of experts; the router has a row for each.
 ParameterCounts count_parameters(ModelConfig config) {
   const std::int64_t more_experts = config.num_experts - 1;
   config.num_experts = 1;

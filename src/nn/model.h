@@ -21,8 +21,8 @@ enum class StackKind { encoder, decoder };
 // The encoder, or the decoder.
 struct Stack {
   StackKind kind = StackKind::encoder;
-  std::optional<Param> embed_tokens;  // [vocab_size, d_model] unless the stack uses the shared one
-  // embed_tokens, or Model::shared: set by the Model, which is never copied or moved.
+  std::optional<Param> embed_tokens;  // [vocab_size, d_model]; unset if Model::shared is used
+  // Points to embed_tokens or Model::shared; set by the Model, which cannot be copied or moved.
   const Param* embedding = nullptr;
   RelativeBias position;
   std::vector<Block> blocks;
@@ -61,8 +61,8 @@ struct Stack {
   }
 
  private:
-  // x [tokens, d_model] f32 -> the output of block i, as Block::forward. With Pass::recompute it
-  // leaves nothing but that in ctx.saved.
+  // x [tokens, d_model] f32 -> the output of block i, as in Block::forward. With Pass::recompute,
+  // only the output remains in ctx.saved.
   View forward_block(Context& ctx, std::size_t i, View x, Saved& s) const;
 };
 
@@ -78,11 +78,11 @@ class Model {
 
   // Binds the parameters to `values`, which must have this layout and outlive the model.
   void bind(Context& ctx, const ParamBuffer& values);
-  // Packs every weight for contexts like ctx: when the values are final, or in bfloat16 whenever
-  // anything but an optimizer has changed them.
+  // Packs every matmul weight for contexts like ctx. Call it once the values are final; in
+  // bfloat16, also whenever anything but an optimizer has changed them.
   void prepare(Context& ctx);
 
-  // Calls f(Param&) for every parameter, always in the same order; Param::index counts them.
+  // Calls f(Param&) for every parameter, in the order of Param::index.
   template <class F>
   void each_param(F&& f) {
     f(shared);
@@ -113,15 +113,17 @@ class Model {
   ParamLayout layout_;
 };
 
-// The parameters of a model, and those that one token uses: one expert per sparse layer. Counted by
-// each_param on a model with one expert per layer, so that thousands of experts cost nothing.
+// The number of parameters of a model, and of those that one token uses: one expert per sparse
+// layer. Counted with each_param on a model with one expert per layer, so thousands of experts cost
+// nothing.
 std::int64_t parameter_count(const ModelConfig& config);
 std::int64_t active_parameter_count(const ModelConfig& config);
 
 struct Initialisation {
   bool hf = false;  // Hugging Face's initialization instead of the paper's
   // Standard deviation of the embeddings. The paper's 1 suits large corpora: AdamW moves a row by
-  // at most the learning rate per update, so what a small corpus teaches stays below the noise.
+  // at most the learning rate per update, so on a small corpus the learned signal stays below the
+  // initial noise.
   float embedding_std = 1;
 };
 

@@ -13,8 +13,8 @@
 namespace switchyard {
 
 // How a parameter of a new model is initialized. `std` is the paper's setting (arXiv 2101.03961,
-// 2.4: truncated normal, sqrt(0.1 / fan_in), for matmul weights; a plain normal for what it does
-// not mention), `hf_std` Hugging Face's (_init_weights of modeling_switch_transformers and
+// 2.4: truncated normal, sqrt(0.1 / fan_in), for matmul weights; a plain normal for parameters it
+// does not mention), `hf_std` is Hugging Face's (_init_weights of modeling_switch_transformers and
 // modeling_t5: plain normal). A constant has std 0; Hugging Face multiplies it by
 // initializer_factor.
 struct Init {
@@ -26,7 +26,7 @@ struct Init {
 };
 
 struct Param {
-  // As in Hugging Face's Switch checkpoints: "encoder.block.0.layer.1.mlp.wi.weight"
+  // As in Hugging Face's Switch checkpoints: "encoder.block.0.layer.1.mlp.wi.weight".
   std::string name;
   std::int64_t rows = 0;
   std::int64_t cols = 0;
@@ -39,20 +39,20 @@ struct Param {
   std::int64_t size() const { return rows * cols; }
 };
 
-// What an optimizer or a moving average stores for a parameter.
+// A tensor that an optimizer or a moving average stores for a parameter.
 struct StateTensor {
   std::string name;  // "m", "v"
   const Param* param = nullptr;
   View values;  // of the parameter's shape, or a vector [1, n]
 };
 
-// Where each parameter is in a flat buffer: in list order, each aligned to 64 bytes.
+// The position of each parameter in a flat buffer: in list order, each aligned to 64 bytes.
 struct ParamLayout {
   std::vector<std::int64_t> offset;  // by Param::index, in elements
-  std::int64_t total = 0;            // elements, gaps (always zero) included
+  std::int64_t total = 0;            // in elements, including gaps, which are always zero
 };
 
-// A flat f32 buffer with a place for every parameter: values, gradients or moments.
+// A flat f32 buffer with room for every parameter: values, gradients or moments.
 class ParamBuffer {
  public:
   ParamBuffer(const Context& ctx, ParamLayout layout)

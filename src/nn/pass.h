@@ -21,7 +21,7 @@ struct CapacityOptions {
   std::int64_t expert_capacity = 0;
 };
 
-// Intermediate values that a pass with a Recorder collects; in ctx.saved.
+// The intermediate values that a pass collects, in ctx.saved.
 struct Recorder {
   std::vector<ConstView> encoder_hidden_states, decoder_hidden_states;  // [tokens, d_model]
   // [batch * H * max query length, max key length], 0 outside the sequences
@@ -36,7 +36,7 @@ struct Pass {
   // [1, router_statistics_size()] for each sparse layer of the stack, overwritten; may be empty.
   View router_statistics;
   // Activation checkpointing (Chen et al. 2016, arXiv 1604.06174): blocks keep only their input,
-  // and backward recomputes them. The same bits in less memory. For training passes.
+  // and backward recomputes them. Bit-identical results in less memory. For training passes only.
   bool recompute = false;
   float dropout_rate = 0;
   float jitter_noise = 0;
@@ -53,7 +53,7 @@ struct Pass {
   }
 };
 
-// Releases what a sublayer took from ctx.saved, unless the pass keeps it.
+// Releases the memory that a sublayer took from ctx.saved, unless the pass keeps values.
 class SublayerScope {
  public:
   SublayerScope(Context& ctx, const Pass& pass) {

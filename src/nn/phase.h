@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Where the time of a training step goes, for benches. For a backend that runs asynchronously (a
-// GPU) this is when the host waited, not when the device worked.
+// A breakdown of a training step's time, for benchmarks. If the backend is asynchronous (a GPU), it
+// shows when the host waited, not when the device worked.
 #pragma once
 
 #include <array>
@@ -9,8 +9,9 @@
 
 namespace switchyard {
 
-// In the order of a step. `loss` is the head with the cross-entropy and the head's gradients,
-// `update` the optimizer, which also clears gradients and packs weights, and the running average.
+// In the order of a step. `loss` covers the head, the cross-entropy and the head's gradients;
+// `update` covers the optimizer, which also clears gradients and packs weights, and the moving
+// average.
 enum class Phase {
   encoder_forward,
   decoder_forward,
@@ -25,7 +26,7 @@ constexpr const char* kPhaseNames[] = {
     "update"};
 using PhaseSeconds = std::array<double, std::size(kPhaseNames)>;
 
-// Adds to a phase the time since construction or the previous call.
+// Adds the time since construction or the previous call to a phase.
 class PhaseClock {
  public:
   void end(Phase phase, PhaseSeconds& seconds) {

@@ -14,14 +14,14 @@ struct RmsNorm {
 
   struct Saved {
     ConstView x;   // [tokens, d_model]
-    View inv_rms;  // [tokens, 1]; recompute() writes the same values again
+    View inv_rms;  // [tokens, 1]; recompute() rewrites the same values
   };
 
   RmsNorm() = default;
   RmsNorm(std::string name, std::int64_t d_model, float epsilon);
 
-  // x [tokens, d_model] f32 -> the same shape in `arena`, of compute type. x must stay as it is
-  // until backward.
+  // x [tokens, d_model] f32 -> the same shape in `arena`, of compute type. x must not change until
+  // backward.
   View forward(Context& ctx, Arena& arena, ConstView x, Saved& s) const;
   // Recomputes the output, in ctx.scratch: cheaper than storing it.
   View recompute(Context& ctx, const Saved& s) const;

@@ -27,8 +27,8 @@ Capacity capacity_of(const CapacityOptions& options, std::int64_t tokens,
   if (options.expert_capacity > 0) return {Capacity::kPerSequence, options.expert_capacity};
   if (options.capacity_factor > 0) {
     const double even = static_cast<double>(tokens) / static_cast<double>(num_experts);
-    // Compensates for factors like 1.2 that binary cannot represent: 1.2 * 100 tokens is 120, not
-    // 121.
+    // Compensates for factors like 1.2 that have no exact binary representation: 1.2 * 100 tokens
+    // is 120, not 121.
     constexpr double kExact = 1 - 1e-6;
     return {Capacity::kPerBatch,
             static_cast<std::int64_t>(std::ceil(even * double{options.capacity_factor} * kExact))};
@@ -147,7 +147,7 @@ ExpertCall SwitchLayer::expert_call(const Saved& s) const {
   return call;
 }
 
-// All experts have the same parameters in the same order, so their gradients are equally far apart.
+// All experts have the same parameters in the same order, so their gradients have a uniform stride.
 ExpertGrads SwitchLayer::expert_grads(const ParamBuffer& grads) const {
   const auto offset = [&](const Ffn& expert) { return grads.offset(expert.wi.weight); };
   const std::int64_t stride = experts.size() < 2 ? 0 : offset(experts[1]) - offset(experts[0]);

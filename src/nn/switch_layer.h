@@ -18,7 +18,7 @@ struct SwitchLayer {
   std::optional<Param> bias;  // [num_experts]
   std::vector<Ffn> experts;
   std::int64_t expert_dim = 0;  // d_ff
-  // Of the router's jitter, relative to `site`.
+  // The random-number site of the router's jitter, relative to `site`.
   static constexpr std::uint64_t kJitterSite = 1;
   std::uint64_t site = 0;
 
@@ -36,7 +36,7 @@ struct SwitchLayer {
 
   SwitchLayer(const std::string& prefix, const ModelConfig& config, std::uint64_t site);
 
-  // Builds the table of experts: call it when their weights are bound and again after preparing
+  // Builds the expert table. Call it after binding the experts' weights, and again after preparing
   // them.
   void bind_experts(Context& ctx);
 
@@ -44,7 +44,7 @@ struct SwitchLayer {
   // token's row is zero.
   View forward(Context& ctx, const Pass& pass, ConstView x, const Ragged& tokens, Saved& s) const;
   // x as in forward, dy [tokens, d_model] of compute type -> dx [tokens, d_model] f32 in
-  // ctx.scratch, the gradient of the output and of coefs' router losses.
+  // ctx.scratch, the gradient through the output and through the router losses, weighted by coefs.
   View backward(Context& ctx, ConstView x, ConstView dy, const Saved& s, RouterLossCoefs coefs,
                 const ParamBuffer& grads) const;
 
@@ -61,8 +61,9 @@ struct SwitchLayer {
   // grad_logits [tokens, num_experts]; dx [tokens, d_model] f32, overwritten.
   void logits_backward(Context& ctx, ConstView x, ConstView grad_logits, const Saved& s, View dx,
                        const ParamBuffer& grads) const;
-  // Cheaper to recompute than to store, in ctx.scratch: the router's input [tokens, d_model], x or
-  // in training a jittered f32 copy of it; and x sorted by expert, [slots, d_model].
+  // Recomputed in ctx.scratch, which is cheaper than storing them: the router's input [tokens,
+  // d_model], which is x or, in training, a jittered f32 copy of it; and x sorted by expert,
+  // [slots, d_model].
   ConstView router_input(Context& ctx, ConstView x, const Saved& s) const;
   ConstView expert_input(Context& ctx, ConstView x, const Saved& s) const;
   ExpertCall expert_call(const Saved& s) const;
