@@ -1,33 +1,33 @@
 // SPDX-License-Identifier: Apache-2.0
-// THE CONTRACT between the model and a machine: free functions on views. Meson links exactly one
-// implementation: src/backend/cpu (oneDNN, Highway, OpenMP), or tests/reference (scalar, the oracle
+// The contract between the model and a backend: free functions on views. Meson links exactly one
+// implementation: src/backend/cpu (oneDNN, Highway, OpenMP) or tests/reference (scalar, the oracle
 // of the tests).
 //
-// Rules that every implementation and every caller keeps:
-// - Above this header nobody dereferences a view's data. The host sees values by download() only.
+// Rules for every implementation and every caller:
+// - Code above this header never dereferences a view's data. The host sees values only through
+//   download().
 // - Inputs come first: ConstViews, and structs by const reference, whose views are only read.
 //   Outputs come last: Views, structs by non-const reference, and structs of gradients (...Grads).
 //   An output may alias an input only if a comment says so.
 // - A token matrix may have more rows than tokens (View::row_capacity, a multiple of kRowRounding);
-//   the rows past the last token are undefined. Any operation may write them, even in an input, and
-//   no result depends on them.
-// - Gradients are added to (`dw +=`), other outputs are overwritten, unless a comment says
-//   otherwise. An empty View for an optional argument switches that output off.
-// - f32 unless a comment says otherwise; ids, indices and offsets are i32. "Compute type" means
-// f32,
-//   or in a context that computes in bfloat16 either f32 or bf16; all such views of a call have the
-//   same type unless a comment says "each". Arithmetic is f32, and results are rounded once.
-// - The same inputs and number of threads give the same bits. Reductions over tokens run in an
-// order
-//   that does not depend on timing. With ctx.row_invariant a row's result depends neither on other
-//   rows nor on the number of threads.
-// - The caller guarantees shapes (assert); no unchecked input gets here. Unless a comment says
-// more,
-//   functions throw only Error(kRuntime), for lack of memory or of a device.
+//   the rows past the last token are undefined. Any operation may write them, even those of an
+//   input, and no result depends on them.
+// - Parameter gradients are accumulated (`dw +=`); other outputs are overwritten unless a comment
+//   says otherwise. An empty View for an optional output skips that output.
+// - Matrices are f32 unless a comment says otherwise; ids, indices and offsets are i32. "Compute
+//   type" means f32 or, in a context that computes in bfloat16, either f32 or bf16; all such views
+//   of a call have the same type unless a comment says "each". Arithmetic is f32, and results are
+//   rounded once.
+// - The same inputs and number of threads give bit-identical results: reductions over tokens run in
+//   an order that does not depend on timing. With ctx.row_invariant, a row's result depends neither
+//   on other rows nor on the number of threads.
+// - The caller guarantees shapes (checked by assert) and passes only validated values. Functions
+//   throw nothing but Error(kRuntime), when memory or a device is unavailable, unless a comment
+//   says otherwise.
 //
-// Letters: T tokens (rows of a batch, no padding), S slots (see slot_count()), E experts, R live
-// rows of one decoding step, V vocabulary, H heads, inner = H * d_kv.
-// This header and what it includes also compile as C++17.
+// Dimensions: T tokens (rows of a batch, no padding), S slots (see slot_count()), E experts, R rows
+// of one decoding step, V vocabulary, H heads, inner = H * d_kv.
+// This header and the headers it includes also compile as C++17.
 #pragma once
 
 #include <cstdint>
@@ -49,12 +49,12 @@ struct ContextOptions {
   bool row_invariant = false;
   DType compute_type = DType::f32;  // or bf16
 };
-// For the calling thread and threads it creates later; they flush denormals to zero from here on.
-// Error(kUsage) for less than one thread.
+// For the calling thread and threads it creates later, which flush denormals to zero from now on.
+// Error(kUsage) if options.threads < 1.
 std::unique_ptr<Context> make_context(const ContextOptions& options);
 
-// Returns true if the machine has instructions for matmuls in this type. Without them bf16 is
-// correct but slow.
+// Returns true if the machine has instructions for matmuls in this type. Without them, bf16 works
+// but is slow.
 bool computes_natively(DType type);
 
 // For --build-info and the startup line: "AVX2, oneDNN 2.6.3 (AVX2)".
@@ -64,7 +64,7 @@ std::string backend_description();
 struct Defaults {
   int training_workers = 1;                   // workers that share each batch
   int translation_workers = 1;                // workers with batches of their own
-  std::int64_t training_batch_tokens = 4096;  // on a batch's longer side
+  std::int64_t training_batch_tokens = 4096;  // on the longer side of a batch
   std::int64_t translation_batch = 32;        // sentences
 };
 Defaults backend_defaults(int threads = 1);
@@ -73,35 +73,36 @@ Defaults backend_defaults(int threads = 1);
 std::int64_t available_memory(const Context& ctx);
 
 // Waits until everything issued in a context has completed. Calls in one context take effect in
-// order. Another context may read, overwrite or release what they use only after finish(), or a
-// later download(), in the first one. Functions that load or prepare a model end with finish().
+// order. Another context may read, overwrite or release memory that they use only after finish(),
+// or a later download(), in the first one. Functions that load or prepare a model end with
+// finish().
 void finish(Context& ctx);
 
-// Host <-> backend. `count` elements, row by row; count == view.size().
+// Copies between host and backend: `count` elements, row by row; count == view.size().
 void upload(Context& ctx, const float* host, std::int64_t count, View to);
 void upload(Context& ctx, const std::int32_t* host, std::int64_t count, View to);
 void download(Context& ctx, ConstView from, float* host, std::int64_t count);
 void download(Context& ctx, ConstView from, std::int32_t* host, std::int64_t count);
 
 void fill(Context& ctx, float value, View y);  // y f32 or bf16
-// y = x, same shape; f32 and bf16 are converted into each other, i32 is copied to i32.
+// y = x, same shape. Converts between f32 and bf16; i32 can only be copied to i32.
 void copy(Context& ctx, ConstView x, View y);
 void add(Context& ctx, ConstView x, View y);  // y += x
-// y = factor * x; each f32 or bf16; x may be y.
+// y = factor * x; each f32 or bf16; y may alias x.
 void scale(Context& ctx, float factor, ConstView x, View y);
 
 // --- Weights and matmuls -------------------------------------------------------------------------
 
-// What a weight is multiplied with.
+// How a weight is used.
 enum class WeightRole {
   matmul,
-  router,  // its matmuls are f32 whatever the context computes in (arXiv 2101.03961, 2.4)
-  head,    // the last hidden states: gradients come from linear_cross_entropy() alone
+  router,  // its matmuls are f32 in every context (arXiv 2101.03961, 2.4)
+  head,    // of the output head: gradients come only from linear_cross_entropy()
 };
 
-// A weight is a value [out, in] and the forms that a backend has packed it into. A value may have a
-// shape but no data if a file holds only a packed form; then an operation that needs the value (a
-// f32 gradient, packing, a matmul in a context that cannot read the form) throws Error(kRuntime).
+// A weight: its value [out, in] and the forms that a backend has packed it into. If a file holds
+// only a packed form, the value has a shape but no data, and an operation that needs it (an f32
+// gradient, packing, a matmul in a context that cannot read the form) throws Error(kRuntime).
 struct PackedWeight;
 struct Weight {
   View value;
@@ -109,13 +110,13 @@ struct Weight {
   WeightRole role = WeightRole::matmul;
 };
 
-// Packs the value, or repacks it, into the form that the context's matmuls read: after loading, and
-// in contexts that compute in bfloat16 after each change of the value except an optimizer's, which
-// repacks it itself. Without that form matmuls read the value, and are f32.
+// Packs or repacks the value into the form that the context's matmuls read. Call it after loading
+// and, in contexts that compute in bfloat16, after every change of the value except an optimizer's,
+// which repacks it. Without that form, matmuls read the value and are f32.
 void prepare_weight(Context& ctx, Weight& weight);
 
 // y [T, out] = x [T, in] . w^T. x compute type; y f32 or bf16. If the matmul is in bfloat16, x and
-// y, in backward dy and dx, have no gaps between rows.
+// y (in backward, dy and dx) have no gaps between rows.
 void linear(Context& ctx, ConstView x, const Weight& w, View y);
 // dx [T, in] = dy . w. dy compute type; dx f32 or bf16.
 void linear_backward_input(Context& ctx, ConstView dy, const Weight& w, View dx);
@@ -129,10 +130,10 @@ void bias_backward(Context& ctx, ConstView dy, View grad_bias);
 
 // --- A batch of sequences ------------------------------------------------------------------------
 
-// Sequences laid end to end in one token matrix.
+// Sequences concatenated in one token matrix.
 struct Ragged {
   ConstView offsets;  // [1, batch + 1] i32: the first token of each sequence, and the end
-  ConstView tags;     // [T, 2] i32: sentence and position, keys of random numbers; training only
+  ConstView tags;     // [T, 2] i32: sentence and position, which key random numbers; training only
   std::int64_t batch = 0;
   std::int64_t tokens = 0;
   std::int64_t max_len = 0;
@@ -150,9 +151,9 @@ struct Dropout {
 void embed(Context& ctx, ConstView table, ConstView ids, View y);
 void embed_backward(Context& ctx, ConstView ids, ConstView dy, View grad_table);
 
-// y = dropout(x); each f32 or bf16; x may be y.
+// y = dropout(x); each f32 or bf16; y may alias x.
 void dropout(Context& ctx, Dropout drop, ConstView tags, ConstView x, View y);
-// y = residual + dropout(x); x compute type; y may be residual.
+// y = residual + dropout(x); x compute type; y may alias residual.
 void add_dropout(Context& ctx, Dropout drop, ConstView tags, ConstView x, ConstView residual,
                  View y);
 
@@ -161,7 +162,7 @@ void add_dropout(Context& ctx, Dropout drop, ConstView tags, ConstView x, ConstV
 // y = weight * x * inv_rms, inv_rms [T, 1] = 1 / sqrt(mean(x^2) + eps). Zhang & Sennrich 2019
 // (arXiv 1910.07467), as in T5: no mean subtraction, no bias. y compute type.
 void rms_norm(Context& ctx, ConstView x, ConstView weight, float eps, View y, View inv_rms);
-// What backward reads from forward.
+// The forward values that backward reads.
 struct RmsNormSaved {
   ConstView x, weight, inv_rms;
 };
@@ -169,56 +170,57 @@ struct RmsNormSaved {
 void rms_norm_backward(Context& ctx, const RmsNormSaved& saved, ConstView dy, View dx,
                        View grad_weight);
 
-// The elementwise part of a feed-forward, between its matmuls. Matrices [T, d_ff], compute type.
+// The elementwise part of a feed-forward layer, between its matmuls. Matrices are [T, d_ff], of
+// compute type.
 struct ActivationCall {
   Activation act = Activation::relu;
   ConstView hidden;
-  ConstView gate;  // wi_1 x of T5 v1.1; empty: not gated
+  ConstView gate;  // wi_1 x of T5 v1.1; empty if not gated
   Dropout drop;
   ConstView tags;
 };
-// y = dropout(act(hidden)), or gated: dropout(act(hidden) * gate).
+// y = dropout(act(hidden)) or, if gated, dropout(act(hidden) * gate).
 void activation(Context& ctx, const ActivationCall& call, View y);
-// grad_hidden, grad_gate overwritten; grad_hidden may be dy itself; grad_gate is empty if gate is.
+// Overwrites grad_hidden, which may alias dy, and grad_gate, which is empty if gate is.
 void activation_backward(Context& ctx, const ActivationCall& call, ConstView dy, View grad_hidden,
                          View grad_gate);
 
 // --- Router and experts --------------------------------------------------------------------------
 
-// y = x * U(1 - eps, 1 + eps) per element (the paper, App. C); also its own backward. x compute
-// type, y f32.
+// y = x * U(1 - eps, 1 + eps) per element (arXiv 2101.03961, App. C); also its own backward. x
+// compute type, y f32; y may alias x.
 void jitter(Context& ctx, float eps, std::uint64_t stream, ConstView tags, ConstView x, View y);
 
 // How many tokens an expert accepts.
 struct Capacity {
   enum Rule { kUnlimited, kPerBatch, kPerSequence };
   Rule rule = kUnlimited;
-  std::int64_t tokens = 0;  // per expert, over the batch or in each sequence, in token order
+  std::int64_t tokens = 0;  // per expert, in the batch or in each sequence; earliest tokens first
 };
 
-// S for T tokens: T, or more if the context's grouped matmuls need an expert's rows to begin at a
-// multiple of some number.
+// S for T tokens: T, or more if the context's grouped matmuls need the first slot of each expert
+// aligned.
 std::int64_t slot_count(const Context& ctx, std::int64_t tokens, std::int64_t num_experts);
 
-// The router's decisions, which stay on the backend's side.
+// The router's decisions, which stay on the backend.
 struct Routing {
   View probs;           // [T, E] softmax of the logits
   View logsumexp;       // [T, 1]
-  View expert_index;    // [T, 1] i32: argmax of probs, the lowest of equal ones
+  View expert_index;    // [T, 1] i32: argmax of probs; the lowest index wins ties
   View combine_weight;  // [T, 1]: probs at expert_index
-  View slot_of_token;   // [T, 1] i32: row of expert_in; -1 for a dropped token
-  View token_of_slot;   // [S, 1] i32: its inverse; -1 for a slot without a token
-  View expert_offsets;  // [1, E + 1] i32: expert e has the slots [offsets[e], offsets[e + 1])
+  View slot_of_token;   // [T, 1] i32: -1 for a dropped token
+  View token_of_slot;   // [S, 1] i32: the inverse; -1 for an empty slot
+  View expert_offsets;  // [1, E + 1] i32: expert e has slots [offsets[e], offsets[e + 1])
   View expert_count;    // [1, E] i32: tokens that chose e, dropped ones included
-  View dropped;         // [1, 1] i32: tokens that have no slot
+  View dropped;         // [1, 1] i32: tokens without a slot
 };
 
 // Fills the views of `routing` from logits [T, E]. Switch Transformer (arXiv 2101.03961) eq. 1, and
-// 3 for the capacity; slots are a stable counting sort of the kept tokens by expert.
+// eq. 3 for the capacity; slots come from a stable counting sort of the kept tokens by expert.
 void route(Context& ctx, ConstView logits, Capacity capacity, const Ragged& tokens,
            Routing& routing);
 
-// Statistics of a layer and a batch, for the host to read: [1, 3 + E] =
+// Statistics of one layer over one batch, for the host to read: [1, 3 + E] =
 //   balance loss E * sum_e f_e * P_e (eq. 4-6; f includes dropped tokens);
 //   router z-loss, the mean of logsumexp^2 (ST-MoE, arXiv 2202.08906, eq. 5);
 //   number of dropped tokens; number of tokens that chose each expert. Exact up to 2^24 tokens.
@@ -235,20 +237,20 @@ struct RouterLossCoefs {
 void router_backward(Context& ctx, const Routing& routing, ConstView grad_combine_weight,
                      RouterLossCoefs coefs, View grad_logits);
 
-// y[s] = x[index[s]], or 0 if index[s] is -1.   [S, d], compute type
+// y[s] = x[index[s]], or 0 if index[s] is -1; y [S, d]. Compute type.
 void gather_rows(Context& ctx, ConstView x, ConstView index, View y);
-// y[t] += x[index[t]] unless index[t] is -1: the backward of a gather, with the inverse index. x
-// compute type, y f32.
+// y[t] += x[index[t]] unless index[t] is -1: the backward of gather_rows(), given the inverse
+// index. x compute type, y f32.
 void gather_rows_add(Context& ctx, ConstView x, ConstView index, View y);
-// y[t] = combine_weight[t] * expert_out[slot_of_token[t]], 0 for a dropped token. Compute type.
+// y[t] = combine_weight[t] * expert_out[slot_of_token[t]], or 0 for a dropped token. Compute type.
 void combine_rows(Context& ctx, ConstView expert_out, const Routing& routing, View y);
-// grad_out[s] = combine_weight[t] * dy[t] for t = token_of_slot[s], 0 for a slot without a token;
-// grad_combine_weight[t] = dy[t] . expert_out[slot_of_token[t]], 0 for a dropped token. dy,
+// grad_out[s] = combine_weight[t] * dy[t] for t = token_of_slot[s], or 0 for an empty slot;
+// grad_combine_weight[t] = dy[t] . expert_out[slot_of_token[t]], or 0 for a dropped token. dy,
 // expert_out and grad_out compute type.
 void combine_rows_backward(Context& ctx, ConstView dy, ConstView expert_out, const Routing& routing,
                            View grad_out, View grad_combine_weight);
 
-// One feed-forward: wo(dropout(act(wi x))), or gated: wo(dropout(act(wi x) * (wi_1 x))).
+// One feed-forward layer: wo(dropout(act(wi x))) or, if gated, wo(dropout(act(wi x) * (wi_1 x))).
 struct FfnWeights {
   Weight wi;
   std::optional<Weight> wi_1;  // gated only
@@ -257,15 +259,15 @@ struct FfnWeights {
 struct FfnGrads {
   View wi, wi_1, wo;  // f32
 };
-// The weights of a layer's experts, as the backend's grouped call reads them. Made from at least
-// one expert, all in the same forms, and remade whenever a weight is bound to another value or
-// prepared. In contexts that compute in bfloat16 prepare the weights first.
+// The weights of a layer's experts, as the backend's grouped call reads them: at least one expert,
+// all in the same forms. Make a new table whenever a weight is bound to another value or prepared.
+// In contexts that compute in bfloat16, prepare the weights before use.
 struct ExpertTable;
 std::shared_ptr<const ExpertTable> make_expert_table(Context& ctx, std::vector<FfnWeights> experts);
 // The gradients of a table's experts, at a uniform stride in one buffer.
 struct ExpertGrads {
   FfnGrads first;
-  std::int64_t stride = 0;  // elements from one expert's gradients to the next one's
+  std::int64_t stride = 0;  // in elements, from one expert's gradients to the next expert's
 
   FfnGrads of(std::int64_t expert) const {
     const auto shifted = [&](View v) {
@@ -275,9 +277,9 @@ struct ExpertGrads {
     return {shifted(first.wi), shifted(first.wi_1), shifted(first.wo)};
   }
 };
-// All experts of a layer as one grouped call. The i-th in the table is expert e = first_expert + i,
-// with the rows [expert_offsets[e], expert_offsets[e + 1]) of x; rows without a token are 0 in x
-// and dy. Random numbers are keyed by the rows' tokens. Matrices are of compute type.
+// All experts of a layer in one grouped call. Entry i of the table is expert e = first_expert + i,
+// which has rows [expert_offsets[e], expert_offsets[e + 1]) of x; rows without a token are 0 in x
+// and dy. Random numbers are keyed by each row's token. Matrices are of compute type.
 struct ExpertCall {
   const ExpertTable* experts = nullptr;
   std::int64_t first_expert = 0;
@@ -285,18 +287,18 @@ struct ExpertCall {
   Dropout drop;
   ConstView tags;  // of the tokens
 };
-// What backward needs: wi x and, if gated, wi_1 x, [S, d_ff] each.
+// Saved for backward: wi x and, if gated, wi_1 x, [S, d_ff] each.
 struct FfnSaved {
   View hidden, gate;
 };
-// Writes the views of `saved`. Rows of y past the last slot in use are undefined.
+// Fills the views of `saved`. Rows of y past the last slot in use are undefined.
 void experts(Context& ctx, const ExpertCall& call, const Routing& routing, ConstView x,
              FfnSaved& saved, View y);
-// What backward reads: x and dy [S, d_model], and what forward saved.
+// The inputs of backward: x and dy [S, d_model], and the matrices that forward saved.
 struct ExpertsBackwardInput {
   ConstView x, hidden, gate, dy;
 };
-// dx [S, d_model] is overwritten in the slots in use; grads are added to.
+// Overwrites dx [S, d_model] in the slots in use; adds to grads.
 void experts_backward(Context& ctx, const ExpertCall& call, const Routing& routing,
                       const ExpertsBackwardInput& in, View dx, const ExpertGrads& grads);
 
@@ -307,9 +309,9 @@ struct AttentionCall {
   std::int64_t num_heads = 0;
   std::int64_t d_kv = 0;
   bool causal = false;  // key position <= query position
-  ConstView bias{};     // [H, 2 * center + 1], column key_pos - query_pos + center; empty: no bias
+  ConstView bias{};     // [H, 2 * center + 1], column key_pos - query_pos + center; may be empty
   std::int64_t center = 0;
-  Dropout drop{};  // of the probabilities: element (head << 16) + key position of the query's row
+  Dropout drop{};  // of the probabilities: element (head << 16) + key position in the query's row
   Ragged queries{}, keys{};  // sequence b of the queries attends to sequence b of the keys
 };
 // bias[h][i] = table[bucket[i]][h]; bias [H, n], table [num_buckets, H], bucket [1, n] i32.
@@ -325,26 +327,26 @@ struct AttentionInput {
 // Probabilities are not stored: backward recomputes them.
 void attention(Context& ctx, const AttentionCall& call, const AttentionInput& in, View out,
                View logsumexp);
-// What backward reads from forward.
+// The forward values that backward reads.
 struct AttentionSaved {
   AttentionInput in;
   ConstView out, logsumexp;
 };
-// dq, dk, dv are overwritten, compute type. grad_bias has the bias's shape and is added to.
+// dq, dk and dv, of compute type, are overwritten; grad_bias, of the bias's shape, is added to.
 struct AttentionGrads {
   View dq, dk, dv, grad_bias;
 };
 void attention_backward(Context& ctx, const AttentionCall& call, const AttentionSaved& s,
                         ConstView grad_out, const AttentionGrads& grads);
-// The probabilities before dropout, for inspection; q, k f32. probs [batch * H * queries.max_len,
-// keys.max_len], 0 outside the sequences.
+// The probabilities before dropout, for inspection; q and k must be f32. probs [batch * H *
+// queries.max_len, keys.max_len], 0 outside the sequences.
 void attention_probs(Context& ctx, const AttentionCall& call, const AttentionSaved& s, View probs);
 
 // --- Decoding step -------------------------------------------------------------------------------
 
-// The keys and values that the rows of one decoding step attend to. Row r attends to the rows
+// The keys and values that the rows of one decoding step attend to. Row r attends to rows
 // index[first[r]], ..., index[first[r] + count[r] - 1] of k and v, oldest first. Rows may share
-// entries.
+// entries of `index`.
 struct CachedKeys {
   ConstView k, v;          // [pool rows, inner]
   ConstView index;         // [1, n] i32
@@ -353,35 +355,35 @@ struct CachedKeys {
 // q [R, inner] -> out [R, inner]. If call.bias is set, row r is at position count[r] - 1.
 void attention_step(Context& ctx, const AttentionCall& call, ConstView q, const CachedKeys& keys,
                     View out);
-// y[index[r]] = x[r]; x [R, n], index [R, 1] i32, all different.
+// y[index[r]] = x[r]; x [R, n], index [R, 1] i32, without duplicates.
 void scatter_rows(Context& ctx, ConstView x, ConstView index, View y);
 
 // --- Loss ----------------------------------------------------------------------------------------
 
-// Output head and cross-entropy in one call; the logits [T, V] never exist as a whole.
+// Output head and cross-entropy in one call; the full logits [T, V] are never stored.
 //   loss of a token = (1 - eps) * nll + eps * mean over V of -log p    (Szegedy et al. 2016)
 struct CrossEntropyCall {
   ConstView h;                   // [T, d_model] compute type
-  const Weight* head = nullptr;  // [V, d_model], of role head
+  const Weight* head = nullptr;  // [V, d_model], role WeightRole::head
   ConstView labels;              // [T, 1] i32
   float label_smoothing = 0;     // eps
   float grad_scale = 1;
 };
-// Each may be empty.
+// Either may be empty.
 struct CrossEntropyGrads {
   View dh;         // [T, d_model] f32 = grad_scale * d sum / d h
   View grad_head;  // [V, d_model] += grad_scale * d sum / d head
 };
-// sums [1, 2] += { sum of losses, sum of nll }. The logits are f32, their gradient compute type.
-// If matmuls are in bfloat16, h, dh and grad_head have no gaps between rows.
+// sums [1, 2] += { sum of losses, sum of nll }. The logits are f32, their gradient is of compute
+// type. If matmuls are in bfloat16, h, dh and grad_head have no gaps between rows.
 void linear_cross_entropy(Context& ctx, const CrossEntropyCall& call, View sums,
                           const CrossEntropyGrads& grads);
 
 // --- Search --------------------------------------------------------------------------------------
 
-// token[r] i32 = argmax of logits[r] over all ids but `suppressed` (-1: over all), the lowest of
-// equal ones. log_prob[r] = its log-softmax over all ids; the view may be empty. NaN never wins;
-// token[r] is -1 if nothing wins or the winner is not finite.
+// token[r] (i32) = argmax of logits[r] over all ids except `suppressed` (-1: none); the lowest id
+// wins ties. log_prob[r] = its log-softmax over all ids; the view may be empty. NaN never wins;
+// token[r] is -1 if no logit wins or the winning one is not finite.
 void argmax_rows(Context& ctx, ConstView logits, std::int32_t suppressed, View token,
                  View log_prob);
 struct TopK {
@@ -389,16 +391,16 @@ struct TopK {
   std::int64_t k = 1;
   std::int32_t suppressed = -1;  // an id that is never chosen; -1: none
 };
-// For each group of `beams` consecutive rows the k best of score[r] + log_softmax(logits[r])[v],
-// best first, equal ones in order of index. values [R / beams, k]; index [R / beams, k] i32 =
+// For each group of `beams` consecutive rows, the k best of score[r] + log_softmax(logits[r])[v],
+// best first, ties in order of index. values [R / beams, k]; index [R / beams, k] i32 =
 // (r mod beams) * V + v.
 void top_k_rows(Context& ctx, ConstView logits, ConstView score, const TopK& options, View values,
                 View index);
 
 // --- Optimizer -----------------------------------------------------------------------------------
 
-// out [1, 1] = sum of squares of a flat range [1, n], summed in double in fixed blocks. Not finite
-// if an element is not.
+// out [1, 1] = sum of squares of x [1, n], summed in double in fixed blocks. Not finite if any
+// element is not.
 void sum_of_squares(Context& ctx, ConstView x, View out);
 
 // The backend decides whether a step updates the parameters and by how much the gradient is
@@ -406,24 +408,24 @@ void sum_of_squares(Context& ctx, ConstView x, View out);
 struct UpdateRule {
   float clip_norm = 0;  // 0: no clipping
   std::int64_t target_tokens = 0;
-  float small_loss = 0;  // up to this mean loss a gradient of 0 is acceptable
+  float small_loss = 0;  // a zero gradient is acceptable up to this mean loss
 };
 // Columns of a decision [1, kDecisionSize].
 enum Decision : std::int64_t {
-  kGradNorm,   // norm of the whole gradient before clipping
+  kGradNorm,   // norm of the full gradient before clipping
   kGradScale,  // factor for the gradient: clip_norm / norm if the norm is larger, else 1
                // (Pascanu et al., arXiv 1211.5063)
-  kUpdated,    // 1, or 0 for a skipped step, which changes nothing but gradients
+  kUpdated,    // 1, or 0 for a skipped step, which only clears the gradients
   kDecisionSize
 };
-// squares [w, n]: sums of squares of parts of the gradient, added in double, each row first. losses
-// [k, 1]: parts of the loss sum. A step is skipped if its norm or its mean loss per target token is
-// not finite, or if its norm is 0 while its mean loss is above small_loss.
+// squares [w, n]: sums of squares of parts of the gradient, added in double, within each row first.
+// losses [k, 1]: partial sums of the loss. A step is skipped if its norm or its mean loss per
+// target token is not finite, or if its norm is 0 while its mean loss is above small_loss.
 void decide_update(Context& ctx, const UpdateRule& rule, ConstView squares, ConstView losses,
                    View decision);
 
-// The functions below follow a decision. With an empty view they always update, by the unscaled
-// gradient. Optimizers set the gradients to 0 for the next step, even if this one is skipped.
+// The functions below follow a decision. With an empty view, they always update, using the unscaled
+// gradient. Optimizers clear the gradients for the next step, even if this one is skipped.
 
 // AdamW (Loshchilov & Hutter 2019, arXiv 1711.05101), bias-corrected as in PyTorch:
 //   g *= grad_scale; m, v moments; p -= lr * (decay * p + m_hat / (sqrt(v_hat) + eps))
@@ -431,29 +433,29 @@ struct AdamW {
   float lr = 0, beta1 = 0, beta2 = 0, eps = 0, weight_decay = 0;
   std::int64_t step = 1;  // from 1, for the bias correction
 };
-// Adjacent parameters in flat buffers, [1, n]; or with `packed` a single weight, whose packed form
-// is updated with its value. All views have the same shape, without gaps.
+// Adjacent parameters in flat buffers, [1, n], or, with `packed`, a single weight, whose packed
+// form is updated along with its value. All views have the same shape and no gaps.
 struct AdamWParam {
   View value, grad, m, v;
   const Weight* packed = nullptr;
 };
-// The backend's form of a list of parameters, made once. The weights must stay where they are.
+// The backend's form of a list of parameters, built once. The weights must not move.
 struct AdamWPlan;
 std::shared_ptr<const AdamWPlan> plan_adamw(Context& ctx, const std::vector<AdamWParam>& params);
 // Updates them all in one pass over memory.
 void adamw(Context& ctx, const AdamW& options, const AdamWPlan& plan, ConstView decision);
 
 // Adafactor (Shazeer & Stern 2018, arXiv 1804.04235) with a given learning rate and no first
-// moment: transformers' class with scale_parameter and relative_step off.
-//   g *= grad_scale;  beta2 = 1 - step^decay_rate;  row_i = beta2 row_i + (1 - beta2) mean over j
-//   of (g_ij^2 + eps), col_j likewise over i;  u_ij = g_ij / sqrt(row_i / mean(row) * col_j); p -=
-//   lr * u / max(1, rms(u) / clip_threshold)
+// moment: Hugging Face's Adafactor with scale_parameter and relative_step off.
+//   g *= grad_scale;  beta2 = 1 - step^decay_rate;
+//   row_i = beta2 row_i + (1 - beta2) mean over j of (g_ij^2 + eps);  col_j likewise over i;
+//   u_ij = g_ij / sqrt(row_i / mean(row) * col_j);  p -= lr * u / max(1, rms(u) / clip_threshold)
 struct Adafactor {
   float lr = 0, eps = 1e-30f, clip_threshold = 1, decay_rate = -0.8f;
   std::int64_t step = 1;  // from 1
 };
-// row [1, rows] and col [1, cols] of the parameter; of a vector row is empty, and col its whole
-// second moment. The weight's packed form is updated with its value.
+// The factored second moment: row [1, rows] and col [1, cols]. For a vector, row is empty and col
+// is the full second moment. The weight's packed form is updated along with its value.
 struct AdafactorParam {
   const Weight* weight = nullptr;
   View grad, row, col;

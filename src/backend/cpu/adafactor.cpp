@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Adafactor, one parameter after another: an update takes sums over its whole gradient, twice.
+// Adafactor, one parameter at a time: an update needs two rounds of sums over its whole gradient.
 #include "simd/adafactor.h"
 
 #include <cmath>
@@ -16,7 +16,7 @@ using cpu::from;
 
 namespace {
 
-// Rows of a piece. The thread that updates them also packs them, while they are in its cache.
+// Rows per piece. The thread that updates them also packs them, while they are in its cache.
 constexpr std::int64_t kRows = cpu::kPackedRows;
 
 void update(Context& ctx, const Adafactor& options, float grad_scale, const AdafactorParam& param) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Attention over ragged batches: one task for each head of each sequence.
+// Attention over ragged batches: one task per head and sequence.
 #include "simd/attention.h"
 
 #include <utility>
@@ -116,8 +116,8 @@ void attention(Context& ctx, const AttentionCall& call, const AttentionInput& in
 
 void attention_backward(Context& ctx, const AttentionCall& call, const AttentionSaved& s,
                         ConstView grad_out, const AttentionGrads& grads) {
-  // grad_bias is a sum over sequences: each chunk of sequences has its own partial sum, and these
-  // are added in order. The number of chunks does not depend on the number of threads.
+  // grad_bias is a sum over sequences: each chunk of sequences has a partial sum, and these are
+  // added in order. The number of chunks does not depend on the number of threads.
   constexpr std::int64_t kMostChunks = 16;
   ArenaScope scope(ctx.scratch);
   const View& grad_bias = grads.grad_bias;

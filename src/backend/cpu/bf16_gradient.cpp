@@ -10,7 +10,7 @@
 
 namespace switchyard::cpu {
 
-// If x is wide, large stripes read it less often, as long as every thread gets some.
+// Large stripes read a wide x less often; they are used if every thread still gets some.
 Bf16Gradient::Bf16Gradient(Context& ctx, std::int64_t n, std::int64_t k)
     : n_(n),
       k_(k),

@@ -2,8 +2,8 @@
 // Gradients of weights in bfloat16: dw += dy^T . x, a sum over tokens.
 //
 // oneDNN's bfloat16 matmuls are fastest on a packed right-hand side and a left-hand side that is
-// not transposed, so both are rearranged first: a pass over memory that grows with their rows,
-// while the matmul grows with rows times columns. x is packed kMostTokens tokens at a time; then dw
+// not transposed, so both are rearranged first. Per token this costs a pass over n + k elements,
+// against n * k multiplications for the matmul. x is packed kMostTokens tokens at a time; then dw
 // is computed in stripes of its rows, each with a transposed stripe of dy, so that all three stay
 // in a core's cache.
 #pragma once
@@ -18,18 +18,18 @@ namespace switchyard::cpu {
 // have no gaps between their rows.
 class Bf16Gradient {
  public:
-  // Compiles a new shape, so not from a parallel loop unless the shape has been used before.
+  // Compiles a shape on first use, which must not happen in a parallel loop.
   Bf16Gradient(Context& ctx, std::int64_t n, std::int64_t k);
 
-  // Computes all of it, with `threads` threads under OneThreadEach, or with 1 on the calling
-  // thread, whose index is `thread`. `scratch` has scratch_elements(). Returns false if oneDNN
-  // failed.
+  // Computes the whole gradient on `threads` threads under OneThreadEach or, if that is 1, on the
+  // calling thread, whose index is `thread`. `scratch` holds scratch_elements(). Returns false if
+  // oneDNN failed.
   [[nodiscard]] bool run(int thread, int threads, std::int64_t tokens, const ConstView& dy,
                          const ConstView& x, View dw, Bf16* scratch) const;
   std::int64_t scratch_elements(std::int64_t tokens, int threads) const;
 
-  // The same in steps, for at most kMostTokens tokens. `packed` has packed_elements(); `scratch` is
-  // the thread's own and has stripe_elements().
+  // The same in steps, for at most kMostTokens tokens. `packed` holds packed_elements(); `scratch`
+  // is the thread's own and holds stripe_elements().
   void pack(int threads, std::int64_t tokens, const Bf16* x, Bf16* packed) const;
   std::int64_t stripes() const { return (n_ + stripe_rows_ - 1) / stripe_rows_; }
   [[nodiscard]] bool run_stripe(int thread, std::int64_t stripe, std::int64_t tokens,

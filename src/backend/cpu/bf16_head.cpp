@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The output head in bfloat16, a block of the vocabulary at a time. The full weight does not fit in
-// a core's cache; one block does. Multiplying all tokens with one block at a time runs at twice
-// the rate of multiplying with the full weight.
+// a core's cache; one block does. Multiplying all tokens by one block at a time is twice as fast as
+// multiplying by the full weight.
 #include <omp.h>
 
 #include <atomic>
@@ -26,7 +26,7 @@ void Bf16Form::logits(Context& ctx, const ConstView& h, const Weight& head, View
   const auto matmul = [&](std::int64_t block) -> const Bf16Matmul& {
     return rows_matmul(ctx, shape.cols(block), d_model, DType::f32, Write::overwrite);
   };
-  // One tile size for all blocks: if d_model is above 1,024, a narrow last block makes it small.
+  // One tile size for all blocks: if d_model exceeds 1,024, a narrow last block makes it small.
   const std::int64_t tile = std::min(matmul(0).max_size(), matmul(last).max_size());
   const std::int64_t tiles = (shape.rows + tile - 1) / tile;
   const Bf16* packed = bf16(head.packed->bf16_transposed.view());
@@ -73,7 +73,7 @@ void Bf16Form::logits_backward(Context& ctx, const ConstView& h, const Weight& h
   const OneThreadEach one_thread_each;
   std::atomic<bool> ok = true;
   if (dw) {
-    // The sum over tokens runs over the padding, too.
+    // The sum over tokens includes the padding.
     simd::fill(shape.rows - h.rows, d_model, 0, any(padding_of(h, shape.rows - h.rows)));
     first_gradient.pack(ctx.threads, shape.rows, bf16(h), packed_h);
   }

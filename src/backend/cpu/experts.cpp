@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// All experts of a layer as one grouped call. The work is cut into tasks over experts and blocks of
-// their rows, so that all threads are busy whether there are many small experts or one that gets
+// All experts of a layer in one grouped call. The work is split into tasks over experts and blocks
+// of their rows, so that all threads are busy whether there are many small experts or one that gets
 // every token, and an expert without tokens costs nothing.
-// The idea is from MegaBlocks, arXiv 2211.15841, without its block-sparse matmuls.
+// The idea is from MegaBlocks (arXiv 2211.15841), without its block-sparse matmuls.
 #include <omp.h>
 
 #include <atomic>
@@ -30,7 +30,7 @@ using cpu::Write;
 
 namespace {
 
-// Rows [first, first + count) of the sorted matrices, all of the call's expert `expert`.
+// Rows [first, first + count) of the sorted matrices, all of expert `expert` of the call.
 struct RowTask {
   std::int64_t expert, first, count;
 };
@@ -42,7 +42,7 @@ struct GradientTask {
   std::int64_t cost() const { return dw.size() * x.rows; }
 };
 
-// In scratch.
+// A list of tasks in scratch.
 template <class T>
 struct Tasks {
   Tasks(Context& ctx, std::int64_t capacity) : data(cpu::scratch_array<T>(ctx, capacity)) {}
@@ -122,14 +122,14 @@ Tasks<RowTask> row_tasks(Context& ctx, const Layer& layer, std::int64_t block) {
   return tasks;
 }
 
-// The gradients of the weights, which backward computes after those of all rows.
+// The gradients of the weights, which backward computes after the gradients of all rows.
 struct GradientPlan {
   Tasks<GradientTask> alone;     // by one thread each
   Tasks<GradientTask> together;  // by all threads
 };
 
-// Cuts a sum over many tokens by outputs, or leaves it to all threads. The cut depends on the
-// routing alone, so the bits do not depend on the number of threads.
+// Splits a sum over many tokens by outputs, or leaves it to all threads. The split depends only on
+// the routing, so results do not depend on the number of threads.
 class GradientPlanner {
  public:
   GradientPlanner(Context& ctx, const Layer& layer, std::int64_t gradient_outputs)
@@ -137,7 +137,7 @@ class GradientPlanner {
         cut_(gradient_outputs),
         plan_{{ctx, capacity(layer, cut_)}, {ctx, 3 * layer.count()}} {}
 
-  // Adds dw += dy^T . x of one expert, where dy and x hold the rows of all experts.
+  // Adds the sum dw += dy^T . x over one expert's rows; dy and x hold the rows of all experts.
   void add(std::int64_t expert, const ConstView& dy, const ConstView& x, View dw) {
     const std::int64_t first = layer_.first_slot(expert);
     const std::int64_t rows = layer_.first_slot(expert + 1) - first;
@@ -252,7 +252,7 @@ void experts_backward(Context& ctx, const ExpertCall& call, const Routing& routi
   const GradientPlan gradients = planner.finish();
 
   {
-    const ArenaScope row_scope(ctx.scratch);  // at least what `together` needs
+    const ArenaScope row_scope(ctx.scratch);  // freed for `together`, which needs no more
     RowMatmuls matmuls(ctx, layer.form, plan);
     const cpu::OneThreadEach one_thread_each;
     // By rows: dy -> grad_hidden, grad_gate -> dx. The input of wo is recomputed.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Output head and cross-entropy, a block of tokens at a time: the gradient overwrites the block's
-// logits, so the full logit matrix never exists (Cut Cross-Entropy, arXiv 2411.09009).
+// Output head and cross-entropy, a block of tokens at a time, so the full logit matrix never exists
+// (Cut Cross-Entropy, arXiv 2411.09009).
 #include "simd/cross_entropy.h"
 #include "src/backend/cpu/views.h"
 #include "src/backend/cpu/weight.h"
@@ -22,7 +22,7 @@ void linear_cross_entropy(Context& ctx, const CrossEntropyCall& call, View sums,
   ArenaScope scope(ctx.scratch);
   const bool with_gradient = dh || grad_head;
   const View block_logits = ctx.scratch.make(std::min(cpu::kHeadTokens, h.rows), vocab);
-  // In place, unless the gradient has another type.
+  // The gradient overwrites the block's logits unless it has a different type.
   const View block_grad = with_gradient && h.dtype != DType::f32
                               ? ctx.scratch.make(block_logits.rows, vocab, h.dtype)
                               : block_logits;

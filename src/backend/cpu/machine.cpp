@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The machine: contexts, memory, copies between host and backend, elementwise arithmetic.
+// Contexts, memory, copies between host and backend, elementwise arithmetic.
 #include <sys/mman.h>
 
 #include <cstdlib>
@@ -27,9 +27,9 @@ using cpu::from;
 using cpu::i32;
 
 constexpr std::size_t kHugePage = std::size_t{2} << 20;
-// Blocks from this size on are mapped. From the heap, caches and arenas that have outgrown a block
-// would leave holes behind: glibc stops mapping such blocks once it has freed one, and before 2.38
-// it rarely fills a hole with an aligned block.
+// Blocks of at least this size are mapped. On the heap, caches and arenas that outgrow a block
+// would leave holes: glibc stops mapping such blocks once it has freed one, and before 2.38 it
+// rarely fills a hole with an aligned block.
 constexpr std::size_t kMapped = std::size_t{128} << 10;
 
 [[noreturn]] void out_of_memory(std::size_t bytes) {
@@ -56,8 +56,8 @@ void* map_huge_pages(std::size_t bytes) {
   return begin + head;
 }
 
-// Rows a multiple of this apart fall into the same few cache sets: a matmul that walks down the
-// columns of two such matrices (a weight's gradient) then runs at two thirds of its speed.
+// Rows that are a multiple of this apart map to the same few cache sets: a matmul that walks down
+// the columns of two such matrices (a weight's gradient) then runs at two thirds of its speed.
 constexpr std::size_t kAliasingBytes = 2048;
 
 class HostMemory : public Memory {
@@ -117,8 +117,8 @@ void copy_out(const ConstView& x, [[maybe_unused]] std::int64_t count, T* host) 
                 static_cast<std::size_t>(x.cols) * sizeof(T));
 }
 
-// Elementwise on x and y. A matrix without gaps is cut as one long row, so that a flat buffer [1,
-// n] keeps all threads busy, too.
+// Calls f on pieces of x and y. Matrices without gaps are split as one long row, so that a flat
+// buffer [1, n] also keeps all threads busy.
 template <class F>
 void elementwise(Context& ctx, const ConstView& x, const View& y, F&& f) {
   assert(x.rows == y.rows && x.cols == y.cols);
@@ -137,9 +137,10 @@ void elementwise(Context& ctx, const ConstView& x, const View& y, F&& f) {
 
 }  // namespace
 
-// OpenMP keeps a pool of threads for each calling thread: the flag is set in the caller's.
+// OpenMP keeps a thread pool per calling thread; the denormal flags are set in this caller's.
 std::unique_ptr<Context> make_context(const ContextOptions& options) {
-  check(options.threads >= 1, ErrorKind::kUsage, "threads ", options.threads, ", at least 1");
+  check(options.threads >= 1, ErrorKind::kUsage, "threads ", options.threads,
+        ", expected at least 1");
   const bool in_bf16 = options.compute_type == DType::bf16;
   auto ctx = std::make_unique<Context>(std::make_shared<HostMemory>(in_bf16), options.compute_type);
   ctx->threads = openmp_team(options.threads);
@@ -157,8 +158,8 @@ bool computes_natively(DType type) {
 }
 
 Defaults backend_defaults(int threads) {
-  // For training, a divisor of the number of threads. More workers would leave each few sentences
-  // of a batch, yet each needs a gradient buffer of its own.
+  // For training, a divisor of the number of threads. With more workers, each would get few
+  // sentences of a batch but still need its own gradient buffer.
   constexpr int kMostWorkers = 4;
   Defaults defaults;
   defaults.training_workers = std::min(threads, kMostWorkers);
@@ -169,7 +170,7 @@ Defaults backend_defaults(int threads) {
 
 std::int64_t available_memory(const Context&) { return available_memory_bytes(); }
 
-void finish(Context&) {}  // a call returns when it is done
+void finish(Context&) {}  // calls are synchronous
 
 void upload(Context& ctx, const float* host, std::int64_t count, View to) {
   ++ctx.counts.uploads;

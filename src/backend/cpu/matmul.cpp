@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Matmuls with a weight, and biases.
+// Matmuls with weights, and biases.
 #include "simd/reduce.h"
 #include "simd/rows.h"
 #include "src/backend/cpu/views.h"
@@ -12,8 +12,8 @@ using cpu::from;
 
 namespace {
 
-// x in this type: itself, or a copy in scratch. A float32 matmul gets matrices of compute type if
-// the weight is a router's or has not been prepared.
+// x in this type: x itself, or a copy in scratch. A float32 matmul receives bf16 matrices if the
+// weight is a router's or has not been prepared.
 ConstView in_type(Context& ctx, DType type, const ConstView& x) {
   if (x.dtype == type) return x;
   const View y = ctx.scratch.make(x.rows, x.cols, type);
@@ -21,8 +21,8 @@ ConstView in_type(Context& ctx, DType type, const ConstView& x) {
   return y;
 }
 
-// Calls f with a matrix for the result: y, or one in scratch that is then copied to y. A form's
-// matmuls write its own type or float32.
+// Calls f with a matrix for the result: y, or one in scratch that is copied to y afterwards. A
+// form's matmuls write its own type or float32.
 template <class F>
 void with_result(Context& ctx, DType type, const View& y, F&& f) {
   if (type == y.dtype || y.dtype == DType::f32) return f(y);

@@ -48,7 +48,7 @@ bool sgemm(char trans_a, char trans_b, std::int64_t m, std::int64_t n, std::int6
                     b.row_stride, beta, f32(c).data, c.row_stride) == dnnl_success;
 }
 
-// The largest address space seen for a primitive's code; little of it is touched.
+// The most address space observed for a primitive's code; little of it is touched.
 constexpr std::int64_t kCodeBytes = std::int64_t{2} << 20;
 
 std::int64_t largest_size(const Bf16Matmul::Shape& shape) {
@@ -76,12 +76,12 @@ std::string onednn_description() {
          std::to_string(version->patch) + " (" + isa_name(dnnl_get_effective_cpu_isa()) + ")";
 }
 
-// oneDNN uses as many threads as OpenMP would give the caller, and one inside a parallel region. A
-// loop that runs on one thread is no parallel region.
+// oneDNN uses as many threads as OpenMP would give the caller, and one inside a parallel region.
+// But a loop that runs on one thread is not a parallel region.
 OneThreadEach::OneThreadEach() : before_(omp_get_max_threads()) { omp_set_num_threads(1); }
 OneThreadEach::~OneThreadEach() { omp_set_num_threads(before_); }
 
-// Dynamic teams are a per-thread setting, and a context may be used on another thread than the one
+// Dynamic teams are a per-thread setting, and a context may be used on a thread other than the one
 // that made it: see openmp_team().
 void use_threads(const Context& ctx) {
   omp_set_dynamic(0);
@@ -157,7 +157,7 @@ struct Bf16Matmul::OneSize {
 Bf16Matmul::Bf16Matmul(const Shape& shape, int threads)
     : shape_(shape), max_size_(largest_size(shape)) {
   if (!has_native_bf16()) return;
-  // oneDNN 2.6 ends the process if it runs out of memory while compiling.
+  // oneDNN 2.6 terminates the process if it runs out of memory while compiling.
   const std::int64_t code = max_size_ / kBf16Rounding * kCodeBytes;
   const std::int64_t available = available_memory_bytes();
   check(available >= code, ErrorKind::kRuntime, "not enough memory: ", code,
@@ -171,8 +171,8 @@ Bf16Matmul::Bf16Matmul(const Shape& shape, int threads)
       sizes_.push_back(std::make_unique<OneSize>(shape, size, threads));
   } catch (const dnnl::error& e) {
     omp_set_num_threads(before);
-    fail(ErrorKind::kRuntime, "oneDNN: no bfloat16 matmul of ", shape.n, " by ", shape.k, ": ",
-         e.what());
+    fail(ErrorKind::kRuntime, "oneDNN: cannot compile a bfloat16 matmul of ", shape.n, " by ",
+         shape.k, ": ", e.what());
   }
   omp_set_num_threads(before);
 }

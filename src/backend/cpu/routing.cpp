@@ -23,12 +23,12 @@ std::int64_t slot_rounding(const Context& ctx) {
 }
 
 // Assigns slots by a stable counting sort of the kept tokens. A few integer operations per token
-// are not worth threads.
+// are not worth multithreading.
 void assign_slots(Context& ctx, const Capacity& capacity, const Ragged& tokens, Routing& routing) {
   const std::int64_t num_tokens = routing.probs.rows, num_experts = routing.probs.cols;
   ArenaScope scope(ctx.scratch);
-  auto* kept = cpu::scratch_array<std::int32_t>(ctx, num_experts);    // of all tokens so far
-  auto* before = cpu::scratch_array<std::int32_t>(ctx, num_experts);  // kept when the group began
+  auto* kept = cpu::scratch_array<std::int32_t>(ctx, num_experts);    // tokens kept so far
+  auto* before = cpu::scratch_array<std::int32_t>(ctx, num_experts);  // kept before the group
   std::int32_t* count = i32(routing.expert_count).data;
   std::int32_t* offset = i32(routing.expert_offsets).data;
   std::fill(kept, kept + num_experts, 0);
@@ -46,7 +46,7 @@ void assign_slots(Context& ctx, const Capacity& capacity, const Ragged& tokens, 
       const std::int32_t e = *i32(routing.expert_index)[t];
       ++count[e];
       const bool keep = kept[e] - before[e] < limit;
-      *i32(routing.slot_of_token)[t] = keep ? kept[e]++ : -1;  // the rank in its expert, for now
+      *i32(routing.slot_of_token)[t] = keep ? kept[e]++ : -1;  // rank within the expert, for now
     }
   }
   const auto rounding = static_cast<std::int32_t>(slot_rounding(ctx));

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Operations on rows of tokens: embedding, dropout, norm, activation, and moving rows by index.
+// Operations on rows of tokens: embedding, dropout, norm, activation, gather and scatter.
 #include "simd/rows.h"
 
 #include "simd/activation.h"

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The best token ids in each row of logits.
+// Argmax and top k over rows of logits.
 #include "simd/top_k.h"
 #include "src/backend/cpu/views.h"
 

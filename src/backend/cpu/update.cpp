@@ -18,7 +18,7 @@ namespace {
 
 constexpr std::int64_t kBlock = std::int64_t{1} << 16;
 
-// Elements updated as one piece. If the weight has a form to renew, that is the rows packed
+// Elements updated as one piece. If the weight has a form to renew, a piece is the rows packed
 // together, so that the thread that updates them also packs them.
 std::int64_t piece_size(const AdamWParam& param) {
   return param.packed && cpu::is_renewed(*param.packed)

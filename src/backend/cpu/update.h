@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What optimizers read of a step's decision.
+// Reads a step's decision, for the optimizers.
 #pragma once
 
 #include "src/backend/cpu/views.h"

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Converts the contract's views to what the kernels of simd/ take, and cuts rows into pieces.
+// Converts the contract's views to the kernels' row types (simd/rows_view.h), and splits rows into
+// pieces.
 #pragma once
 
 #include <omp.h>
@@ -58,7 +59,7 @@ inline simd::IndexIn i32(const ConstView& v) {
   return {static_cast<const std::int32_t*>(v.data), v.row_stride};
 }
 
-// The rows of an input past its last token, which any operation may write.
+// The `count` rows past an input's last token, which any operation may write.
 inline View padding_of(const ConstView& v, std::int64_t count) {
   return {const_cast<void*>(v.slice_rows(v.rows, count).data),
           count,
@@ -68,7 +69,7 @@ inline View padding_of(const ConstView& v, std::int64_t count) {
           v.dtype};
 }
 
-// The matrix from row `first` on; an empty one stays empty.
+// The matrix starting at row `first`; an empty one stays empty.
 template <class T>
 simd::Rows<T> from(simd::Rows<T> x, std::int64_t first) {
   return x ? simd::Rows<T>{x[first], x.stride} : x;
@@ -94,7 +95,7 @@ inline simd::AnyIn columns_from(simd::AnyIn x, std::int64_t first) {
   return x ? any_in(static_cast<const std::byte*>(x.data) + bytes, x.stride, x.dtype) : x;
 }
 
-// For the rows from token `first` on.
+// Dropout for the rows starting at token `first`.
 inline simd::Dropout dropout_of(const Dropout& drop, const ConstView& tags, std::int64_t first) {
   return {drop.rate, drop.stream, from(i32(tags), first), {}};
 }
@@ -104,7 +105,7 @@ inline std::int64_t row_grain(std::int64_t cols) {
   return std::max<std::int64_t>(1, (std::int64_t{1} << 14) / std::max<std::int64_t>(1, cols));
 }
 
-// f(first, count) on pieces of [0, rows).
+// Calls f(first, count) on pieces of [0, rows).
 template <class F>
 void for_rows(Context& ctx, std::int64_t rows, std::int64_t cols, F&& f) {
   parallel_for(ctx.threads, 0, rows, row_grain(cols),
@@ -119,7 +120,7 @@ T* scratch_array(Context& ctx, std::int64_t count) {
   return static_cast<T*>(ctx.scratch.make_row(bytes, DType::i8).data);
 }
 
-// The same for every thread of the parallel loops that follow.
+// The same, for each thread of the parallel loops that follow.
 class ThreadScratch {
  public:
   ThreadScratch(Context& ctx, std::int64_t floats)
@@ -133,7 +134,7 @@ class ThreadScratch {
 };
 
 // total [cols] += the sum over rows: f(first, count, partial) adds the sum of a block's rows to
-// `partial`. The blocks do not depend on the number of threads, and are added in order.
+// `partial`. The blocks do not depend on the number of threads and are added in order.
 template <class F>
 void sum_row_blocks(Context& ctx, std::int64_t rows, std::int64_t cols, float* total, F&& f) {
   constexpr std::int64_t kBlock = 128;

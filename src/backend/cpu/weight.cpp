@@ -10,7 +10,7 @@ namespace cpu {
 
 namespace {
 
-// The form that suits the context, whether or not the weight is in it.
+// The form that suits the context, whether or not the weight has been packed in it.
 const WeightForm& preferred_form(const Context& ctx, const Weight& w) {
   if (ctx.compute_type == DType::bf16 && w.role != WeightRole::router) return bf16_form();
   return ctx.row_invariant ? panels_form() : value_form();

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // The forms a weight is stored in, and the matmuls with each. form_of() decides which form is read;
-// its callers do not know which one they got.
+// callers need not know which.
 //
-// - value (weight_f32.cpp): float32 as it is, for training in float32 and for float32 gradients.
+// - value (weight_f32.cpp): plain float32, for training in float32 and for float32 gradients.
 // - panels (weight_panels.cpp): float32 repacked, for row-invariant contexts.
 // - bfloat16 (weight_bf16.cpp, bf16_head.cpp): rounded and repacked, for bfloat16 contexts.
 //
-// A new form derives from WeightForm, stores its data in PackedWeight, and overrides what it does
-// differently from the value. A form for translation alone needs is_in(), pack(), and the forward
-// functions.
+// A new form derives from WeightForm, stores its data in PackedWeight, and overrides the functions
+// in which it differs from the value. A form used only for translation needs is_in(), pack(), and
+// the forward functions.
 #pragma once
 
 #include <cstdint>
@@ -21,7 +21,7 @@ namespace switchyard {
 // Each form is empty until the weight is prepared in a context that reads it.
 struct PackedWeight {
   Tensor panels;
-  std::int64_t panel_outputs = 0;  // the layout of the panels: how many outputs each holds
+  std::int64_t panel_outputs = 0;  // the layout of the panels: outputs per panel
   Tensor bf16_transposed, bf16;
 };
 
@@ -32,12 +32,12 @@ constexpr std::int64_t kHeadTokens = 512;
 
 enum class Write { overwrite, add };
 
-// What a caller must know to cut the rows itself.
+// The limits for a caller that splits the rows itself.
 struct RowPlan {
-  std::int64_t rows = 0;            // the most in one call
-  std::int64_t scratch_floats = 0;  // for each thread
-  // How many outputs of a weight's gradient one call computes if it sums over many tokens; 0 if
-  // weight_gradient() is faster, whose threads share what it packs.
+  std::int64_t rows = 0;            // maximum per call
+  std::int64_t scratch_floats = 0;  // per thread
+  // Outputs of a weight gradient per call when the sum is over many tokens; 0 if weight_gradient()
+  // is faster, since its threads share the packed operands.
   std::int64_t gradient_outputs = 0;
 };
 
@@ -51,11 +51,11 @@ class WeightForm {
   virtual bool is_in(const Weight& w) const { return static_cast<bool>(w.value); }
   // Packs or repacks the value. Error(kRuntime) if the weight has none.
   virtual void pack(Context&, Weight&) const {}
-  // The type of the matrices that the weight is multiplied with.
+  // The type of the matrices that the weight is multiplied by.
   virtual DType type() const { return DType::f32; }
 
-  // On all threads of the context. Error(kRuntime) if the form was packed in another layout, or if
-  // the value is needed and absent.
+  // On all threads of the context. Error(kRuntime) if the form was packed in a different layout, or
+  // if the value is needed but absent.
   // y = x . w^T. y has the form's type or float32.
   virtual void forward(Context& ctx, const ConstView& x, const Weight& w, View y) const;
   // dx (=|+=) dy . w. dx has the form's type or float32; if added to, float32.
@@ -65,10 +65,11 @@ class WeightForm {
   virtual void weight_gradient(Context& ctx, const ConstView& dy, const ConstView& x,
                                View dw) const;
 
-  // On the calling thread of a parallel loop under OneThreadEach, for at most RowPlan::rows rows.
-  // All matrices have the form's type. A plan is made before the loop: it throws as forward() does,
-  // and compiles what the calls need. They return false if oneDNN failed. `scratch` is the thread's
-  // own.
+  // The plans are made before a parallel loop under OneThreadEach: they throw as forward() does and
+  // compile what the calls need. The *_rows() functions run on the calling thread of that loop and
+  // return false if oneDNN failed. forward_rows() and input_gradient_rows() take at most
+  // RowPlan::rows rows, weight_gradient_rows() at most the `tokens` of plan_backward(). All
+  // matrices but dw have the form's type. `scratch` is the thread's own.
   virtual RowPlan plan_forward(Context& ctx, const Weight& w) const;
   virtual RowPlan plan_backward(Context& ctx, const Weight& w, Write write,
                                 std::int64_t tokens) const;
@@ -81,9 +82,9 @@ class WeightForm {
                                                   float* scratch) const;
 
   // The output head for at most kHeadTokens tokens, on all threads. The matrices [T, vocab] of
-  // logits and of their gradients have the same row stride and hold blocks as logit_blocks() lays
-  // them out. Logits and dh are float32, the gradients of logits have the type of h. An empty dh or
-  // dw is not computed.
+  // logits and of their gradients have the same row stride and are laid out as logit_blocks()
+  // describes. Logits and dh are float32; the gradients of logits have the type of h. An empty dh
+  // or dw is not computed.
   virtual simd::LogitBlocks logit_blocks(const ConstView& logits) const;
   virtual void logits(Context& ctx, const ConstView& h, const Weight& head, View logits) const;
   // May overwrite grad_logits.
@@ -101,8 +102,8 @@ const WeightForm& form_of(const Context& ctx, const Weight& w);
 // The weight's value. Error(kRuntime) if it has none.
 View value_of(const Weight& w);
 
-// For optimizers: renew_rows() repacks rows [first, first + kPackedRows) of a value, or up to its
-// last row, in the packed forms that training reads. It does nothing if is_renewed() is false.
+// For optimizers: renew_rows() repacks rows [first, first + kPackedRows) of a value (or up to its
+// last row) in the packed forms that training reads. It does nothing if is_renewed() is false.
 constexpr std::int64_t kPackedRows = 64;
 bool is_renewed(const Weight& w);
 void renew_rows(const Weight& w, std::int64_t first);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // A weight in bfloat16, packed twice: w^T [in, out] for y = x . w^T, and w [out, in] for
-// dx = dy . w (a head's in blocks of kHeadBlock rows). Tokens go through matmuls in tiles of rows;
-// the last tile is rounded up to a multiple of kBf16Rounding rows, which the row capacity of token
-// matrices allows. The rows of each expert begin at such a multiple.
+// dx = dy . w (a head's is in blocks of kHeadBlock rows). Tokens go through matmuls in tiles of
+// rows; the last tile is rounded up to a multiple of kBf16Rounding rows, which the row capacity of
+// token matrices allows. The rows of each expert begin at such a multiple.
 #include "src/backend/cpu/weight_bf16.h"
 
 #include <omp.h>
@@ -86,7 +86,7 @@ const WeightForm& bf16_form() {
   return form;
 }
 
-// The only form that optimizers renew: panels are packed when a trained model translates.
+// Optimizers repack only this form; panels are packed when a trained model translates.
 bool is_renewed(const Weight& w) { return bf16_form().is_in(w); }
 void renew_rows(const Weight& w, std::int64_t first) {
   if (!is_renewed(w)) return;
@@ -128,7 +128,7 @@ void Bf16Form::input_gradient(Context& ctx, const ConstView& dy, const Weight& w
 void Bf16Form::weight_gradient(Context& ctx, const ConstView& dy, const ConstView& x,
                                View dw) const {
   const std::int64_t tokens = bf16_rounded(dy.rows);
-  // The sum over tokens runs over the padding, too.
+  // The sum over tokens includes the padding.
   for (const ConstView& v : {dy, x})
     simd::fill(tokens - v.rows, v.cols, 0, any(padding_of(v, tokens - v.rows)));
   const Bf16Gradient gradient(ctx, dy.cols, x.cols);

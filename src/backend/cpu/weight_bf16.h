@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the files of the bfloat16 form share.
+// Declarations shared by the files of the bfloat16 form.
 #pragma once
 
 #include "src/backend/cpu/onednn.h"
@@ -39,7 +39,7 @@ class Bf16Form : public WeightForm {
 };
 
 // c [rows, n] (=|+=) a [rows, k] . b, in tiles of rows; in a row-invariant context all tiles have
-// the same size. Compiles a new shape, so not from a parallel loop unless it has been used before.
+// the same size. Compiles a shape on first use, which must not happen in a parallel loop.
 const Bf16Matmul& rows_matmul(Context& ctx, std::int64_t n, std::int64_t k, DType out, Write write);
 
 }  // namespace switchyard::cpu

@@ -30,7 +30,7 @@ void WeightForm::weight_gradient(Context& ctx, const ConstView& dy, const ConstV
   check_matmul(gemm_tn(dy, x, 1, dw));
 }
 
-// So few rows that they and their results stay in a core's cache.
+// Few enough rows that they and their results stay in a core's cache.
 RowPlan WeightForm::plan_forward(Context&, const Weight& w) const {
   value_of(w);
   return {128, 0, 128};

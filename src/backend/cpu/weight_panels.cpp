@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// A weight in float32 panels of outputs, for row-invariant matmuls by simd/packed_gemm.h: each
+// A weight as float32 panels of outputs, for the row-invariant matmuls of simd/packed_gemm.h: each
 // element is one chain of multiply-adds along K, whatever the number of rows and threads. oneDNN's
 // matmuls lack that property on AVX2 and SSE4.1. A weight not in this form is packed into scratch
-// in each call. Gradients use the value.
+// on each call. Gradients use the value.
 #include "simd/packed_gemm.h"
 #include "simd/targets.h"
 #include "src/backend/cpu/views.h"
@@ -15,7 +15,7 @@ namespace {
 
 // The block that one task of forward() computes.
 constexpr std::int64_t kRowBlock = 96;
-constexpr std::int64_t kOutBlock = 256;  // a multiple of every target's panel
+constexpr std::int64_t kOutBlock = 256;  // a multiple of every target's panel size
 
 // Null if the weight is not in this form.
 const float* panels_of(const Weight& w) {
@@ -26,8 +26,8 @@ void pack_panels(const ConstView& w, float* panels) {
   simd::pack_weight(w.rows, w.cols, f32(w), panels);
 }
 
-// Scratch, in floats, to pack a weight that has no panels. Error(kRuntime) if its panels were
-// packed for another instruction set: the kernels would read garbage.
+// The scratch, in floats, needed to pack a weight that has no panels. Error(kRuntime) if its panels
+// were packed for another instruction set: the kernels would read garbage.
 std::int64_t packing_floats(const Weight& w) {
   if (!panels_of(w)) {
     const View value = value_of(w);
