@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The nonlinearities of a feed-forward, by the names that Hugging Face's configs use.
+// The nonlinearities of feed-forward layers, named as in Hugging Face's configs.
 #pragma once
 
 namespace switchyard {

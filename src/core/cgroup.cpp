@@ -49,7 +49,7 @@ std::string unescape(std::string_view text) {
 }
 
 // The mounts of the version 1 hierarchy that has this controller, or of version 2 (controller "").
-// Without /proc/self/mountinfo, the usual place.
+// Without /proc/self/mountinfo, the usual mount point.
 std::vector<Mount> find_mounts(const fs::path& root, const std::string& controller) {
   const auto under_root = [&](const fs::path& path) { return root / path.relative_path(); };
   std::vector<Mount> mounts;
@@ -109,7 +109,8 @@ std::vector<fs::path> limiting_directories(const fs::path& root, const std::stri
   return found;
 }
 
-// A quota ("max" and "-1": none) and a period in microseconds, from two streams or one.
+// Reads a quota ("max" or "-1" if there is none) and a period, both in microseconds, from two
+// streams or one; returns their ratio, in CPUs.
 double quota_of(std::istream& quota, std::istream& period) {
   double allowed = 0, each = 0;
   return quota >> allowed && period >> each && allowed > 0 && each > 0 ? allowed / each : kNoQuota;
@@ -119,7 +120,7 @@ double quota_of(std::istream& quota, std::istream& period) {
 std::int64_t inactive_cache(const fs::path& directory) {
   std::int64_t cache = 0, bytes = 0;
   std::ifstream lines(directory / "memory.stat");
-  // In version 1, inactive_file is the group's alone.
+  // In version 1, inactive_file excludes the descendants.
   for (std::string name; lines >> name >> bytes;)
     if (name == "inactive_file" || name == "total_inactive_file") cache = std::max(cache, bytes);
   return cache;

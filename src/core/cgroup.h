@@ -8,7 +8,7 @@
 
 namespace switchyard {
 
-// `root` is the directory with /proc and /sys; tests pass another one.
+// `root` is the directory that contains proc and sys; tests pass their own.
 
 // The smallest CPU quota, in CPUs; infinity if there is none.
 double cgroup_cpus(const std::filesystem::path& root = "/");

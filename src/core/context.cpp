@@ -30,7 +30,7 @@ void* Arena::take(std::size_t bytes) {
     }
     here_ = {here_.block + 1, 0};
   }
-  // A new block is as large as all previous ones together: few blocks, little waste.
+  // A new block is as large as all previous ones combined: few blocks, little waste.
   const std::size_t size = std::max({bytes, grown_bytes_, kFirstBlockBytes});
   blocks_.push_back({static_cast<std::byte*>(memory_->allocate(size)), size});
   grown_bytes_ += size;

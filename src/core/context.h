@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Context: what every operation gets first. Threads, the two arenas, counters, the backend's
-// handle. One Context is used by one host thread at a time; translation workers have one each.
+// Context, the first argument of every operation: threads, two arenas, counters, the backend's
+// handle. A Context is used by one host thread at a time; translation workers have one each.
 #pragma once
 
 #include <cstddef>
@@ -13,12 +13,12 @@
 
 namespace switchyard {
 
-// Where a backend's memory comes from, with the state this needs (a device, a stream). Everything
-// that holds such memory shares it, so a Tensor may outlive its Context. Thread-safe.
+// A backend's allocator, with the state it needs (a device, a stream). Everything that holds its
+// memory shares ownership of it, so a Tensor may outlive its Context. Thread-safe.
 class Memory {
  public:
   virtual ~Memory() = default;
-  // 64-byte aligned, zeroed; throws Error.
+  // Returns zeroed, 64-byte aligned memory; throws Error.
   virtual void* allocate(std::size_t bytes) = 0;
   virtual void release(void* data, std::size_t bytes) noexcept = 0;
   // Distance in bytes between rows of `row_bytes` bytes in a matrix: at least that, and a multiple
@@ -26,9 +26,9 @@ class Memory {
   virtual std::size_t row_pitch(std::size_t row_bytes) const { return row_bytes; }
 };
 
-// A bump allocator over blocks, freed only by releasing to a mark. It stops growing once the
-// largest batch has been seen, which a test asserts with grown_bytes(). When the arena is next used
-// from its start, several blocks are merged into one, so the order of sizes does not matter.
+// A bump allocator over blocks; memory is freed only by releasing to a mark. It stops growing once
+// the largest batch has been seen, which a test asserts with grown_bytes(). When the arena is next
+// used from its start, its blocks are merged into one, so the order of sizes does not matter.
 class Arena {
  public:
   explicit Arena(std::shared_ptr<Memory> memory) : memory_(std::move(memory)) {}
@@ -36,8 +36,8 @@ class Arena {
   Arena(const Arena&) = delete;
   Arena& operator=(const Arena&) = delete;
 
-  // A matrix with undefined content. Its row capacity is `rows` rounded up to kRowRounding, its
-  // rows are Memory::row_pitch() apart; the first is aligned to 64 bytes.
+  // A matrix with undefined content. Its row capacity is `rows` rounded up to kRowRounding; its
+  // rows are Memory::row_pitch() apart, and the first is 64-byte aligned.
   View make(std::int64_t rows, std::int64_t cols, DType dtype = DType::f32);
   // A vector [1, cols] with undefined content and capacity 1.
   View make_row(std::int64_t cols, DType dtype = DType::f32);
@@ -90,27 +90,27 @@ struct DeviceDeleter {
   }
 };
 
-// What a context's operations cost besides arithmetic; tests compare it with a budget.
+// The cost of a context's operations besides arithmetic; tests compare it to a budget.
 struct OperationCounts {
   std::int64_t uploads = 0, downloads = 0;
   std::int64_t fills = 0;
   std::int64_t compiled = 0;  // operations compiled for a shape, such as oneDNN primitives
 };
 
-// Made by make_context() of backend.h.
+// Created by make_context() in backend.h.
 struct Context {
   explicit Context(const std::shared_ptr<Memory>& memory_, DType compute_type_ = DType::f32)
       : compute_type(compute_type_), saved(memory_), scratch(memory_), memory(memory_) {}
 
   int threads = 1;
   // A row of a matmul has the same bits no matter which rows are computed with it. On in
-  // translation, off in training, where backends may be faster without it.
+  // translation; off in training, because backends may be faster without it.
   bool row_invariant = false;
   // The type of matmul operands and of the matrices between matmuls: f32, or bf16 with f32 sums.
   // Router, softmax, norms, loss, residual sums and parameter gradients are always f32
   // (arXiv 2101.03961, 2.4: selective precision).
   const DType compute_type;
-  Arena saved;    // what backward needs; released once per step
+  Arena saved;    // values that backward needs; released once per step
   Arena scratch;  // intermediate results, released in stack order (ArenaScope)
   std::shared_ptr<Memory> memory;
   OperationCounts counts;

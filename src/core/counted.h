@@ -10,7 +10,7 @@ namespace switchyard {
 
 // A count of 0 or more with commas between thousands: "19,200".
 std::string with_commas(std::int64_t count);
-// "1 line", "19,200 lines"; `plural` is needed if it is not the noun plus s: counted(n, "batch",
+// "1 line", "19,200 lines"; `plural` is the noun plus s unless given: counted(n, "batch",
 // "batches").
 std::string counted(std::int64_t count, std::string_view noun, std::string_view plural = "");
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Element types and the conversion of a single value. Rows of values: simd/convert.h.
+// Element types and conversions of single values; simd/convert.h converts rows.
 #pragma once
 
 #include <cstddef>

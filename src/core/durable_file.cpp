@@ -36,7 +36,7 @@ fs::path temporary_beside(const fs::path& path) {
   return temporary;
 }
 
-// The name for which temporary_beside() made `name`; empty if it did not make `name`.
+// The name from which temporary_beside() made `name`; empty if it did not make `name`.
 std::string_view name_of_temporary(std::string_view name) {
   const std::size_t mark = name.rfind(kTemporaryMark);
   if (mark == std::string_view::npos) return {};
@@ -56,7 +56,7 @@ void rename_or_fail(const fs::path& from, const fs::path& to) {
   fail_errno(from, "cannot rename to " + escaped(to.filename().native()), error);
 }
 
-// Renames a temporary into place; on failure it leaves nothing behind.
+// Renames a temporary into place, or removes it on failure.
 void move_into_place(const fs::path& temporary, const fs::path& path) {
   if (std::rename(temporary.c_str(), path.c_str()) == 0) return;
   const int error = errno;
@@ -84,8 +84,8 @@ void sync_tree(const fs::path& directory) {
 void exchange_directories(const fs::path& temporary, const fs::path& path) {
   if (::renameat2(AT_FDCWD, temporary.c_str(), AT_FDCWD, path.c_str(), RENAME_EXCHANGE) == 0)
     return;
-  // Some file systems cannot exchange. There the old directory first moves aside, under a name from
-  // which remove_leftovers() can restore it.
+  // Some file systems cannot exchange. On those, the old directory is first moved aside, under a
+  // name from which remove_leftovers() can restore it.
   if (errno != EINVAL && errno != ENOSYS) fail_errno(path, "cannot replace", errno);
   const fs::path old = temporary_beside(fs::path(path) += kAsideMark);
   rename_or_fail(path, old);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Durable writing: after a crash at any moment, either the old content or all of the new is there.
+// Durable writes: after a crash at any moment, a file has either its old content or all of the new.
 // Errors name the file, the operation and errno's text.
 #pragma once
 
@@ -20,7 +20,7 @@ namespace fs = std::filesystem;
 class DurableFile {
  public:
   explicit DurableFile(fs::path path);
-  ~DurableFile();  // without commit(): removes the temporary and leaves `path` as it was
+  ~DurableFile();  // without commit(): removes the temporary and leaves `path` unchanged
   DurableFile(const DurableFile&) = delete;
   DurableFile& operator=(const DurableFile&) = delete;
 
@@ -49,15 +49,15 @@ void write_directory_durably(const fs::path& path,
 // Fsyncs a directory, which makes renames in it durable.
 void sync_directory(const fs::path& path);
 
-// Removes a directory and its contents. Under its own name it is never seen half removed.
+// Removes a directory and its contents. It is renamed first, so it is never seen half removed.
 void remove_directory(const fs::path& path);
 
 // Points the symbolic link `link` at `target` (a relative name) atomically.
 void replace_symlink(const fs::path& link, const fs::path& target);
 
-// Cleans up a directory after a writer that was killed: removes the temporaries of the functions
-// above, and restores a directory that an interrupted replacement had moved aside. Call it only
-// while no other process writes there.
+// Cleans up a directory after a writer was killed: removes the temporaries of the functions above
+// and restores a directory that an interrupted replacement had moved aside. Call it only while no
+// other process writes there.
 void remove_leftovers(const fs::path& directory);
 
 }  // namespace switchyard

@@ -11,7 +11,7 @@ namespace switchyard {
 namespace {
 
 // The length in bytes of the printable UTF-8 character that the text starts with; 0 if it starts
-// with none. C1 controls count as not printable: terminals obey them.
+// with none. C1 controls are not printable: terminals interpret them.
 std::size_t printable_length(std::string_view text) {
   const Decoded first = decode_first(text);
   const bool control =

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The one error type. Bad input (a file, option, text or config) throws Error; only main() catches
+// The only error type. Bad input (a file, option, text or config) throws Error; only main() catches
 // it.
 #pragma once
 
@@ -27,8 +27,8 @@ class Error : public std::runtime_error {
   int error_number_;
 };
 
-// Throws Error(kind) whose message is the parts, streamed one after another. A message names the
-// thing, what was found and what was expected.
+// Throws Error(kind) with the concatenated parts as its message. A message names the thing, what
+// was found and what was expected.
 template <class... Parts>
 [[noreturn]] void fail(ErrorKind kind, const Parts&... parts) {
   std::ostringstream message;
@@ -51,8 +51,8 @@ decltype(auto) with_context(std::string_view context, F&& f) {
   }
 }
 
-// `text` cut after `max_bytes`, with control characters and invalid UTF-8 shown as \xNN: safe to
-// print even if it comes from a file.
+// `text` truncated after `max_bytes`, with control characters and invalid UTF-8 shown as \xNN: safe
+// to print even if it comes from a file.
 std::string escaped(std::string_view text, std::size_t max_bytes = 200);
 
 }  // namespace switchyard

@@ -58,7 +58,7 @@ void InputFile::read(std::size_t begin, std::span<std::byte> to) const {
     const ssize_t n = retry([&] { return ::pread(fd_, to.data() + done, to.size() - done, at); });
     if (n < 0) fail_errno(path_, "cannot read", errno);
     check(n > 0, ErrorKind::kRuntime, escaped(path_.native()), ": ended after ", begin + done,
-          " of ", size_bytes_, " bytes; was it cut while being read?");
+          " of ", size_bytes_, " bytes; was it truncated while being read?");
     done += static_cast<std::size_t>(n);
   }
 }

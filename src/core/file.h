@@ -28,7 +28,7 @@ class InputFile {
 
   const fs::path& path() const { return path_; }
   std::size_t size_bytes() const { return size_bytes_; }  // at the time of opening
-  // Fills `to` from byte `begin` on. Error(kRuntime) if the file ends too early.
+  // Fills `to`, reading from byte `begin`. Error(kRuntime) if the file ends too early.
   void read(std::size_t begin, std::span<std::byte> to) const;
 
  private:

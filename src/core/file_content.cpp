@@ -23,7 +23,7 @@ constexpr Format kText[] = {
     {"<?xml"sv, "an XML document"},
 };
 
-// UTF-32 before UTF-16, whose byte order mark it begins with.
+// UTF-32 comes first, since its byte order mark begins with that of UTF-16.
 constexpr Format kBinary[] = {
     {"\xFF\xFE\0\0"sv, "UTF-32 text"},
     {"\0\0\xFE\xFF"sv, "UTF-32 text"},

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// Recognises what a file contains by its first bytes, for messages about unexpected files.
+// Recognizes file formats by their first bytes, for messages about unexpected files.
 #pragma once
 
 #include <string_view>
 
 namespace switchyard {
 
-// Names the format of a file by its first bytes: "gzip data", "an HTML page", "a Git LFS pointer
-// ...". Empty if it is not among those known here.
+// Names the format of a file that starts with these bytes: "gzip data", "an HTML page", "a Git LFS
+// pointer ...". Empty if the format is unknown.
 std::string_view recognised_content(std::string_view start);
 
 // The same for formats that are not UTF-8 text; empty for those that are.

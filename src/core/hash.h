@@ -8,7 +8,7 @@ namespace switchyard {
 
 class Fnv1a {
  public:
-  // Adds a byte, or a whole number in one step.
+  // Adds a byte, or an integer in one step.
   void add(std::uint64_t x) { hash_ = (hash_ ^ x) * 0x100000001B3ull; }
   std::uint64_t value() const { return hash_; }
 

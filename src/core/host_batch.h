@@ -9,7 +9,6 @@
 
 namespace switchyard {
 
-// The total number of tokens.
 inline std::int64_t total_tokens(const std::vector<Ids>& sequences) {
   std::int64_t total = 0;
   for (const Ids& ids : sequences) total += static_cast<std::int64_t>(ids.size());
@@ -20,7 +19,7 @@ inline std::int64_t total_tokens(const std::vector<Ids>& sequences) {
 struct HostBatch {
   std::vector<Ids> source;
   std::vector<Ids> target;  // labels
-  // Keys each pair's random numbers: its index in the epoch.
+  // Each pair's index in the epoch, which keys its random numbers.
   std::vector<std::uint32_t> sentence;
 
   std::int64_t source_tokens() const { return total_tokens(source); }

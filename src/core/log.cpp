@@ -37,8 +37,8 @@ std::string time_stamp() {
   return std::string(text, length);
 }
 
-// The caller holds the mutex. One write() per line keeps lines of several processes apart. Failures
-// to write the log are ignored.
+// The caller holds the mutex. One write() per line keeps the lines of several processes from
+// interleaving. Failures to write the log are ignored.
 void print_line(Log& log, const std::string& line, bool to_stderr) {
   if (to_stderr && log.terminal && !log.status.empty())
     write_all(STDERR_FILENO, "\r\x1b[K" + line + "\n" + log.status);

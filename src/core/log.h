@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Log lines on stderr and in the log file, if one is open. Each line is written in one piece.
+// Log lines on stderr and in the log file, if one is open. Each line is one write().
 #pragma once
 
 #include <string>
@@ -10,7 +10,7 @@ namespace switchyard {
 enum class LogLevel { kQuiet, kInfo, kVerbose };
 
 void set_log_level(LogLevel level);
-// From now on also appends every line to this file; Error(kRuntime) if it cannot be opened.
+// From now on, also appends every line to this file. Error(kRuntime) if it cannot be opened.
 void open_log_file(const std::string& path);
 
 // "[2026-11-22 10:02:11] text" at kInfo and above.

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// How much memory there is, so that work that cannot fit is refused before it starts.
+// Available memory, so that work that cannot fit is refused before it starts.
 #pragma once
 
 #include <cstdint>
 
 namespace switchyard {
 
-// The memory that this process may still allocate: the minimum of what the machine has available
-// and what its control groups and RLIMIT_AS leave.
+// The memory that this process may still allocate: the smallest of the machine's available memory
+// and what the control groups and RLIMIT_AS leave.
 std::int64_t available_memory_bytes();
 
 // The resident memory of this process.

@@ -25,8 +25,8 @@ namespace {
 
 bool openmp_binds() { return omp_get_proc_bind() != omp_proc_bind_false; }
 
-// The CPUs that the process was started on. If OpenMP binds threads, the initial thread's mask has
-// only those of its own place, but all places together have them all.
+// The CPUs that the process was started on. If OpenMP binds threads, the initial thread's mask
+// covers only its own place, but the places together cover all CPUs.
 cpu_set_t process_cpus() {
   cpu_set_t cpus;
   CPU_ZERO(&cpus);
@@ -65,7 +65,7 @@ void check_threads(int threads) {
   started.reserve(static_cast<std::size_t>(threads));
   std::string problem;
   try {
-    // Each waits, so that all exist at the same time.
+    // Each blocks, so that all exist at the same time.
     while (started.size() < static_cast<std::size_t>(threads))
       started.emplace_back([&held] { const std::scoped_lock wait(held); });
   } catch (const std::system_error& e) {

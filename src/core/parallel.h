@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Parallel loops. OpenMP is used here, and in backend/cpu where a profile demands it.
+// Parallel loops. OpenMP is used only here and in backend/cpu, where profiles call for it.
 #pragma once
 
 #include <algorithm>
@@ -18,8 +18,8 @@ void parallel_for(int threads, std::int64_t begin, std::int64_t end, std::int64_
       f(begin + p * grain, std::min(end, begin + (p + 1) * grain));
     return;
   }
-  // Always the whole team, however few the pieces: libgomp ends the threads that a smaller team
-  // does not need, and restarts them later.
+  // Always use the whole team, however few the pieces: libgomp terminates the threads that a
+  // smaller team does not need and restarts them later.
 #pragma omp parallel for schedule(static) num_threads(threads)
   for (std::int64_t p = 0; p < pieces; ++p)
     f(begin + p * grain, std::min(end, begin + (p + 1) * grain));
@@ -37,8 +37,9 @@ void parallel_tasks(int threads, std::int64_t count, F&& f) {
   for (std::int64_t i = 0; i < count; ++i) f(i);
 }
 
-// The physical cores that the affinity mask and the cgroup's CPU quota allow, at least 1. If OpenMP
-// binds threads (OMP_PROC_BIND, OMP_PLACES, GOMP_CPU_AFFINITY), the cores of all its places.
+// The number of physical cores that the affinity mask and the cgroup's CPU quota allow, at least 1.
+// If OpenMP binds threads (OMP_PROC_BIND, OMP_PLACES, GOMP_CPU_AFFINITY), the mask is that of all
+// its places.
 int default_threads();
 
 // If OpenMP has bound this thread to one place, lets it run on all places. Threads that it starts
@@ -48,12 +49,12 @@ void unbind_thread();
 // Returns the size of the team that OpenMP grants this thread when it requests `threads`: fewer
 // under OMP_THREAD_LIMIT or OMP_MAX_ACTIVE_LEVELS, 1 inside a parallel region. Switches dynamic
 // teams (OMP_DYNAMIC) off for this thread. oneDNN 2.6 and 3.7 must not request more: they split a
-// matmul among the threads they request, leave the parts of the missing ones unwritten, and report
+// matmul among the threads they request, leave the missing threads' parts unwritten, and report
 // success.
 int openmp_team(int threads);
 
 // Error(kRuntime) if the system does not grant this many threads in addition to this one; OpenMP
-// and others would end the process instead.
+// and other libraries would terminate the process instead.
 void check_threads(int threads);
 
 }  // namespace switchyard

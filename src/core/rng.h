@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Counter-based random numbers: a pure function of (seed, step, site, sentence, position, element),
-// so a number does not depend on threads, batch order or where a buffer puts a row. Mixing: the
+// so a number does not depend on threads, batch order or a row's place in a buffer. Mixing: the
 // finalizers of SplitMix64 (Steele et al. 2014) and of a 32-bit multiply-xorshift hash. simd/
 // computes random_u32 on whole rows and must give the same values.
 #pragma once
@@ -27,8 +27,8 @@ constexpr std::uint64_t row_key(std::uint64_t stream, std::uint32_t sentence,
   return mix64(stream ^ ((std::uint64_t{sentence} << 32) | position));
 }
 
-// The number of element `i` of a row. 32-bit operations only, so that a vector computes one per
-// lane.
+// The number of element `i` of a row. Uses 32-bit operations only, so that a vector computes one
+// number per lane.
 constexpr std::uint32_t random_u32(std::uint64_t row_key, std::uint32_t i) {
   std::uint32_t x = (i * 0x9E3779B1u) ^ static_cast<std::uint32_t>(row_key);
   x = (x ^ (x >> 16)) * 0x7FEB352Du;

@@ -15,7 +15,7 @@
 
 namespace switchyard {
 
-// Repeats a system call until no signal interrupts it.
+// Repeats a system call as long as signals interrupt it.
 template <class F>
 auto retry(F&& f) {
   auto result = f();
@@ -23,7 +23,7 @@ auto retry(F&& f) {
   return result;
 }
 
-// Error(kRuntime), with its error_number(): "PATH: OPERATION: errno's text".
+// Throws Error(kRuntime) with this error_number(): "PATH: OPERATION: errno's text".
 [[noreturn]] inline void fail_errno(const std::filesystem::path& path, std::string_view operation,
                                     int error) {
   throw Error(ErrorKind::kRuntime,

@@ -12,7 +12,7 @@ namespace switchyard {
 
 namespace {
 
-// How long a thread spins before it sleeps. On a busy processor a sleeping thread may wait some
+// How long a thread spins before it sleeps. On a busy processor, a sleeping thread may wait several
 // milliseconds for its next turn; spinning this long costs other work little.
 constexpr std::chrono::microseconds kAwake{100};
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// A view of a matrix in a backend's memory: shape, dtype, row stride, row capacity. It owns
-// nothing. View may be written through, ConstView only read, as std::span<T> and
-// std::span<const T>. Above backend.h `data` is opaque: the memory may be a GPU's. A vector is a
-// matrix of one row; per-token scalars are a matrix of one column.
+// A non-owning view of a matrix in a backend's memory: shape, dtype, row stride, row capacity. A
+// View may be written through, a ConstView only read, like std::span<T> and std::span<const T>.
+// Above backend.h `data` is opaque: the memory may be a GPU's. A vector is a matrix of one row;
+// per-token scalars are a matrix of one column.
 #pragma once
 
 #include <cassert>
@@ -37,7 +37,7 @@ struct BasicView {
   }
   bool contiguous() const { return row_stride == cols || rows <= 1; }
 
-  // Rows [first, first + count), with what is left of the capacity.
+  // Rows [first, first + count), with the remaining capacity.
   BasicView slice_rows(std::int64_t first, std::int64_t count) const {
     assert(first >= 0 && count >= 0 && first + count <= row_capacity);
     BasicView v = *this;
