@@ -20,7 +20,7 @@ struct Relu {
   }
 };
 
-// x * Phi(x), Phi the normal distribution function; derivative Phi(x) + x * phi(x).
+// x * Phi(x), where Phi is the normal distribution function; derivative Phi(x) + x * phi(x).
 struct Gelu {
   static V phi_integral(V x) {
     const V half = hn::Set(f32, 0.5f);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Adafactor's passes over a matrix (Shazeer & Stern 2018, arXiv 1804.04235): squared gradients by
-// row and by column, the size of the update they give, and the update.
+// row and by column, the size of the resulting update, and the update.
 #pragma once
 
 #include <cstdint>
@@ -9,8 +9,8 @@
 
 namespace switchyard::simd {
 
-// Sums the squares (scale * g)^2 + eps of grad [rows, cols]: row_sums [rows] is overwritten,
-// col_sums [cols] is added to.
+// Sums (scale * g)^2 + eps over grad [rows, cols]; overwrites row_sums [rows] and adds to col_sums
+// [cols].
 extern void (*const adafactor_squares)(std::int64_t rows, std::int64_t cols, float scale, float eps,
                                        In grad, float* row_sums, float* col_sums);
 // state [n] = keep * state + take * sums

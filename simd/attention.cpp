@@ -17,7 +17,7 @@
 #define SWITCHYARD_SIMD_ATTENTION_LAYOUT_
 namespace switchyard::simd {
 
-// Queries are processed in blocks whose scores stay in the first-level cache.
+// Queries are processed in blocks whose scores stay in the L1 cache.
 constexpr std::int64_t kQueryBlock = 32;
 
 // Rows of scores and of transposed keys are padded to whole vectors of the widest target: rows are
@@ -27,7 +27,7 @@ constexpr std::int64_t padded(std::int64_t n) {
   return (n + widest - 1) / widest * widest;
 }
 
-// Floats in a block's window of biases, see window_len().
+// Floats in a block's window of biases: see window_len().
 constexpr std::int64_t window_capacity(std::int64_t stride) { return kQueryBlock + stride; }
 
 }  // namespace switchyard::simd
@@ -37,7 +37,7 @@ HWY_BEFORE_NAMESPACE();
 namespace switchyard::simd {
 namespace HWY_NAMESPACE {
 
-// y [cols, padded(rows)] = x [rows, cols]^T; the padding is zero.
+// y [cols, padded(rows)] = x [rows, cols]^T, zero-padded.
 HWY_INLINE void transpose(std::int64_t rows, std::int64_t cols, In x, Out y) {
   std::int64_t c = 0;
 #if HWY_TARGET != HWY_SCALAR
@@ -65,7 +65,7 @@ HWY_INLINE void transpose(std::int64_t rows, std::int64_t cols, In x, Out y) {
 HWY_INLINE In from_row(In x, std::int64_t row) { return {x[row], x.stride}; }
 HWY_INLINE Out from_row(Out x, std::int64_t row) { return {x[row], x.stride}; }
 
-// A block of queries: [begin, begin + count) of the sequence; together they see `seen` keys.
+// A block of queries [begin, begin + count) of the sequence, which together see `seen` keys.
 struct Block {
   std::int64_t begin, count, seen;
 };
@@ -80,8 +80,8 @@ HWY_INLINE Block block_from(const AttentionHead& head, std::int64_t begin) {
   return {begin, count, visible(head, begin + count - 1)};
 }
 
-// A block's biases are copied into one window, where those of query i start at (count - 1 - i).
-// Whole vectors may be read from the copy, and written to that of its gradient.
+// A block's biases are copied into one window, in which those of query i start at (count - 1 - i).
+// Whole vectors may be read from the window, and written to that of the gradient.
 HWY_INLINE std::int64_t window_len(const Block& block) { return block.count - 1 + block.seen; }
 HWY_INLINE std::int64_t window_start(const Block& block) {
   return -(block.begin + block.count - 1);
@@ -97,7 +97,7 @@ HWY_INLINE void add_row(std::int64_t n, const float* x, float* y) {
 }
 
 // Calls f(i, live) for the whole vectors that cover n elements; live(v, other) is v in the lanes of
-// those elements and `other` past them.
+// those elements and `other` in the rest.
 template <class F>
 HWY_INLINE void each_padded_vector(std::int64_t n, F&& f) {
   const std::size_t size = static_cast<std::size_t>(n), step = lanes();
@@ -232,7 +232,7 @@ void attention_probs(const AttentionHead& head, In q, In k, In logsumexp, Out pr
   }
 }
 
-// The rows of x that an index lists, from a column on.
+// The rows of x that an index lists, starting at a column.
 struct ListedRows {
   In x;
   const std::int32_t* index;

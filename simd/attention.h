@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // T5's attention for one head of one sequence: no scaling by 1 / sqrt(d_kv), and an additive bias
-// by relative position. Vaswani et al. 2017 (arXiv 1706.03762) eq. 1, Raffel et al. 2020
+// per relative position. Vaswani et al. 2017 (arXiv 1706.03762) eq. 1, Raffel et al. 2020
 // (1910.10683).
 //   scores = q . k^T + bias,  probs = softmax(scores),  out = dropout(probs) . v
-// Pointers are to the head's first column in the sequence's first row; strides are those of whole
+// Pointers are to the head's first column in the sequence's first row; strides are those of full
 // rows.
 #pragma once
 
@@ -17,14 +17,14 @@ struct AttentionHead {
   std::int64_t key_len = 0;
   std::int64_t d_kv = 0;
   bool causal = false;  // key position <= query position
-  // bias[key_pos - query_pos], from -query_len + 1 to key_len - 1; null: none.
+  // bias[key_pos - query_pos], for -query_len + 1 to key_len - 1; may be null.
   const float* bias = nullptr;
-  // Keyed by element (head << 16) + key position of the query's row; tags are the queries'.
+  // Keyed by element (head << 16) + key position in the query's row; the tags are the queries'.
   Dropout drop;
   std::uint32_t head = 0;
 };
 
-// Floats of scratch that a call needs, fastest if 64-byte aligned.
+// The scratch that a call needs, in floats; fastest if 64-byte aligned.
 std::int64_t attention_scratch(std::int64_t key_len, std::int64_t d_kv);
 
 // out [query_len, d_kv]; logsumexp [query_len, 1] of the scores, for backward; may be empty.
@@ -42,16 +42,16 @@ extern void (*const attention_backward)(const AttentionHead& head, In q, In k, I
 extern void (*const attention_probs)(const AttentionHead& head, In q, In k, In logsumexp,
                                      Out probs);
 
-// The keys and values that one row of a decoding step attends to: the rows index[0], ...,
-// index[count - 1] of k and v.
+// The keys and values that one row of a decoding step attends to: the rows of k and v listed in
+// index[0], ..., index[count - 1].
 struct StepKeys {
   In k, v;  // [pool rows, num_heads * d_kv]
   const std::int32_t* index = nullptr;
   std::int64_t count = 0;
 };
-// One decoding step of one row, all heads: q, out [num_heads * d_kv]; bias [num_heads, ...],
-// bias[h][key_pos - (keys.count - 1)], so that bias.data points at relative position 0 of head 0
-// (empty: none).
+// One decoding step of one row, all heads: q, out [num_heads * d_kv]; bias [num_heads, ...], read
+// at bias[h][key_pos - (keys.count - 1)], so bias.data points to relative position 0 of head 0; may
+// be empty.
 extern void (*const attention_step)(std::int64_t num_heads, std::int64_t d_kv, const float* q,
                                     const StepKeys& keys, In bias, float* out, float* scratch);
 std::int64_t attention_step_scratch(std::int64_t key_count);

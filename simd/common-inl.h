@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The loops over a row that kernels share: whole vectors, then a partial one. Nothing past the row
+// Loops over a row, shared by all kernels: whole vectors, then a partial one. Nothing past the row
 // is read or written. Included once per target (Highway's -inl.h convention).
 #if defined(SWITCHYARD_SIMD_COMMON_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef SWITCHYARD_SIMD_COMMON_INL_H_
@@ -25,7 +25,7 @@ constexpr F32 f32{};
 using U32 = hn::RebindToUnsigned<F32>;
 using VU = hn::Vec<U32>;
 constexpr U32 u32{};
-// One bfloat16 for each lane of a float vector.
+// A vector with one bfloat16 for each lane of a float vector.
 using U16 = hn::Rebind<std::uint16_t, F32>;
 using VHalf = hn::Vec<U16>;
 constexpr U16 u16{};
@@ -56,8 +56,7 @@ struct Whole {
 };
 
 // The first `count` lanes of a vector, 0 < count < lanes: the end of a row. The other lanes load as
-// zeros. Before AVX2 a masked load touches the memory of all lanes, so there it goes through a
-// buffer.
+// zeros. Before AVX2, a masked load touches the memory of all lanes, so a buffer is used instead.
 struct Part {
   std::size_t count;
 
@@ -99,7 +98,7 @@ HWY_INLINE void each_vector(std::int64_t n, F&& f) {
 }
 
 // Sums n terms: f(sum, i, chunk) returns `sum` plus the chunk's terms, zero in the lanes past the
-// end. Four partial sums let additions overlap; they are added in a fixed order.
+// end. Four partial sums let additions overlap; they are combined in a fixed order.
 template <class F>
 HWY_INLINE float sum_over(std::int64_t n, F&& f) {
   const std::size_t size = static_cast<std::size_t>(n), step = lanes();

@@ -43,7 +43,7 @@ HWY_INLINE std::int64_t index_of(const LogitBlocks& shape, std::int64_t row, std
   return shape.offset(row, label / shape.width) + label % shape.width;
 }
 
-// From a row's largest logit, its sum of exp(logit - max), its label's logit and its mean logit.
+// The loss, given a row's largest logit, sum of exp(logit - max), label logit and mean logit.
 TokenLoss token_loss(float max, float exp_total, float label_logit, double mean_logit,
                      float smoothing) {
   const double logsumexp = static_cast<double>(max) + std::log(static_cast<double>(exp_total));

@@ -13,7 +13,7 @@ namespace switchyard::simd {
 // narrower. A matmul reads and writes a block in place.
 struct LogitBlocks {
   std::int64_t rows = 0, vocab = 0, width = 0;
-  std::int64_t gap = 0;  // elements between rows, if there is a single block
+  std::int64_t gap = 0;  // elements between rows; only with a single block
 
   std::int64_t count() const { return (vocab + width - 1) / width; }
   std::int64_t cols(std::int64_t block) const { return std::min(width, vocab - block * width); }
@@ -28,7 +28,7 @@ struct TokenLoss {
   double nll = 0;
 };
 
-// Writes losses [shape.rows] of the rows [first, first + count). labels [shape.rows, 1], each in
+// Writes elements [first, first + count) of losses [shape.rows]. labels [shape.rows, 1], each in
 // [0, vocab).
 extern void (*const cross_entropy)(const LogitBlocks& shape, std::int64_t first, std::int64_t count,
                                    const float* logits, IndexIn labels, float smoothing,
@@ -36,7 +36,7 @@ extern void (*const cross_entropy)(const LogitBlocks& shape, std::int64_t first,
 
 // Also computes grad = grad_scale * d loss / d logits
 //   = grad_scale * (softmax - (1 - smoothing) * onehot(label) - smoothing / vocab).
-// Overwrites logits. grad is laid out like logits, whatever its stride, and may be logits.
+// Overwrites logits. grad has the layout of logits, whatever its stride, and may alias them.
 extern void (*const cross_entropy_gradient)(const LogitBlocks& shape, std::int64_t first,
                                             std::int64_t count, float* logits, IndexIn labels,
                                             float smoothing, float grad_scale, TokenLoss* losses,

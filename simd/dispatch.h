@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// How a kernel is called. Its source is compiled once for each instruction set; its header declares
-// a constant pointer to the function that chooses among them, which two lines define:
+// Dispatches kernel calls. A kernel's source is compiled once for each instruction set; its header
+// declares a constant pointer to a function that chooses among the versions, defined by two lines:
 //   HWY_EXPORT(add);
 //   decltype(add) add = dispatch<HWY_DISPATCH_TABLE(add)>;
 // SetSupportedTargetsForTest() applies to every call: the pointer never changes, its target does.
@@ -14,7 +14,7 @@
 
 namespace switchyard::simd {
 
-// Calls the function for this machine. `table` is what HWY_EXPORT defines: a function for each
+// Calls the version for this machine. `table` is defined by HWY_EXPORT: a function for each
 // instruction set, or a single one if only one is compiled.
 template <const auto& table, class R, class... Args>
 R dispatch(Args... args) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// random_u32() of src/core/rng.h, one element per lane, and the dropout of a row with it.
+// random_u32() of src/core/rng.h, one element per lane, and a row's dropout, which uses it.
 #if defined(SWITCHYARD_SIMD_DROPOUT_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef SWITCHYARD_SIMD_DROPOUT_INL_H_
 #undef SWITCHYARD_SIMD_DROPOUT_INL_H_
@@ -48,7 +48,7 @@ class DropRow {
     factor_ = 1.0f / (1.0f - drop.rate);
   }
 
-  // x, the row's elements from `first` on, dropped or scaled.
+  // Drops or scales x, the row's elements from `first` on.
   HWY_INLINE V operator()(V x, std::size_t first) const {
     if (!on_) return x;
     const VU random = random_from(key_, static_cast<std::uint32_t>(first));

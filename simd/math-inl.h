@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Elementary functions of a vector, to f32 accuracy. NaN in, NaN out.
+// Elementary functions of vectors, to f32 accuracy. NaN in, NaN out.
 #if defined(SWITCHYARD_SIMD_MATH_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef SWITCHYARD_SIMD_MATH_INL_H_
 #undef SWITCHYARD_SIMD_MATH_INL_H_
@@ -13,7 +13,7 @@
 HWY_BEFORE_NAMESPACE();
 namespace switchyard::simd::HWY_NAMESPACE {
 
-// Highway's Exp gives 0 for NaN and is undefined above 104.
+// Highway's Exp returns 0 for NaN and is undefined above 104.
 HWY_INLINE V exp(V x) {
   return hn::IfThenElse(hn::IsNaN(x), x, hn::Exp(f32, hn::Min(x, hn::Set(f32, 104.0f))));
 }
@@ -23,8 +23,9 @@ HWY_INLINE V sigmoid(V x) {
   return hn::Div(one, hn::Add(one, exp(hn::Neg(x))));
 }
 
-// Up to 1: x * P(x^2). Above: 1 - exp(Q(|x|)), Q = log(1 - erf), constant from 4 on, where erf is
-// 1 in f32. Both polynomials are least-squares fits on Chebyshev points; the error is below 1e-7.
+// |x| <= 1: x * P(x^2). Beyond: 1 - exp(Q(|x|)) with Q = log(1 - erf), constant from 4 on because
+// erf is 1 in f32 there. Both polynomials are least-squares fits on Chebyshev points; the error is
+// below 1e-7.
 HWY_INLINE V erf(V x) {
   const V a = hn::Min(hn::Abs(x), hn::Set(f32, 4.0f));
   const V x2 = hn::Mul(x, x);

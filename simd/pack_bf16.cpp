@@ -15,7 +15,7 @@ namespace HWY_NAMESPACE {
 // A pair of rows of b: 64 columns, each a 32-bit value.
 constexpr std::int64_t kPairs = kBf16PanelCols;
 
-// v as bfloat16 in the upper halves of its lanes.
+// v rounded to bfloat16, in the upper half of each lane.
 HWY_INLINE VU upper_halves(V v, const float*) {
   return hn::ShiftLeft<16>(hn::PromoteTo(u32, narrow(v)));
 }
@@ -67,7 +67,7 @@ HWY_INLINE void transpose_4x4(const float* from, std::int64_t from_stride, float
 void pack_bf16_transposed(std::int64_t k, std::int64_t n, In w, std::int64_t panel, Bf16* packed) {
   const std::int64_t first = panel * kBf16PanelCols;
   const std::int64_t cols = std::min(kBf16PanelCols, n - first);
-  // A rounded row of w is already a row of pairs along k; only the transposition is left.
+  // A rounded row of w already consists of pairs along k; only the transposition remains.
   constexpr std::int64_t kBlock = kBf16PanelRows / 2;
   HWY_ALIGN Bf16 block[kBf16PanelCols * kBf16PanelRows];
   std::fill(std::begin(block), std::end(block), Bf16{0});
@@ -125,7 +125,7 @@ HWY_INLINE void transpose_8x8(Rows<const Bf16> x, Rows<Bf16> y) {
 
 void transpose_bf16(std::int64_t rows, std::int64_t cols, Rows<const Bf16> x, Rows<Bf16> y) {
   // One cache line of each row of y at a time. Strides are often a multiple of 1 KiB, so few lines
-  // of x fit in the first-level cache together; those of 32 rows do.
+  // of x fit in the L1 cache together; those of 32 rows do.
   constexpr std::int64_t kLine = 32;
   const std::int64_t whole_rows = rows / 8 * 8, whole_cols = cols / 8 * 8;
   for (std::int64_t line = 0; line < whole_rows; line += kLine)

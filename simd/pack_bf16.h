@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Packing for bfloat16 matmuls. The right-hand matrix is stored as the dot-product instructions
 // read it: panels of 64 columns, with pairs of rows interleaved column by column. This is oneDNN's
-// layout BA16a64b2a, so weights are rounded and packed in one pass, without oneDNN.
+// layout BA16a64b2a, written here so that weights are rounded and packed in one pass.
 #pragma once
 
 #include "simd/rows_view.h"

@@ -74,7 +74,7 @@ HWY_INLINE void multiply_panel(std::int64_t depth, bool add, In x, const float* 
   finish(5, c50, c51);
 }
 
-// One row by four panels: as many sums in flight as with four rows.
+// One row by four panels: as many sums in flight as for four rows by one panel.
 HWY_INLINE void multiply_four_panels(std::int64_t depth, bool add, const float* HWY_RESTRICT x,
                                      const float* HWY_RESTRICT panel, std::int64_t panel_size,
                                      float* HWY_RESTRICT c) {
@@ -126,8 +126,8 @@ HWY_INLINE void multiply_rows(std::int64_t rows, std::int64_t depth, bool add, I
 
 void packed_gemm(std::int64_t rows, std::int64_t first_col, std::int64_t last_col, std::int64_t in,
                  In x, const float* packed, Out y) {
-  // One piece of a panel stays in the first-level cache while all rows pass over it. Between pieces
-  // the sums are kept in y, which changes no bits.
+  // One piece of a panel stays in the L1 cache while all rows pass over it. Between pieces, the
+  // sums are kept in y, which does not change the result.
   constexpr std::int64_t kDepth = 256, kRows = 6;
   const std::int64_t panel = packed_gemm_panel();
   HWY_ALIGN float edge[kRows * 2 * hn::MaxLanes(f32)] = {};

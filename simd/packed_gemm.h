@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // f32 matmul with a prepacked weight, for translation. Each element is one chain of multiply-adds
-// along K, first to last, whatever the call's rows and columns: a row's bits depend neither on the
-// other rows nor on how the work is split.
+// along K, first to last, whatever the call's rows and columns, so a row's bits depend neither on
+// the other rows nor on how the work is split.
 #pragma once
 
 #include "simd/rows_view.h"
@@ -15,7 +15,7 @@ std::int64_t packed_gemm_floats(std::int64_t out, std::int64_t in);
 // w [out, in]
 extern void (*const pack_weight)(std::int64_t out, std::int64_t in, In w, float* packed);
 
-// Computes the columns [first_col, last_col) of y [rows, out] = x [rows, in] . w^T. first_col is a
+// Computes columns [first_col, last_col) of y [rows, out] = x [rows, in] . w^T. first_col is a
 // multiple of packed_gemm_panel(); so is last_col, unless it is `out`. `packed` is 64-byte aligned.
 extern void (*const packed_gemm)(std::int64_t rows, std::int64_t first_col, std::int64_t last_col,
                                  std::int64_t in, In x, const float* packed, Out y);

@@ -15,7 +15,7 @@ using VD = hn::Vec<F64>;
 constexpr F64 f64{};
 constexpr hn::Rebind<float, F64> f32_half{};
 
-// Sums term(x[i]) in double: two partial sums of vectors, then the rest one by one.
+// Sums term(x[i]) in double: two partial sums of vectors, then the remaining elements one by one.
 template <class Term, class TailTerm>
 HWY_INLINE double sum_in_double(std::int64_t n, const float* x, Term&& term, TailTerm&& tail_term) {
   const std::size_t size = static_cast<std::size_t>(n), step = hn::Lanes(f64);

@@ -6,7 +6,7 @@
 
 namespace switchyard::simd {
 
-// Computed in double, in an order that depends only on n and the target. Not finite if an element
+// Computed in double, in an order that depends only on n and the target. Not finite if any element
 // is not.
 extern double (*const sum_of_squares)(std::int64_t n, const float* x);
 extern double (*const sum)(std::int64_t n, const float* x);

@@ -6,8 +6,8 @@
 
 namespace switchyard::simd {
 
-// y = weight * x * inv_rms; inv_rms [rows, 1] = 1 / sqrt(mean(x^2) + eps). weight [cols]; x may be
-// y; inv_rms may be empty.
+// y = weight * x * inv_rms; inv_rms [rows, 1] = 1 / sqrt(mean(x^2) + eps). weight [cols]; y may
+// alias x; inv_rms may be empty.
 extern void (*const rms_norm)(std::int64_t rows, std::int64_t cols, In x, const float* weight,
                               float eps, AnyOut y, Out inv_rms);
 

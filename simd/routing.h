@@ -8,8 +8,8 @@
 namespace switchyard::simd {
 
 // probs = softmax(logits) [rows, num_experts]; logsumexp [rows, 1]; expert_index [rows, 1] = argmax
-// of probs, the lowest index if equal (0 for a row of NaN); combine_weight [rows, 1] = probs at
-// expert_index. logsumexp may be empty.
+// of probs, where the lowest index wins ties (0 for a row of NaN); combine_weight [rows, 1] = probs
+// at expert_index. logsumexp may be empty.
 extern void (*const top1_route)(std::int64_t rows, std::int64_t num_experts, In logits, Out probs,
                                 Out logsumexp, IndexOut expert_index, Out combine_weight);
 

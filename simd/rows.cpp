@@ -14,7 +14,7 @@ HWY_BEFORE_NAMESPACE();
 namespace switchyard::simd {
 namespace HWY_NAMESPACE {
 
-// to = f(from, to) for one row.
+// to = f(from, to) over one row.
 template <class X, class F>
 HWY_INLINE void update_row(std::int64_t cols, const X* from, float* to, F&& f) {
   each_vector(cols, [&](std::size_t i, auto chunk) HWY_ATTR {
@@ -143,7 +143,7 @@ HWY_EXPORT(combine_rows_grad_weight);
 decltype(combine_rows_grad_weight) combine_rows_grad_weight =
     dispatch<HWY_DISPATCH_TABLE(combine_rows_grad_weight)>;
 
-// Rows that move unchanged need no kernel: the C library copies them.
+// Copying rows needs no kernel: the C library does it.
 
 void fill(std::int64_t rows, std::int64_t cols, float value, AnyOut y) {
   for (std::int64_t r = 0; r < rows; ++r) {

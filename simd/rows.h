@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Elementwise arithmetic on rows, and moving rows by index (embedding, dispatch to experts,
-// combining their outputs). Matrices are [rows, cols]; an index is [rows, 1]. Functions that move
-// rows unchanged take x and y of one type.
+// Elementwise arithmetic on rows, and gathering and scattering rows by index (embedding, dispatch
+// to experts, combining their outputs). Matrices are [rows, cols]; an index is [rows, 1]. Functions
+// that only copy rows need x and y of the same type.
 #pragma once
 
 #include "simd/rows_view.h"
@@ -34,12 +34,12 @@ extern void (*const scatter_rows_add)(std::int64_t rows, std::int64_t cols, In x
 extern void (*const combine_rows)(std::int64_t tokens, std::int64_t cols, AnyIn expert_out,
                                   IndexIn slot_of_token, In combine_weight, AnyOut y);
 // Its backward by slot: grad_out[s] = combine_weight[t] * dy[t] with t = token_of_slot[s], or 0 if
-// t is negative. combine_weight and dy are those of all tokens, not of a block.
+// t is negative. combine_weight and dy cover all tokens, not a block of them.
 extern void (*const combine_rows_grad_out)(std::int64_t slots, std::int64_t cols, AnyIn dy,
                                            IndexIn token_of_slot, In combine_weight,
                                            AnyOut grad_out);
 // Its backward by token: grad_weight[t] = dy[t] . expert_out[slot_of_token[t]], or 0 if the slot is
-// negative. dy and expert_out are of one type.
+// negative. dy and expert_out have the same type.
 extern void (*const combine_rows_grad_weight)(std::int64_t tokens, std::int64_t cols, AnyIn dy,
                                               AnyIn expert_out, IndexIn slot_of_token,
                                               Out grad_weight);

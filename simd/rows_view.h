@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// How kernels see a matrix: a pointer to its first element and the distance between rows, in
-// elements. The call gives the number of rows and columns. Per-row scalars are a matrix of one
+// A kernel's view of a matrix: a pointer to its first element and the distance between rows, in
+// elements. The call passes the number of rows and columns. Per-row scalars are a matrix of one
 // column. An empty matrix omits an optional argument.
 // Kernels are single-threaded and work on a block of rows. A row's result depends neither on the
-// other rows nor on their number, unless a comment says "summed over rows".
+// other rows nor on their number, unless a comment says that it sums over rows.
 #pragma once
 
 #include <cstdint>
@@ -28,7 +28,7 @@ using In = Rows<const float>;
 using IndexOut = Rows<std::int32_t>;
 using IndexIn = Rows<const std::int32_t>;
 
-// A matrix of f32 or bf16: kernels compute in f32 and round to nearest even when they store.
+// A matrix of f32 or bf16: kernels compute in f32 and round to nearest even on storing.
 struct AnyOut {
   void* data = nullptr;
   std::int64_t stride = 0;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Matmuls of small matrices, as tiles in registers: 4 rows by 2 vectors, or 8 rows by the last
-// vector. Out-of-range rows alias the last row, which takes less code than a tile for every height;
-// c is loaded before any of it is stored, so the aliasing changes nothing.
+// Matmuls of small matrices in register tiles of 4 rows by 2 vectors, or 8 rows by 1 vector for the
+// last columns. Out-of-range rows alias the last row, which takes less code than a tile for every
+// height; c is loaded before any of it is stored, so the aliasing is harmless.
 #if defined(SWITCHYARD_SIMD_SMALL_GEMM_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef SWITCHYARD_SIMD_SMALL_GEMM_INL_H_
 #undef SWITCHYARD_SIMD_SMALL_GEMM_INL_H_

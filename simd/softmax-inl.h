@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The parts of a row's softmax.
+// Building blocks of a row's softmax.
 #if defined(SWITCHYARD_SIMD_SOFTMAX_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef SWITCHYARD_SIMD_SOFTMAX_INL_H_
 #undef SWITCHYARD_SIMD_SOFTMAX_INL_H_
@@ -16,7 +16,7 @@
 HWY_BEFORE_NAMESPACE();
 namespace switchyard::simd::HWY_NAMESPACE {
 
-// The largest element, ignoring NaN; -inf if there is none.
+// The largest element, ignoring NaN; -inf if there are none.
 HWY_INLINE float row_max(std::int64_t n, const float* x) {
   const std::size_t size = static_cast<std::size_t>(n), step = lanes();
   const auto larger = [](V max, V v) HWY_ATTR { return hn::IfThenElse(hn::Gt(v, max), v, max); };
@@ -44,7 +44,7 @@ HWY_INLINE float exp_sum(std::int64_t n, const float* x, float max) {
   });
 }
 
-// The same, but also stores y = exp(x - max); y may be x.
+// The same, but also stores y = exp(x - max); y may alias x.
 HWY_INLINE float exp_and_sum(std::int64_t n, const float* x, float max, float* y) {
   const V shift = hn::Set(f32, max);
   return sum_over(n, [&](V sum, std::size_t i, auto chunk) HWY_ATTR {
@@ -60,7 +60,7 @@ HWY_INLINE void scale_row(std::int64_t n, float factor, float* y) {
                      HWY_ATTR { chunk.store(hn::Mul(f, chunk.load(y + i)), y + i); });
 }
 
-// y = softmax(x); returns logsumexp(x). y may be x.
+// y = softmax(x); returns logsumexp(x). y may alias x.
 HWY_INLINE float softmax_row(std::int64_t n, const float* x, float* y) {
   const float max = row_max(n, x);
   const float sum = exp_and_sum(n, x, max, y);
@@ -68,7 +68,7 @@ HWY_INLINE float softmax_row(std::int64_t n, const float* x, float* y) {
   return max + std::log(sum);
 }
 
-// The lowest index whose element equals `value`, or -1.
+// The lowest index of an element equal to `value`, or -1.
 HWY_INLINE std::int64_t first_index_of(std::int64_t n, const float* x, float value) {
   const std::size_t size = static_cast<std::size_t>(n), step = lanes();
   const V wanted = hn::Set(f32, value);

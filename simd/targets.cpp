@@ -25,11 +25,11 @@ namespace {
 
 HWY_EXPORT(target_name);
 
-// The targets that a cap (oneDNN's name) forbids. On x86 better targets have lower bits.
+// The targets that a cap (oneDNN's name) forbids. On x86, better targets have lower bits.
 [[maybe_unused]] std::int64_t forbidden_targets(const std::string& isa) {
   if (isa == "SSE41" || isa == "AVX") return HWY_SSE4 - 1;
   if (isa == "AVX2" || isa == "AVX2_VNNI" || isa == "AVX2_VNNI_2") return HWY_AVX2 - 1;
-  // Highway's next targets, AVX3_DL and AVX3_ZEN4, need more than any of these offers.
+  // Highway's next targets, AVX3_DL and AVX3_ZEN4, need more than any of these provide.
   if (isa == "AVX512_CORE" || isa == "AVX512_CORE_VNNI" || isa == "AVX512_CORE_BF16")
     return HWY_AVX3 - 1;
   return 0;
@@ -52,7 +52,7 @@ void apply_isa_cap() {
 // Asks a kernel, not hwy::SupportedTargets(): in Highway 1.0.3 and 1.2, calling that function makes
 // later dispatches ignore DisableTargets().
 std::string target_name() {
-  // Highway's names and the usual ones.
+  // Highway's names and their usual equivalents.
   constexpr const char* kNames[][2] = {{"AVX3", "AVX-512"},
                                        {"AVX3_DL", "AVX-512 (Ice Lake)"},
                                        {"AVX3_ZEN4", "AVX-512 (Zen 4)"},

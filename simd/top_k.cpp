@@ -13,7 +13,7 @@ HWY_BEFORE_NAMESPACE();
 namespace switchyard::simd {
 namespace HWY_NAMESPACE {
 
-// A row without one id is two ranges: those before and after it.
+// A row without one id is two ranges: the ids before it and those after.
 struct Range {
   std::int64_t first, count;
 };
@@ -48,7 +48,7 @@ void argmax(std::int64_t rows, std::int64_t vocab, In logits, std::int32_t suppr
   }
 }
 
-// The best candidates so far, in order.
+// The best candidates so far, best first.
 struct Best {
   std::int64_t k;
   std::int64_t count;
@@ -59,7 +59,7 @@ struct Best {
     return count < k ? -std::numeric_limits<float>::infinity() : values[k - 1];
   }
 
-  // Inserts behind equal values: candidates arrive in index order.
+  // Inserts after equal values, since candidates arrive in index order.
   void offer(float value, std::int64_t id) {
     if (std::isnan(value)) value = -std::numeric_limits<float>::infinity();
     if (count == k && !(value > values[k - 1])) return;
