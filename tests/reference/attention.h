@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The reference's attention: T5's (arXiv 1910.10683), without scaling by 1 / sqrt(d_kv), with an
-// additive bias per head and relative position.
+// The reference's attention, T5's (arXiv 1910.10683): no scaling by 1 / sqrt(d_kv), an additive
+// bias per head and relative position.
 #pragma once
 
 #include <algorithm>
@@ -9,7 +9,7 @@
 
 namespace switchyard::reference {
 
-// As AttentionCall of backend.h; a bias without rows means none.
+// Like AttentionCall in backend.h; a bias without rows means no bias.
 template <class T>
 struct AttentionSpec {
   std::int64_t num_heads = 0;
@@ -28,7 +28,7 @@ Matrix<T> expand_bias(const Matrix<T>& table, const IntMatrix& bucket) {
     for (std::int64_t i = 0; i < bias.cols; ++i) bias(h, i) = table(bucket[i], h);
   return bias;
 }
-// grad_table += the transpose of that
+// The backward of expand_bias(): adds to grad_table.
 template <class T>
 void expand_bias_backward(const Matrix<T>& grad_bias, const IntMatrix& bucket,
                           Matrix<T>& grad_table) {
@@ -36,8 +36,8 @@ void expand_bias_backward(const Matrix<T>& grad_bias, const IntMatrix& bucket,
     for (std::int64_t i = 0; i < grad_bias.cols; ++i) grad_table(bucket[i], h) += grad_bias(h, i);
 }
 
-// One query, at `position` of its sequence, attending to the rows [first_key, first_key + num_keys)
-// of k; if causal, only to those up to its own position.
+// One query, at `position` of its sequence, which attends to rows [first_key, first_key + num_keys)
+// of k, or, if causal, only to those up to its own position.
 template <class T>
 struct Query {
   const AttentionSpec<T>& spec;
@@ -74,7 +74,7 @@ void for_each_query(const AttentionSpec<T>& spec, const Sequences& queries, cons
                    h});
 }
 
-// out[row] of this head = sum_j dropped p_j * v[j]; returns the scores' logsumexp.
+// out[row] of this head = sum_j dropout(p_j) * v[j]; returns the logsumexp of the scores.
 template <class T>
 T attend(const Query<T>& query, const IntMatrix& tags, const Matrix<T>& q, const Matrix<T>& k,
          const Matrix<T>& v, Matrix<T>& out) {
@@ -119,7 +119,7 @@ AttentionGrads<T> attention_backward(const AttentionSpec<T>& spec, const Sequenc
     const T logsumexp = log_sum_exp(s, 0);
     const std::int64_t begin = query.head * spec.d_kv, end = begin + spec.d_kv;
     Matrix<T> p(1, s.cols), dp(1, s.cols);
-    T mean = T(0);  // sum_j p_j dp_j, of the softmax's backward
+    T mean = T(0);  // sum_j p_j dp_j, for the softmax's backward
     for (std::int64_t j = 0; j < s.cols; ++j) {
       const T keep = T(query.dropped(queries.tags, j));
       p[j] = std::exp(s[j] - logsumexp);
@@ -163,8 +163,8 @@ Matrix<T> attention_probs(const AttentionSpec<T>& spec, const Sequences& queries
   return probs;
 }
 
-// The rows of k, v that row r of a decoding step attends to: index[first[r]], ..., count[r] of
-// them.
+// Row r of a decoding step attends to rows index[first[r]], ..., index[first[r] + count[r] - 1] of
+// k and v.
 struct KeyLists {
   IntMatrix index, first, count;
 };

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The reference backend: src/backend/backend.h on the scalar templates of this directory, f32 in
-// memory, double within an operation, always one thread. This file has machine, copies, search and
-// optimizer; the other backend_*.cpp have the rest by subject.
+// The reference backend implements src/backend/backend.h with the scalar templates of this
+// directory: f32 in memory, double within an operation, always on one thread. This file has
+// machine, copies, search and optimizer; the backend_*.cpp files have the rest by subject.
 #include "src/backend/backend.h"
 
 #include <cmath>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Attention of the reference backend, and the rows of key/value caches.
+// Attention of the reference backend, and scatter_rows() for key/value pools.
 #include "src/backend/backend.h"
 #include "tests/reference/ops.h"
 #include "tests/reference/views.h"

@@ -13,7 +13,7 @@ using reference::load;
 using reference::load_ints;
 using reference::store;
 
-// There is no packed form.
+// This backend has no packed form.
 void prepare_weight(Context&, Weight&) {}
 
 void linear(Context&, ConstView x, const Weight& w, View y) {

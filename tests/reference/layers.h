@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The reference's matmuls, embedding, dropout, norm and activations, each backward next to its
-// forward. Results are returned; gradients that backend.h accumulates are added to arguments.
+// forward. Results are returned; gradients that backend.h accumulates are added to an argument.
 #pragma once
 
 #include "tests/reference/matrix.h"
@@ -142,7 +142,7 @@ T activate_slope(Activation act, T x) {
   return T(0);
 }
 
-// dropped act(hidden), times gate unless that has no rows.
+// dropout(act(hidden)), times gate unless gate has no rows.
 template <class T>
 Matrix<T> activation(Activation act, const Matrix<T>& hidden, const Matrix<T>& gate, Dropout drop,
                      const IntMatrix& tags) {

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Building blocks of the scalar reference: a plain matrix, and math on a value type T that is
 // float, double or std::complex<double>. Decisions (comparisons, argmax, relu) use the real part,
-// so that with an imaginary step of 1e-50 on one input the imaginary part of a result, divided by
-// the step, is the exact derivative (Squire & Trapp 1998, the complex step): no difference cancels,
-// so rounding is the only error.
+// so if one input has an imaginary step of 1e-50, the imaginary part of a result divided by the
+// step is the exact derivative (Squire & Trapp 1998, the complex step): no difference is taken, so
+// nothing cancels and rounding is the only error.
 #pragma once
 
 #include <cmath>
@@ -37,7 +37,7 @@ struct Matrix {
   const T& operator()(std::int64_t r, std::int64_t c) const {
     return values[static_cast<std::size_t>(r * cols + c)];
   }
-  // For vectors: matrices of one row or one column.
+  // For vectors, which are matrices of one row or one column.
   T& operator[](std::int64_t i) { return values[static_cast<std::size_t>(i)]; }
   const T& operator[](std::int64_t i) const { return values[static_cast<std::size_t>(i)]; }
 };
@@ -57,7 +57,7 @@ inline std::complex<double> error_function(std::complex<double> x) {
   return {std::erf(x.real()), slope * x.imag()};
 }
 
-// Sequences laid end to end: sequence b has the rows [offsets[b], offsets[b + 1]).
+// Concatenated sequences: sequence b has rows [offsets[b], offsets[b + 1]).
 struct Sequences {
   std::vector<std::int32_t> offsets = {0};
   IntMatrix tags;  // [tokens, 2] sentence and position; may be empty without dropout and jitter
@@ -68,7 +68,7 @@ struct Sequences {
   std::int64_t tokens() const { return offsets.back(); }
 };
 
-// The random number of element `i` of the row of token `t` (core/rng.h).
+// The random number of element `i` of token `t` (core/rng.h).
 inline std::uint32_t random_of(std::uint64_t stream, const IntMatrix& tags, std::int64_t t,
                                std::int64_t i) {
   const std::uint64_t key = row_key(stream, static_cast<std::uint32_t>(tags(t, 0)),
@@ -76,14 +76,14 @@ inline std::uint32_t random_of(std::uint64_t stream, const IntMatrix& tags, std:
   return random_u32(key, static_cast<std::uint32_t>(i));
 }
 
-// The factor dropout applies to element `i` of token `t`: 0 or 1 / (1 - rate).
+// The factor that dropout applies to element `i` of token `t`: 0 or 1 / (1 - rate).
 inline double drop_factor(Dropout drop, const IntMatrix& tags, std::int64_t t, std::int64_t i) {
   if (drop.rate == 0) return 1;
   const bool dropped = random_of(drop.stream, tags, t, i) < drop_threshold(drop.rate);
   return dropped ? 0 : 1 / (1 - static_cast<double>(drop.rate));
 }
 
-// log(sum_c exp(x(r, c))), without overflow.
+// log(sum_c exp(x(r, c))) without overflow.
 template <class T>
 T log_sum_exp(const Matrix<T>& x, std::int64_t r) {
   double largest = real_part(x(r, 0));
@@ -93,7 +93,7 @@ T log_sum_exp(const Matrix<T>& x, std::int64_t r) {
   return std::log(sum) + T(largest);
 }
 
-// The column with the largest real part in row r, the lowest of equal ones; ignores `except`.
+// The column with the largest real part in row r, ignoring column `except`; the lowest wins ties.
 template <class T>
 std::int64_t argmax(const Matrix<T>& x, std::int64_t r, std::int64_t except = -1) {
   std::int64_t best = -1;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The whole model's training loss as one scalar template over named parameters: the oracle for
-// src/nn, for values and (by the complex step) every gradient. Written from the papers: T5
-// (arXiv 1910.10683), Switch Transformers (arXiv 2101.03961), ST-MoE (2202.08906). It shares with
+// src/nn, for values and (with the complex step) every gradient. Written from the papers: T5
+// (arXiv 1910.10683), Switch Transformers (arXiv 2101.03961), ST-MoE (2202.08906). Shares with
 // src/nn only the structs of its interface and the numbering of random-number sites.
 #pragma once
 
@@ -16,13 +16,13 @@
 
 namespace switchyard::reference {
 
-// Keyed by Hugging Face's names; a vector is a matrix of one row.
+// Keyed by Hugging Face's parameter names; a vector is a matrix of one row.
 template <class T>
 using Parameters = std::map<std::string, Matrix<T>>;
 
 // T5's bucket of key position - query position (section 2.1 of the paper): half of the buckets are
-// exact, the others logarithmic up to max_distance. The 1e-6 puts distances on a boundary into the
-// upper bucket.
+// exact, the others logarithmic up to max_distance. The 1e-6 puts distances on a bucket boundary
+// into the upper bucket.
 inline std::int32_t position_bucket(std::int64_t relative, bool bidirectional, std::int64_t buckets,
                                     std::int64_t max_distance) {
   if (bidirectional) buckets /= 2;
@@ -41,7 +41,7 @@ inline std::int32_t position_bucket(std::int64_t relative, bool bidirectional, s
   return static_cast<std::int32_t>(first) + static_cast<std::int32_t>(bucket);
 }
 
-// One pass over one batch; the members then hold its results.
+// One pass over one batch; after run(), the members hold its results.
 template <class T>
 class ModelLoss {
  public:
@@ -56,8 +56,8 @@ class ModelLoss {
   std::vector<RouterLosses<T>> router;
   std::vector<std::vector<std::int32_t>> expert_count;
   std::vector<std::int64_t> dropped;
-  // The smallest difference in probability between a token's first and second choice of expert:
-  // if rounding could change the routing, results cannot be compared.
+  // The smallest difference in probability between any token's first and second choice of expert.
+  // If it is so small that rounding could change the routing, results cannot be compared.
   double margin = std::numeric_limits<double>::infinity();
 
   T run(const HostBatch& batch) {
@@ -120,14 +120,14 @@ class ModelLoss {
     Matrix<T> inv_rms;
     return rms_norm(x, param(name), c_.layer_norm_epsilon, inv_rms);
   }
-  // x += dropped y
+  // x += dropout(y)
   void add_residual(const Matrix<T>& y, std::uint64_t site, const IntMatrix& tags,
                     Matrix<T>& x) const {
     const Matrix<T> kept = dropout(drop_at(site), tags, y);
     for (std::size_t i = 0; i < x.values.size(); ++i) x.values[i] += kept.values[i];
   }
 
-  // Self-attention has the position bias in `spec`, cross-attention has none.
+  // For self-attention, `spec` has the position bias; for cross-attention, no bias.
   Matrix<T> attend(const std::string& name, AttentionSpec<T> spec, const Sequences& queries,
                    const Sequences& keys, const Matrix<T>& x, const Matrix<T>& memory,
                    std::uint64_t site) const {
@@ -153,7 +153,7 @@ class ModelLoss {
     return feed_forward(feed_forward_weights(name), c_.dense_act_fn, drop_at(site), tags, x, saved);
   }
 
-  // Each token goes through its expert on its own: no sorting, no slots.
+  // Passes each token through its expert separately: no sorting, no slots.
   Matrix<T> sparse(const std::string& name, const Matrix<T>& x, const Sequences& tokens,
                    std::uint64_t site) {
     Matrix<T> router_in = x;
@@ -211,7 +211,7 @@ class ModelLoss {
 
   Matrix<T> stack(bool decoder, const IntMatrix& ids, const Sequences& tokens,
                   const Matrix<T>& memory, const Sequences& keys) {
-    // Sites: two of the stack itself, then 8 per block.
+    // Random-number sites: the stack's own first, then 8 per block.
     const std::uint64_t first_site = decoder ? std::uint64_t{1} << 20 : 0;
     const std::string name = decoder ? "decoder" : "encoder";
     const AttentionSpec<T> position = positions(name, decoder, tokens);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Every operation of src/backend/backend.h as an obvious scalar template: slow, the oracle for the
+// Every operation of src/backend/backend.h as a simple, slow scalar template: the oracle for the
 // kernels in simd/ and for every backend.
 #pragma once
 

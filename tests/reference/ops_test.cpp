@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Tests the oracle itself: each backward of the reference against the complex step of its forward.
-// The function differentiated is the sum of an operation's outputs, weighted with random numbers.
+// Tests the oracle itself: each backward against the complex step of its forward. The
+// differentiated function is the sum of an operation's outputs, weighted with random numbers.
 #include <string>
 
 #include "src/core/rng.h"
@@ -15,7 +15,7 @@ namespace {
 using Complex = std::complex<double>;
 using Reals = Matrix<Complex>;
 
-constexpr double kRtol = 1e-12;  // rounding of double; the complex step has no other error
+constexpr double kRtol = 1e-12;  // rounding in double; the complex step has no other error
 
 Reals random(std::int64_t rows, std::int64_t cols, std::uint64_t seed) {
   Rng rng(seed);
@@ -117,7 +117,7 @@ TEST_CASE("reference: feed-forward backward, every activation, gated and not") {
 }
 
 TEST_CASE("reference: activations at known points") {
-  // From the definitions, to 10 digits; for large |x| the limits 0 and x.
+  // From the definitions, to 10 digits; for large negative x the limit is 0.
   CHECK(
       close(std::vector<double>{activate(Activation::gelu, 1.0), activate(Activation::gelu, -40.0)},
             std::vector<double>{0.8413447461, 0}, 1e-10, 0) == "");
@@ -148,7 +148,7 @@ TEST_CASE("reference: router, losses and combine backward") {
 }
 
 TEST_CASE("reference: route keeps the first tokens of each expert, sorted by expert") {
-  // One expert's logit is 1, the others are 0: tokens choose 1 1 0 1 | 1 0 1.
+  // One expert's logit is 1, the others' are 0: tokens choose 1 1 0 1 | 1 0 1.
   const std::vector<std::int32_t> chosen = {1, 1, 0, 1, 1, 0, 1};
   Matrix<double> logits(7, 3);
   for (std::int64_t t = 0; t < 7; ++t) logits(t, chosen[static_cast<std::size_t>(t)]) = 1;
@@ -168,7 +168,7 @@ TEST_CASE("reference: route keeps the first tokens of each expert, sorted by exp
   const auto sequence = route(logits, {Capacity::kPerSequence, 1}, s);
   CHECK(sequence.slot_of_token.values == Ints{2, -1, 0, -1, 3, 1, -1});
 
-  // Equal logits: the lowest index.
+  // With equal logits, the lowest index wins.
   CHECK(route(Matrix<double>(7, 3), {}, s).expert_count.values == Ints{7, 0, 0});
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The reference's cross-entropy over the vocabulary, top-k of searches, and optimizers.
+// The reference's cross-entropy over the vocabulary, top k of beam search, and optimizers.
 #pragma once
 
 #include <algorithm>
@@ -26,7 +26,7 @@ CrossEntropy<T> cross_entropy(const Matrix<T>& logits, std::int64_t t, std::int3
   return {T(1 - smoothing) * nll + T(smoothing) * mean, nll};
 }
 
-// Its gradient w.r.t. the logits [T, V]: softmax - (1 - smoothing) * one-hot - smoothing / V.
+// The gradient w.r.t. the logits [T, V]: softmax - (1 - smoothing) * one-hot - smoothing / V.
 template <class T>
 Matrix<T> cross_entropy_backward(const Matrix<T>& logits, const IntMatrix& labels,
                                  double smoothing) {
@@ -46,8 +46,8 @@ struct Candidate {
   std::int64_t index;
 };
 
-// The k best of score[r] + log_softmax(logits[r])[v] over the rows [first, first + beams), best
-// first, equal ones by index (r - first) * V + v.
+// The k best of score[r] + log_softmax(logits[r])[v] over rows [first, first + beams), best first,
+// ties by index (r - first) * V + v.
 template <class T>
 std::vector<Candidate> top_k(const Matrix<T>& logits, const Matrix<T>& score, std::int64_t first,
                              std::int64_t beams, std::int64_t k, std::int64_t suppressed) {
@@ -72,7 +72,7 @@ T sum_of_squares(const Matrix<T>& x) {
   return sum;
 }
 
-// As the contract's decide_update() says.
+// See decide_update() in backend.h.
 inline Matrix<double> decide_update(const UpdateRule& rule, const Matrix<double>& squares,
                                     const Matrix<double>& losses) {
   double square = 0, loss = 0;
@@ -86,7 +86,7 @@ inline Matrix<double> decide_update(const UpdateRule& rule, const Matrix<double>
 }
 
 // One element of AdamW (Loshchilov & Hutter 2019, arXiv 1711.05101), bias-corrected; the gradient
-// is clipped already.
+// has already been clipped.
 template <class T>
 void adamw(const AdamW& o, T grad, T& m, T& v, T& param) {
   const double step = static_cast<double>(o.step);
@@ -98,8 +98,8 @@ void adamw(const AdamW& o, T grad, T& m, T& v, T& param) {
   param -= T(o.lr) * (T(o.weight_decay) * param + m_hat / (std::sqrt(v_hat) + T(o.eps)));
 }
 
-// Adafactor for one parameter [R, C] and a gradient that is clipped already: row [1, R] and col
-// [1, C]; a vector [1, C] has no row.
+// Adafactor for one parameter [R, C], with row [1, R] and col [1, C]; a vector [1, C] has no row.
+// The gradient has already been clipped.
 template <class T>
 void adafactor(const Adafactor& o, Matrix<T> grad, Matrix<T>& row, Matrix<T>& col,
                Matrix<T>& param) {

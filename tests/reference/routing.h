@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The reference's router and experts. Source: Fedus et al., arXiv 2101.03961, eq. 1-6; z-loss: Zoph
-// et al., arXiv 2202.08906, eq. 5. Letters as in backend.h.
+// et al., arXiv 2202.08906, eq. 5. Dimensions as in backend.h.
 #pragma once
 
 #include "tests/reference/layers.h"
@@ -16,7 +16,7 @@ Matrix<T> jitter(double eps, std::uint64_t stream, const IntMatrix& tags, Matrix
   return x;
 }
 
-// As Routing of backend.h.
+// Like Routing in backend.h.
 template <class T>
 struct Routes {
   Matrix<T> probs, logsumexp;
@@ -56,7 +56,7 @@ Routes<T> route(const Matrix<T>& logits, Capacity capacity, const Sequences& tok
     }
   }
 
-  // Kept tokens sorted by expert, in token order within each.
+  // Sorts the kept tokens by expert, in token order within each expert.
   std::int32_t slot = 0;
   for (std::int64_t e = 0; e < num_experts; ++e) {
     r.expert_offsets[e] = slot;
@@ -75,7 +75,7 @@ struct RouterLosses {
   T balance, z;
 };
 
-// f_e is a count: a constant under the complex step, as in the paper.
+// f_e comes from counts, so it is a constant under the complex step, as in the paper.
 template <class T>
 RouterLosses<T> router_losses(const Routes<T>& r) {
   const std::int64_t num_experts = r.probs.cols;
@@ -102,7 +102,7 @@ Matrix<T> router_backward(const Routes<T>& r, const Matrix<T>& grad_combine_weig
   Matrix<T> grad_logits(num_tokens, num_experts);
   for (std::int64_t t = 0; t < num_tokens; ++t) {
     Matrix<T> grad_probs(1, num_experts);
-    T mean = T(0);  // weighted by the probabilities, for the softmax's backward
+    T mean = T(0);  // of grad_probs, weighted by probs, for the softmax's backward
     for (std::int64_t e = 0; e < num_experts; ++e) {
       const double f = r.expert_count[e] / n;
       grad_probs[e] = T(aux_coef * static_cast<double>(num_experts) * f / n);
@@ -116,7 +116,7 @@ Matrix<T> router_backward(const Routes<T>& r, const Matrix<T>& grad_combine_weig
   return grad_logits;
 }
 
-// y[s] = x[index[s]]; 0 where index[s] is -1
+// y[s] = x[index[s]], or 0 if index[s] is -1
 template <class V>
 Matrix<V> gather_rows(const Matrix<V>& x, const IntMatrix& index) {
   Matrix<V> y(index.rows, x.cols);
@@ -125,7 +125,7 @@ Matrix<V> gather_rows(const Matrix<V>& x, const IntMatrix& index) {
       if (index[s] >= 0) y(s, c) = x(index[s], c);
   return y;
 }
-// y[t] += x[index[t]]; nothing where index[t] is -1
+// y[t] += x[index[t]] unless index[t] is -1
 template <class T>
 void gather_rows_add(const Matrix<T>& x, const IntMatrix& index, Matrix<T>& y) {
   for (std::int64_t t = 0; t < y.rows; ++t)
@@ -133,7 +133,7 @@ void gather_rows_add(const Matrix<T>& x, const IntMatrix& index, Matrix<T>& y) {
       if (index[t] >= 0) y(t, c) += x(index[t], c);
 }
 
-// y[t] = combine_weight[t] * expert_out[slot_of_token[t]], 0 for a dropped token
+// y[t] = combine_weight[t] * expert_out[slot_of_token[t]], or 0 for a dropped token
 template <class T>
 Matrix<T> combine_rows(const Matrix<T>& expert_out, const Routes<T>& r) {
   Matrix<T> y = gather_rows(expert_out, r.slot_of_token);
@@ -166,7 +166,8 @@ struct FeedForwardSaved {
   Matrix<T> hidden, gate;
 };
 
-// wo(dropout(act(wi x))), or gated: wo(dropout(act(wi x) * (wi_1 x))). An expert or a dense one.
+// wo(dropout(act(wi x))) or, if gated, wo(dropout(act(wi x) * (wi_1 x))): an expert or a dense
+// layer.
 template <class T>
 Matrix<T> feed_forward(const FeedForward<T>& w, Activation act, Dropout drop, const IntMatrix& tags,
                        const Matrix<T>& x, FeedForwardSaved<T>& saved) {
@@ -174,7 +175,7 @@ Matrix<T> feed_forward(const FeedForward<T>& w, Activation act, Dropout drop, co
   if (w.wi_1.rows > 0) saved.gate = linear(x, w.wi_1);
   return linear(activation(act, saved.hidden, saved.gate, drop, tags), w.wo);
 }
-// Returns dx, adds to dw.
+// Returns dx and adds to dw.
 template <class T>
 Matrix<T> feed_forward_backward(const FeedForward<T>& w, Activation act, Dropout drop,
                                 const IntMatrix& tags, const Matrix<T>& x,

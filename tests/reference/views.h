@@ -7,7 +7,7 @@
 
 namespace switchyard::reference {
 
-Matrix<double> load(ConstView view);  // f32 or bf16; an empty view gives a matrix of no rows
+Matrix<double> load(ConstView view);  // f32 or bf16; an empty view gives a matrix without rows
 IntMatrix load_ints(ConstView view);  // i32; likewise
 Sequences load(const Ragged& ragged);
 
