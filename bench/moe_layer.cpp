@@ -87,8 +87,7 @@ class Layers {
     const auto tokens = static_cast<std::int64_t>(experts.size());
     const View x = token_matrix(tokens, &experts), dy = token_matrix(tokens, nullptr);
     ConstView ids;
-    const Ragged ragged =
-        upload_sequences(*ctx_, ctx_->saved, {Ids(experts.size())}, nullptr, 1, ids);
+    const Ragged ragged = upload_sequences(*ctx_, ctx_->saved, {Ids(experts.size())}, 1, ids);
     Pass pass;
     pass.keep = true;
     const double switch_s = median_seconds(options_.seconds, [&] {

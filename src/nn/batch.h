@@ -20,12 +20,10 @@ struct Batch {
   ConstView labels;  // [target.tokens, 1] i32
 };
 
-// Uploads a batch into `arena`. Error(kData) if an id is not in [0, vocab_size).
+// Uploads a batch into `arena` in one copy. Error(kData) if an id is not in [0, vocab_size).
 Batch upload_batch(Context& ctx, Arena& arena, const HostBatch& batch, const ModelConfig& config);
-// Uploads one side of a batch, with tags only if `sentence` is given, and sets `ids` to its
-// [tokens, 1] i32. The same error.
+// Uploads one side of a batch, without tags, and sets `ids` to its [tokens, 1] i32. The same error.
 Ragged upload_sequences(Context& ctx, Arena& arena, const std::vector<Ids>& sequences,
-                        const std::vector<std::uint32_t>* sentence, std::int64_t vocab_size,
-                        ConstView& ids);
+                        std::int64_t vocab_size, ConstView& ids);
 
 }  // namespace switchyard

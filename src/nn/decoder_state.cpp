@@ -38,7 +38,7 @@ std::vector<std::int32_t> DecoderState::admit(const std::vector<Ids>& sources,
   pass.capacity = capacity;
   ConstView ids;
   const Ragged source =
-      upload_sequences(ctx_, ctx_.saved, sources, nullptr, model_.config().vocab_size, ids);
+      upload_sequences(ctx_, ctx_.saved, sources, model_.config().vocab_size, ids);
   Stack::Saved saved;
   const View memory = model_.encoder.forward(ctx_, pass, ids, source, nullptr, saved);
 

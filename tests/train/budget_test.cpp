@@ -8,9 +8,8 @@
 namespace switchyard {
 namespace {
 
-// Per batch: source and target with offsets and tags, the shifted labels, and the relative position
-// buckets of both stacks.
-constexpr std::int64_t kUploads = 9;
+// Per batch: the batch itself, and the relative position buckets of both stacks.
+constexpr std::int64_t kUploads = 3;
 // Per batch: the loss sums, the gradient of the encoder's output, and in each stack the gradients
 // of its residual stream and its position bias.
 constexpr std::int64_t kFills = 6;
