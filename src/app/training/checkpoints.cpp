@@ -3,7 +3,6 @@
 
 #include <nlohmann/json.hpp>
 #include <system_error>
-#include <utility>
 
 #include "src/app/training/resume.h"
 #include "src/core/error.h"
@@ -12,16 +11,15 @@
 
 namespace switchyard {
 
-Checkpoints::Checkpoints(Context& ctx, const TrainingDirectory& directory, const Model& model,
-                         Trainer& trainer, const Tokenizer& tokenizer, std::string best_metric,
-                         std::int64_t keep_last)
-    : ctx_(ctx),
-      directory_(directory),
-      model_(model),
-      trainer_(trainer),
-      tokenizer_(tokenizer),
-      best_metric_(std::move(best_metric)),
-      keep_last_(keep_last) {}
+Checkpoints::Checkpoints(const TrainingOptions& options, const TrainingDirectory& directory,
+                         TrainingParts& parts, const Model& averaged)
+    : directory_(directory),
+      ctx_(*parts.ctx),
+      trainer_(parts.trainer),
+      tokenizer_(parts.tokenizer),
+      model_(averaged),
+      best_metric_(options.valid_metrics[0]),
+      keep_last_(options.keep_last) {}
 
 // What a checkpoint holds besides the model's values.
 std::vector<StateTensor> Checkpoints::trainer_state() const {

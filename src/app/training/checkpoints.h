@@ -11,21 +11,19 @@
 
 #include "src/app/training/directory.h"
 #include "src/app/training/metrics_file.h"
+#include "src/app/training/setup.h"
 #include "src/app/training/state.h"
 #include "src/core/error.h"
 #include "src/io/checkpoint.h"
-#include "src/text/tokenizer.h"
-#include "src/train/trainer.h"
 
 namespace switchyard {
 
 class Checkpoints {
  public:
-  // All must outlive this. `model` is bound to the trainer's average, which is what is saved;
-  // `best_metric` decides which checkpoint is the best.
-  Checkpoints(Context& ctx, const TrainingDirectory& directory, const Model& model,
-              Trainer& trainer, const Tokenizer& tokenizer, std::string best_metric,
-              std::int64_t keep_last);
+  // All must outlive this. `averaged` is bound to the trainer's average, which is what is saved.
+  // The first of --valid-metrics decides which checkpoint is the best.
+  Checkpoints(const TrainingOptions& options, const TrainingDirectory& directory,
+              TrainingParts& parts, const Model& averaged);
 
   // Resumes from the newest undamaged checkpoint: fills the trainer and `state`, whose hashes must
   // be those of the run's inputs. Error as newest_checkpoint, check_same_inputs and
@@ -49,11 +47,11 @@ class Checkpoints {
   void settle(const TrainingState& state);
   bool attempt(const char* failure, const std::function<void()>& f);
 
-  Context& ctx_;
   const TrainingDirectory& directory_;
-  const Model& model_;
+  Context& ctx_;
   Trainer& trainer_;
   const Tokenizer& tokenizer_;
+  const Model& model_;
   const std::string best_metric_;
   const std::int64_t keep_last_;
   // The update of the newest checkpoint, and of the last validation it records.

@@ -10,9 +10,10 @@
 
 namespace switchyard {
 
-Scores::Scores(const TrainingOptions& options, const Model& model, const Tokenizer& tokenizer,
-               const TrainingData& data, int threads)
-    : options_(options), data_(data), validator_(model, tokenizer, data, options, threads) {}
+Scores::Scores(const TrainingOptions& options, const TrainingParts& parts, const Model& averaged)
+    : options_(options),
+      data_(parts.text),
+      validator_(averaged, parts.tokenizer, parts.text, options, parts.threads) {}
 
 void Scores::warn_if_bleu_is_0() const {
   const std::vector<std::string>& metrics = options_.valid_metrics;

@@ -5,9 +5,9 @@
 
 #include <string>
 
-#include "src/app/training/data.h"
 #include "src/app/training/metrics_file.h"
 #include "src/app/training/options.h"
+#include "src/app/training/setup.h"
 #include "src/app/training/state.h"
 #include "src/app/training/validation.h"
 
@@ -15,9 +15,8 @@ namespace switchyard {
 
 class Scores {
  public:
-  // All must outlive this. `model` is bound to the values that are validated.
-  Scores(const TrainingOptions& options, const Model& model, const Tokenizer& tokenizer,
-         const TrainingData& data, int threads);
+  // All must outlive this. `averaged` is bound to the values that are validated.
+  Scores(const TrainingOptions& options, const TrainingParts& parts, const Model& averaged);
 
   // Warns if a metric asked for is BLEU and even perfect translations would score 0.
   void warn_if_bleu_is_0() const;

@@ -83,9 +83,8 @@ TrainingSession::TrainingSession(const TrainingOptions& options, const std::stri
       parts_(options, [this](const ParallelText& text) { return make_tokenizer(text); }),
       trainer_(parts_.trainer),
       averaged_model_(parts_.model.config()),
-      scores_(options_, averaged_model_, parts_.tokenizer, parts_.text, parts_.threads),
-      checkpoints_(*parts_.ctx, directory_, averaged_model_, trainer_, parts_.tokenizer,
-                   options.valid_metrics[0], options.keep_last) {
+      scores_(options_, parts_, averaged_model_),
+      checkpoints_(options_, directory_, parts_, averaged_model_) {
   averaged_model_.bind(*parts_.ctx, trainer_.averaged());
   const ModelConfig& config = parts_.model.config();
   log_info(title + " (" + backend_description() + ", " + counted(parts_.threads, "thread") + ", " +
