@@ -4,31 +4,26 @@
 #include <unistd.h>
 #include <zlib.h>
 
-#include <fstream>
-
 #include "src/core/error.h"
 #include "src/core/file.h"
 #include "tests/support/catch.h"
+#include "tests/support/temp_directory.h"
 #include "tests/text/small_tokenizer.h"
 
 using namespace switchyard;
 
 namespace {
 
-struct TemporaryFolder {
-  fs::path path = fs::temp_directory_path() / ("switchyard-text-" + std::to_string(::getpid()));
-  TemporaryFolder() { fs::create_directories(path); }
-  ~TemporaryFolder() { fs::remove_all(path); }
-
+struct Files : TempDirectory {
   fs::path write(const std::string& name, const std::string& bytes) const {
-    std::ofstream(path / name, std::ios::binary) << bytes;
-    return path / name;
+    write_text(path() / name, bytes);
+    return path() / name;
   }
   fs::path write_gz(const std::string& name, const std::string& bytes) const {
-    gzFile file = gzopen((path / name).c_str(), "wb");
+    gzFile file = gzopen((path() / name).c_str(), "wb");
     gzwrite(file, bytes.data(), static_cast<unsigned>(bytes.size()));
     gzclose(file);
-    return path / name;
+    return path() / name;
   }
 };
 
@@ -49,51 +44,51 @@ bool has(const std::string& text, const std::string& part) {
 }  // namespace
 
 TEST_CASE("lines end at \\n only") {
-  const TemporaryFolder folder;
+  const Files files;
   using namespace std::string_literals;
   const std::string text =
       "\xEF\xBB\xBF"
       "a\r\nb\rc\n\n\u2028d\u0085\v\fe\n\0f\n\xEF\xBB\xBFg\r\r\nlast"s;
   const std::vector<std::string> lines = {
       "a", "b\rc", "", "\u2028d\u0085\v\fe", "\0f"s, "\xEF\xBB\xBFg\r", "last"};
-  const fs::path plain = folder.write("plain", text);
+  const fs::path plain = files.write("plain", text);
   CHECK(read_lines(plain) == lines);
-  CHECK(read_lines(folder.write_gz("text.gz", text)) == lines);
-  CHECK(read_lines(folder.write("ended", "a\nb\n")) == std::vector<std::string>{"a", "b"});
-  CHECK(read_lines(folder.write("empty", "")).empty());
-  CHECK(read_lines(folder.write("one", "\n")) == std::vector<std::string>{""});
+  CHECK(read_lines(files.write_gz("text.gz", text)) == lines);
+  CHECK(read_lines(files.write("ended", "a\nb\n")) == std::vector<std::string>{"a", "b"});
+  CHECK(read_lines(files.write("empty", "")).empty());
+  CHECK(read_lines(files.write("one", "\n")) == std::vector<std::string>{""});
 
   std::string big;
   for (int i = 0; i < 50000; ++i) big += std::string(static_cast<std::size_t>(i % 7), 'x') + "\n";
   big += std::string(300000, 'y');
-  const auto big_lines = read_lines(folder.write("big", big));
+  const auto big_lines = read_lines(files.write("big", big));
   CHECK(big_lines.size() == 50001);
   CHECK(big_lines[6] == "xxxxxx");
   CHECK(big_lines.back().size() == 300000);
 }
 
 TEST_CASE("files that are not text are named") {
-  const TemporaryFolder folder;
+  const Files files;
   const auto reason = [](const fs::path& path) { return error_of([&] { read_lines(path); }); };
-  CHECK(has(reason(folder.write("a", "\xFF\xFEh\0i\0")), "UTF-16"));
+  CHECK(has(reason(files.write("a", "\xFF\xFEh\0i\0")), "UTF-16"));
   std::string wide;
   for (int i = 0; i < 300; ++i) wide += std::string("h\0", 2);
-  CHECK(has(reason(folder.write("b", wide)), "UTF-16"));
-  const fs::path gz = folder.write_gz("c.gz", "text\n");
-  fs::copy_file(gz, folder.path / "c");
-  CHECK(has(reason(folder.path / "c"), "gzip"));
-  CHECK(has(reason(folder.write("d.gz", "text\n")), "not a gzip file"));
-  std::string cut = read_file(folder.write_gz("e.gz", std::string(5000, 'x') + wide));
-  CHECK(has(reason(folder.write("e.gz", cut.substr(0, cut.size() - 9))), "damaged gzip"));
+  CHECK(has(reason(files.write("b", wide)), "UTF-16"));
+  const fs::path gz = files.write_gz("c.gz", "text\n");
+  fs::copy_file(gz, files.path() / "c");
+  CHECK(has(reason(files.path() / "c"), "gzip"));
+  CHECK(has(reason(files.write("d.gz", "text\n")), "not a gzip file"));
+  std::string cut = read_file(files.write_gz("e.gz", std::string(5000, 'x') + wide));
+  CHECK(has(reason(files.write("e.gz", cut.substr(0, cut.size() - 9))), "damaged gzip"));
   std::string noise;
   Rng rng(3);
   for (int i = 0; i < 4000; ++i) noise += static_cast<char>(rng.below(256));
-  CHECK(has(reason(folder.write("f", noise)), "looks like"));
+  CHECK(has(reason(files.write("f", noise)), "looks like"));
   CHECK(has(reason("/dev/zero"), "looks like"));
-  CHECK_THROWS_AS(LineReader(folder.path / "absent"), Error);
-  CHECK_THROWS_AS(read_lines(folder.path), Error);
+  CHECK_THROWS_AS(LineReader(files.path() / "absent"), Error);
+  CHECK_THROWS_AS(read_lines(files.path()), Error);
   // A few bad bytes are still text.
-  CHECK(read_lines(folder.write("g", "\xC0\xAF\n\xED\xA0\x80\n")).size() == 2);
+  CHECK(read_lines(files.write("g", "\xC0\xAF\n\xED\xA0\x80\n")).size() == 2);
 }
 
 TEST_CASE("a pipe is ready when it has a line") {
@@ -119,24 +114,24 @@ TEST_CASE("a pipe is ready when it has a line") {
 }
 
 TEST_CASE("parallel files need equally many lines") {
-  const TemporaryFolder folder;
-  const fs::path two = folder.write("two", "a\nb\n"), three = folder.write("three", "a\nb\nc");
+  const Files files;
+  const fs::path two = files.write("two", "a\nb\n"), three = files.write("three", "a\nb\nc");
   CHECK(read_parallel(two, two).target[1] == "b");
   const std::string message = error_of([&] { read_parallel(two, three); });
   CAPTURE(message);
   CHECK(has(message, "two has 2 lines"));
   CHECK(has(message, "three has 3 lines"));
-  const fs::path empty = folder.write("empty", "");
+  const fs::path empty = files.write("empty", "");
   CHECK(has(error_of([&] { read_parallel(empty, empty); }), "0 lines"));
 }
 
 TEST_CASE("TSV rows have one tab") {
-  const TemporaryFolder folder;
-  const ParallelText text = read_tsv(folder.write("good", "a b\tc\n\td\n"));
+  const Files files;
+  const ParallelText text = read_tsv(files.write("good", "a b\tc\n\td\n"));
   CHECK(text.source == std::vector<std::string>{"a b", ""});
   CHECK(text.target == std::vector<std::string>{"c", "d"});
-  CHECK(has(error_of([&] { read_tsv(folder.write("none", "a\tb\nc\n")); }), "none:2: found 0"));
-  CHECK(has(error_of([&] { read_tsv(folder.write("more", "a\tb\tc\n")); }), "more:1: found 2"));
+  CHECK(has(error_of([&] { read_tsv(files.write("none", "a\tb\nc\n")); }), "none:2: found 0"));
+  CHECK(has(error_of([&] { read_tsv(files.write("more", "a\tb\tc\n")); }), "more:1: found 2"));
 }
 
 TEST_CASE("pairs are skipped, cropped and counted") {
