@@ -54,7 +54,7 @@ void fail_without_model(const fs::path& directory, std::string_view missing) {
     for (const std::string& file : files)
       if (matches(file, form.file))
         fail(ErrorKind::kData, name, ": no ", missing, ", but ", form.contents, " (", escaped(file),
-             "); expected a directory in Hugging Face's form: ", form.remedy);
+             "); expected a directory in Hugging Face's format: ", form.remedy);
   fail(ErrorKind::kData, name, ": no ", missing,
        ", expected a model directory: config.json, model.safetensors and spiece.model");
 }

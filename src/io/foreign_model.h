@@ -7,8 +7,8 @@
 
 namespace switchyard {
 
-// Throws Error(kData) that names the program whose model the directory holds and how to convert it,
-// or says that it holds none. `missing` is the file that was expected.
+// Throws Error(kData) naming the program whose model the directory holds and how to convert it, or
+// saying that it holds none. `missing` is the file that was expected.
 [[noreturn]] void fail_without_model(const std::filesystem::path& directory,
                                      std::string_view missing);
 

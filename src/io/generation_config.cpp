@@ -22,7 +22,7 @@ GenerationConfig read_generation_config(const std::filesystem::path& path, Model
   json object = read_json_object(path);
   const std::string settings = unimplemented_settings(object);
   if (!settings.empty())
-    log_warning(escaped(path.native()) + ": not implemented, and without effect: " + settings);
+    log_warning(escaped(path.native()) + ": not implemented and ignored: " + settings);
   // transformers 5 writes null for unset fields and may write eos_token_id as a list.
   for (auto it = object.begin(); it != object.end();)
     it = it->is_null() ? object.erase(it) : std::next(it);
@@ -38,8 +38,8 @@ GenerationConfig read_generation_config(const std::filesystem::path& path, Model
     };
     read("num_beams", generation.num_beams, std::int64_t{1}, kMaxNumBeams);
     read("length_penalty", generation.length_penalty, -1000.0f, 1000.0f);
-    // "never" behaves like false with a stricter bound on the score that running hypotheses can
-    // reach.
+    // "never" is read as false, which differs only in a less strict bound on the score that running
+    // hypotheses can reach.
     const auto early_stopping = object.find("early_stopping");
     if (early_stopping != object.end() && *early_stopping == "never") *early_stopping = false;
     bool early = false;

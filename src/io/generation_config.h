@@ -20,9 +20,9 @@ struct GenerationConfig {
   std::optional<std::int64_t> max_new_tokens;  // or max_length - 1 if only that is set
 };
 
-// Also sets the token ids of `model`, which override config.json's. A missing file gives an empty
-// GenerationConfig. Warns about settings that are not implemented. Error(kData) naming the field if
-// a value is out of range.
+// Reads the file and sets the token ids of `model`, overriding those of config.json. Returns an
+// empty GenerationConfig if the file is missing. Warns about settings that are not implemented.
+// Error(kData) naming the field if a value is out of range.
 GenerationConfig read_generation_config(const std::filesystem::path& path, ModelConfig& model);
 
 // Returns the contents of generation_config.json.

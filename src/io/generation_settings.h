@@ -12,7 +12,7 @@ namespace switchyard {
 // there are none.
 std::string unimplemented_settings(const nlohmann::json& generation_config);
 
-// Lists the keys of an old config.json that generate() would follow in the absence of a
+// Lists the keys of an old config.json that generate() would use in the absence of a
 // generation_config.json. This program reads none of them from config.json.
 std::string settings_in_config(const nlohmann::json& config);
 

@@ -31,15 +31,15 @@ void check_directory(const fs::path& directory) {
     fail_without_model(directory, "config.json");
 }
 
-// Hugging Face reads them from config.json only if there is no generation_config.json.
+// Hugging Face uses these only if there is no generation_config.json.
 void warn_of_settings_in_config(const fs::path& directory, const std::string& settings) {
   std::error_code error;
   if (settings.empty() ||
       fs::exists(fs::symlink_status(directory / "generation_config.json", error)))
     return;
-  log_warning(escaped((directory / "config.json").native()) +
-              ": generation settings are read from generation_config.json only; without effect: " +
-              settings);
+  log_warning(
+      escaped((directory / "config.json").native()) +
+      ": generation settings are read from generation_config.json only; ignored: " + settings);
 }
 
 // Returns the name of each parameter's tensor in the file, by Param::index. Checks the shapes and
@@ -66,7 +66,7 @@ std::vector<std::string> locate(const Model& model, HfTensors& tensors) {
     places.push_back(found->name);
   });
   check(missing == 0, ErrorKind::kData, missing, missing == 1 ? " tensor is" : " tensors are",
-        " missing, the first is ", first_missing);
+        " missing; the first is ", first_missing);
 
   // Old T5 files have this tensor, but no program uses it.
   tensors.use("decoder.block.0.layer.1.EncDecAttention.relative_attention_bias.weight");
@@ -76,7 +76,7 @@ std::vector<std::string> locate(const Model& model, HfTensors& tensors) {
     if (!found.used && extra++ == 0) first_extra = found.name;
   if (extra > 0)
     log_warning(std::to_string(extra) + (extra == 1 ? " tensor is" : " tensors are") +
-                " not used, the first is " + escaped(first_extra));
+                " not used; the first is " + escaped(first_extra));
   return places;
 }
 

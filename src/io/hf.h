@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Loads and saves model directories in Hugging Face's form: config.json, generation_config.json and
-// model.safetensors, or shards with an index. The tensors decide which layers are sparse or gated
-// and whether the head is tied; a count or shape that contradicts config.json is an error.
+// Loads and saves model directories in Hugging Face's format: config.json, generation_config.json
+// and model.safetensors, or shards with an index. The tensors decide which layers are sparse or
+// gated and whether the head is tied; a count or shape that contradicts config.json is an error.
 #pragma once
 
 #include <cstdint>
@@ -23,8 +23,8 @@ struct LoadedModel {
 };
 
 // Error(kRuntime) if the directory does not exist or a file cannot be read, Error(kData) if a file
-// is missing or malformed; the message names the file, the tensor or field, what was found and what
-// was expected. Non-finite values are an error unless `allow_nonfinite` is set.
+// is missing or malformed; the message names the file, the tensor or field, the value found and the
+// value expected. Non-finite values are an error unless `allow_nonfinite` is set.
 LoadedModel load_model(Context& ctx, const std::filesystem::path& directory,
                        bool allow_nonfinite = false);
 

@@ -28,7 +28,7 @@ std::int64_t take_index(std::string_view& text) {
   return index;
 }
 
-// What the tensor names show about one stack.
+// The evidence in the tensor names about one stack.
 struct StackTensors {
   std::vector<bool> dense, sparse;   // by block: has such a feed-forward
   std::vector<std::string> example;  // by block: a tensor of its feed-forward
@@ -63,7 +63,7 @@ StackTensors inspect_stack(const HfTensors& tensors, const ModelConfig& config,
       s.sparse[i] = true;
       if (rest.starts_with("router.classifier.bias") && !config.router_bias)
         fail(ErrorKind::kData, "tensor ", escaped(name),
-             " is there, but config.json says router_bias false");
+             " exists, but config.json says router_bias false");
     } else {
       s.dense[i] = true;
     }
@@ -84,7 +84,7 @@ StackTensors inspect_stack(const HfTensors& tensors, const ModelConfig& config,
 }
 
 // Sets which blocks are sparse. The tensors decide, but their count must match config.json. A block
-// without any feed-forward keeps what config.json says; its tensors are then reported as missing.
+// without a feed-forward stays as in config.json; its tensors are then reported as missing.
 void decide_placement(const StackTensors& tensors, const char* stack, bool listed,
                       std::vector<bool>& sparse) {
   std::vector<bool> found = tensors.sparse;
@@ -111,7 +111,7 @@ bool decide_gated(const StackTensors& encoder, const StackTensors& decoder, bool
 }
 
 // An untied model without a stored head is an error, except for T5: transformers 5 ties T5's head
-// whatever config.json says. transformers 4.57 initialises a missing head at random in either case.
+// whatever config.json says. transformers 4.57 initializes a missing head randomly in either case.
 void check_absent_head(const ModelConfig& config) {
   constexpr const char* kContradiction =
       "no tensor lm_head.weight, but config.json says tie_word_embeddings false";
@@ -119,7 +119,7 @@ void check_absent_head(const ModelConfig& config) {
   log_warning(std::string(kContradiction) + "; shared.weight is used");
 }
 
-// Returns true if the two stacks have embeddings of their own, which transformers 5 writes for
+// Returns true if encoder and decoder have separate embeddings, which transformers 5 writes for
 // untied Switch models. In all other models, stored embeddings must be copies of the shared one.
 bool decide_separate_embeddings(HfTensors& tensors, const FileConfig& file, const Found& shared) {
   const Found* encoder = tensors.use("encoder.embed_tokens.weight");
@@ -135,7 +135,7 @@ bool decide_separate_embeddings(HfTensors& tensors, const FileConfig& file, cons
   return false;
 }
 
-// A small file must not make us allocate the millions of experts that its config.json asks for.
+// A small file must not make us allocate the millions of experts its config.json claims.
 void check_expert_count(const ModelConfig& c, const HfTensors& tensors) {
   const std::int64_t found = std::ssize(tensors.all());
   const std::int64_t of_experts = c.sparse_count() * c.num_experts * (c.is_gated_act ? 3 : 2);

@@ -19,7 +19,7 @@ namespace {
 
 using nlohmann::json;
 
-// validate() rejects larger numbers of layers; nothing is sized by them before.
+// validate() rejects more layers; until then nothing is sized by their number.
 constexpr std::int64_t kMaxLayers = 1 << 10;
 
 // Fields that are read here or that do not affect the computation.
@@ -89,7 +89,7 @@ void note_unknown_fields(const json& object) {
   for (const auto& [key, value] : object.items())
     if (!std::binary_search(kKnownFields.begin(), kKnownFields.end(), key))
       unknown += (unknown.empty() ? "" : ", ") + key;
-  if (!unknown.empty()) log_verbose("config.json: not used: " + escaped(unknown));
+  if (!unknown.empty()) log_verbose("config.json: ignored fields: " + escaped(unknown));
 }
 
 // T5's feed_forward_proj: "ACT" or "gated-ACT", where "gated-gelu" means gelu_new
@@ -113,8 +113,8 @@ std::optional<Activation> read_dense_act_fn(const json& object) {
   });
 }
 
-// Returns which of a stack's `layers` blocks are sparse, by its count and step; empty if `layers`
-// is out of range, which validate() reports.
+// Returns which of a stack's `layers` blocks are sparse according to its count and step; empty if
+// `layers` is out of range, which validate() reports.
 std::vector<bool> placed_by_step(const json& object, std::int64_t layers, const char* count_key,
                                  const char* step_key) {
   std::int64_t count = 3;  // Hugging Face's default
@@ -129,7 +129,7 @@ std::vector<bool> placed_by_step(const json& object, std::int64_t layers, const 
   return sparse_layers_by_step(layers, step);
 }
 
-// Reads our own list of sparse layers, if there is one: for placements that no step can express.
+// Reads our own list of sparse layers, if present: it expresses placements that no step can.
 bool read_layer_list(const json& ours, const char* key, std::vector<bool>& sparse) {
   const auto list = ours.find(key);
   if (list == ours.end()) return false;
@@ -138,7 +138,7 @@ bool read_layer_list(const json& ours, const char* key, std::vector<bool>& spars
   for (const json& layer : *list) {
     const bool ok = layer.is_number_unsigned() && layer.get<std::uint64_t>() < sparse.size();
     check(ok, ErrorKind::kData, "switchyard.", key, ": ", escaped(layer.dump()),
-          ", expected layers below ", sparse.size());
+          ", expected layer numbers below ", sparse.size());
     sparse[layer.get<std::size_t>()] = true;
   }
   return true;
@@ -178,7 +178,7 @@ void read_t5_fields(const json& object, FileConfig& file) {
   const Activation derived = parse_feed_forward_proj(text, c.is_gated_act);
   c.dense_act_fn = file.gated_act_fn = read_dense_act_fn(object).value_or(derived);
   get_field(object, "is_gated_act", c.is_gated_act);
-  // configuration_t5.py: v1.1 does not scale, and is recognised by tie_word_embeddings false.
+  // configuration_t5.py: v1.1, recognized by tie_word_embeddings false, does not scale.
   c.scale_decoder_outputs = c.tie_word_embeddings;
   get_field(object, "scale_decoder_outputs", c.scale_decoder_outputs);
   c.num_experts = 1;
@@ -198,7 +198,7 @@ void read_switch_fields(const json& object, FileConfig& file) {
         "router_dtype: \"", escaped(text), "\", expected float32, float16 or bfloat16");
   const std::optional<Activation> act = read_dense_act_fn(object);
   c.dense_act_fn = file.gated_act_fn = act.value_or(Activation::relu);
-  // Hugging Face has no gated Switch model; configs of converted ones use T5's field.
+  // Hugging Face has no gated Switch model; configs of converted models use T5's field.
   bool gated = false;
   if (get_field(object, "feed_forward_proj", text)) {
     const Activation derived = parse_feed_forward_proj(text, gated);

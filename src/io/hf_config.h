@@ -11,7 +11,7 @@
 
 namespace switchyard {
 
-// Version of our own keys in config.json; a larger one means that a newer program wrote the file.
+// Version of our own keys in config.json. Files with a larger one come from a newer program.
 constexpr std::int64_t kFormatVersion = 1;
 
 // The contents of config.json, before the tensors are consulted (io/hf_architecture). An absent
@@ -23,7 +23,7 @@ struct FileConfig {
   // The file lists the sparse layers of this stack one by one, under "switchyard".
   bool encoder_layers_listed = false;
   bool decoder_layers_listed = false;
-  // Our own key: true if the two stacks have embeddings of their own, false if they are copies.
+  // Our own key: true if encoder and decoder have separate embeddings, false if they share one.
   std::optional<bool> separate_embeddings;
   // The activation to use if the tensors show gated layers.
   Activation gated_act_fn = Activation::relu;

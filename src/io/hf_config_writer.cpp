@@ -22,7 +22,7 @@ std::string feed_forward_proj(const ModelConfig& config) {
   return "gated-" + activation_name(config.dense_act_fn);
 }
 
-// The step that gives this placement in Hugging Face, or layers / count if none does.
+// Returns the step that yields this placement in Hugging Face, or layers / count if none does.
 std::int64_t sparse_step(const std::vector<bool>& sparse) {
   const auto layers = static_cast<std::int64_t>(sparse.size());
   const auto count = std::count(sparse.begin(), sparse.end(), true);
@@ -34,7 +34,7 @@ std::int64_t sparse_step(const std::vector<bool>& sparse) {
   return usual;
 }
 
-// Writes which layers of a stack ("encoder") are sparse: as a step and, if no step gives this
+// Writes which layers of a stack ("encoder") are sparse: as a step and, if no step yields this
 // placement, layer by layer under our own key.
 void write_placement(const std::vector<bool>& sparse, const std::string& stack, json& out) {
   const std::int64_t step = sparse_step(sparse);
@@ -107,8 +107,8 @@ std::string config_text(const ModelConfig& c) {
     out["router_ignore_padding_tokens"] = false;
     out["router_jitter_noise"] = shortest_decimal(c.router_jitter_noise);
     out["router_z_loss_coef"] = shortest_decimal(c.router_z_loss_coef);
-    // Hugging Face derives the scale of the decoder's output from this field alone; whether the
-    // head is tied follows from the tensors.
+    // Hugging Face derives the scale of the decoder's output from this field alone; the tensors
+    // show whether the head is tied.
     out["tie_word_embeddings"] = c.scale_decoder_outputs;
   }
   return out.dump(2) + "\n";

@@ -19,8 +19,8 @@ std::string file_name_of(const std::string& param_name, const std::string& model
 // A parameter's shape in a file, where vectors are one-dimensional.
 std::vector<std::int64_t> stored_shape(const Param& param);
 
-// The tensors of a source by canonical name: without the prefix "switch_transformers.", which files
-// of the bare model have. Keeps track of which tensors have been used.
+// The tensors of a source by canonical name, that is, without the prefix "switch_transformers."
+// found in files of the bare model. Keeps track of which tensors have been used.
 class HfTensors {
  public:
   struct Found {

@@ -51,7 +51,7 @@ json parse_json(std::string_view text, const fs::path& path) {
   const std::string name = escaped(path.native());
   const std::string_view content = recognised_content(text);
   check(content.empty(), ErrorKind::kData, name, ": ", content, ", expected JSON");
-  // The library takes a NUL for the end of the input.
+  // The library treats a NUL as the end of the input.
   const std::size_t nul = text.find('\0');
   check(nul == std::string_view::npos, ErrorKind::kData, name, ":", position(text, nul),
         ": a NUL byte, expected JSON text");

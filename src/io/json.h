@@ -14,8 +14,8 @@ namespace switchyard {
 nlohmann::json read_json_object(const std::filesystem::path& path);
 
 // If `object` has a member `key`, assigns it to `value` and returns true. Error(kData) if it has
-// another type; the message gives the key, the value found and the type expected. A number with a
-// fraction is not an integer, and a number out of float32's range is not a float.
+// another type; the message names the key, the value found and the type expected. A number with a
+// fraction is not an integer, and a number outside float32's range is not a float.
 bool get_field(const nlohmann::json& object, const char* key, std::int64_t& value);
 bool get_field(const nlohmann::json& object, const char* key, float& value);
 bool get_field(const nlohmann::json& object, const char* key, bool& value);

@@ -13,7 +13,7 @@ namespace switchyard {
 
 namespace {
 
-// Enough of a file to recognise what else it may be.
+// Enough bytes to recognize other file formats.
 constexpr std::size_t kStartBytes = 64;
 
 template <class T>
@@ -36,7 +36,7 @@ void check_coverage(const TensorMap& tensors, std::size_t data_bytes) {
     if (begin != covered)
       fail(ErrorKind::kData, "tensor ", escaped(entry->first), " starts at byte ", begin,
            " of the data, expected ", covered,
-           begin < covered ? ", where the one before ends" : ": bytes that belong to no tensor");
+           begin < covered ? ", where the previous one ends" : ": bytes that belong to no tensor");
     covered = begin + entry->second.bytes;
   }
   check(covered == data_bytes, ErrorKind::kData, data_bytes, " bytes of data, expected ", covered,
@@ -51,7 +51,7 @@ SafetensorsFile::SafetensorsFile(const fs::path& path) : file_(path) {
   file_.read(0, bytes_of(start));
   std::uint64_t header_bytes = 0;
   with_context(escaped(path.native()), [&] {
-    // The length of a valid header may look like another format: 35,615 like gzip data.
+    // The length of a valid header may look like another format: 35,615 looks like gzip data.
     const bool has_header = size > 8 && start[8] == '{';
     const std::string_view content = has_header ? "" : recognised_content(start);
     check(content.empty(), ErrorKind::kData, content, ", expected a safetensors file");

@@ -209,7 +209,7 @@ class HeaderHandler : public nlohmann::json_sax<nlohmann::json> {
 }  // namespace
 
 TensorMap parse_safetensors_header(std::string_view header, std::size_t data_bytes) {
-  // The library skips a byte order mark and takes a NUL for the end of the input.
+  // The library skips a byte order mark and treats a NUL as the end of the input.
   check(!header.empty() && header.front() == '{', ErrorKind::kData,
         "the header does not start with '{'");
   check(header.find('\0') == std::string_view::npos, ErrorKind::kData,

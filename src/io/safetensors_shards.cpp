@@ -15,7 +15,7 @@ namespace {
 constexpr std::size_t kMaxShards = 4096;
 constexpr std::size_t kMaxNameBytes = 255;
 
-// A shard is a plain file name, whatever the index says: nothing outside the directory is opened.
+// A shard must be a plain file name, so that nothing outside the directory is opened.
 bool is_shard_name(const std::string& name) {
   return name.size() <= kMaxNameBytes && name.find('/') == std::string::npos &&
          name.find('\0') == std::string::npos && !name.empty() && name.front() != '.' &&
@@ -71,7 +71,7 @@ SafetensorsShards::SafetensorsShards(const fs::path& index) : path_(index) {
   for (const auto& [name, file_name] : file_name_of)
     if (tensors_.find(name) == tensors_.end())
       fail(ErrorKind::kData, escaped((index.parent_path() / file_name).native()), ": no tensor ",
-           escaped(name), ", which the index puts there");
+           escaped(name), ", but the index says that it is in this shard");
 }
 
 }  // namespace switchyard

@@ -17,9 +17,9 @@ namespace switchyard {
 
 class SafetensorsShards : public TensorSource {
  public:
-  // Opens every shard in the index; shards must be in the index's own directory. Some converters
-  // wrote '/' for '.' in tensor names; the index may have either. Throws what SafetensorsFile
-  // throws, and Error(kData) if the index names other files or disagrees with the shards.
+  // Opens every shard in the index; shards must be in the index's own directory. Tensor names in
+  // the index may have '/' in place of '.', as some converters write them. Error as
+  // SafetensorsFile; also Error(kData) if the index names other files or disagrees with the shards.
   explicit SafetensorsShards(const fs::path& index);
 
   const fs::path& path() const override { return path_; }

@@ -20,7 +20,7 @@ struct StoredTensor {
   std::string_view dtype;  // as safetensors names it: "F32", "BF16", "F16", "I64", ...
   std::vector<std::int64_t> shape;
   std::size_t bytes = 0;
-  std::size_t begin = 0;  // where its bytes begin in its file
+  std::size_t begin = 0;  // offset of its bytes in the file
 
   std::int64_t size() const;  // elements
 };
@@ -31,9 +31,9 @@ using TensorMap = std::map<std::string, StoredTensor, std::less<>>;
 // "[768, 64]"
 std::string shape_text(std::span<const std::int64_t> shape);
 
-// Opening a source checks the dtype, shape and place of every tensor against its file: `bytes` is
-// the dtype's size times the product of the shape, without overflow. A function that takes a name
-// expects one of tensors(). Reading throws Error(kRuntime) if the file cannot be read.
+// Opening a source checks the dtype, shape and offset of every tensor against its file: `bytes` is
+// the dtype's size times the product of the shape, computed without overflow. A function that takes
+// a name expects one of tensors(). Reading throws Error(kRuntime) if the file cannot be read.
 class TensorSource {
  public:
   virtual ~TensorSource() = default;

@@ -161,7 +161,7 @@ TEST_CASE("hf: one warning lists the generation settings that are not implemente
                        "transformers_version": "4.57.6"})");
   const std::string warnings = saved.warnings();
   CHECK(contains(warnings,
-                 "generation_config.json: not implemented, and without effect: "
+                 "generation_config.json: not implemented and ignored: "
                  "forced_bos_token_id, no_repeat_ngram_size, repetition_penalty\n"));
   CHECK(std::count(warnings.begin(), warnings.end(), '\n') == 1);
   // From GenerationConfig().to_dict() of transformers 4.57.6.
@@ -180,7 +180,7 @@ TEST_CASE("hf: one warning lists the generation settings that are not implemente
   saved.set("length_penalty", 1.0);
   CHECK(saved.warnings().empty());
   fs::remove(path);
-  CHECK(contains(saved.warnings(), "without effect: num_beams, no_repeat_ngram_size\n"));
+  CHECK(contains(saved.warnings(), "ignored: num_beams, no_repeat_ngram_size\n"));
 }
 
 TEST_CASE("hf: errors in JSON give line and column") {
@@ -274,14 +274,14 @@ TEST_CASE("hf: a config that contradicts the tensors is rejected, naming the ten
       {"num_experts", 2, "tensor " + kEncoderWi + ": expert 2"},
       {"num_experts", 4, "tensor " + kRouter + ": shape [3, 6], expected [4, 6]"},
       {"num_layers", 1, "block 1 of the encoder, but config.json says 1 layer"},
-      {"num_layers", 3, "tensors are missing, the first is encoder.block.2."},
+      {"num_layers", 3, "tensors are missing; the first is encoder.block.2."},
       {"vocab_size", 8, "tensor shared.weight: shape [7, 6], expected [8, 6]"},
       {"num_heads", 3, "shape [6, 2], expected [6, 3]"},
       {"d_kv", 3, "shape [4, 6], expected [6, 6]"},
       {"d_ff", 6, "shape [5, 6], expected [6, 6]"},
       {"encoder_sparse_step", 1, "encoder.block.0.layer.1.mlp.w"},
       {"encoder_sparse_step", 0, "tensor encoder.block.1.layer.1.mlp."},
-      {"router_bias", false, "classifier.bias is there, but config.json says router_bias false"},
+      {"router_bias", false, "classifier.bias exists, but config.json says router_bias false"},
       {"model_type", "t5", "mlp.router."},
   };
   for (const Case& c : cases) {

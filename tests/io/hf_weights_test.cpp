@@ -10,18 +10,18 @@ TEST_CASE("hf: missing, extra, wrong and non-finite tensors") {
   using HostTensors = SavedModel::HostTensors;
   SavedModel saved(switch_config());
   saved.change_tensors([](HostTensors& t) { t["more.weight"] = {{1}, {0}}; });
-  CHECK(contains(saved.warnings(), "1 tensor is not used, the first is more.weight"));
+  CHECK(contains(saved.warnings(), "1 tensor is not used; the first is more.weight"));
 
   saved.change_tensors([](HostTensors& t) {
     t.erase("more.weight");
     t.erase(kEncoderWi);
     t.erase("decoder.final_layer_norm.weight");
   });
-  CHECK(contains(saved.error(), "2 tensors are missing, the first is " + kEncoderWi));
+  CHECK(contains(saved.error(), "2 tensors are missing; the first is " + kEncoderWi));
 
   SavedModel no_router(switch_config());
   no_router.change_tensors([](HostTensors& t) { t.erase(kRouter); });
-  CHECK(contains(no_router.error(), "1 tensor is missing, the first is " + kRouter));
+  CHECK(contains(no_router.error(), "1 tensor is missing; the first is " + kRouter));
 
   SavedModel no_shared(switch_config());
   no_shared.change_tensors([](HostTensors& t) { t.erase("shared.weight"); });

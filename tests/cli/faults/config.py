@@ -124,6 +124,6 @@ def run(judge):
     models.same('unknown fields', set_fields('config.json', some_new_key={'a': 1}))
     models.same('settings of generate() that are not implemented', set_fields(
         'generation_config.json', no_repeat_ngram_size=3, repetition_penalty=1.5),
-        ['generation_config.json: not implemented, and without effect: no_repeat_ngram_size, repetition_penalty'])
+        ['generation_config.json: not implemented and ignored: no_repeat_ngram_size, repetition_penalty'])
     models.same('no generation_config.json',
                 lambda directory: os.remove(os.path.join(directory, 'generation_config.json')))

@@ -102,7 +102,7 @@ def hostile_headers(models):
             ('escape codes', '{"\\u001b[31m\\n\\u009b": {}, ' + text[1:],
              'tensor \\x1B[31m\\x0A\\xC2\\x9B: no dtype')]:
         models.refused(case, 3, [NAME, word], change_header(lambda _: header_text))
-    models.refused('100,000 tensors on one range', 3, [NAME, 'where the one before ends'],
+    models.refused('100,000 tensors on one range', 3, [NAME, 'where the previous one ends'],
                    change_header(lambda header: header.update(
                        {f't{i}': header[SHARED] for i in range(100_000)})))
 
