@@ -31,7 +31,7 @@ struct BatchPosition {
   bool operator==(const BatchPosition&) const = default;
 };
 
-// The batches of one epoch as pair numbers: batch b is order[offsets[b] .. offsets[b + 1]).
+// The batches of one epoch, as indices of pairs: batch b is order[offsets[b] .. offsets[b + 1]).
 struct EpochPlan {
   std::vector<std::uint32_t> order;
   std::vector<std::int64_t> offsets;
@@ -39,7 +39,7 @@ struct EpochPlan {
 };
 EpochPlan plan_epoch(const PairSource& source, const BatchOptions& options, std::int64_t epoch);
 
-// The batches of epoch after epoch, without end. The source must outlive it.
+// Endless batches, epoch after epoch. The source must outlive this.
 class Batcher {
  public:
   // Error(kUsage) if the options give no limit; Error(kData) if `start` is past the end of its
@@ -47,7 +47,7 @@ class Batcher {
   Batcher(const PairSource& source, const BatchOptions& options, BatchPosition start = {});
 
   HostBatch next();
-  // Of the batch that next() returns: save it to resume there.
+  // The position of the batch that next() will return: save it to resume there.
   BatchPosition position() const { return here_; }
   // Batches in the epoch of position().
   std::int64_t batches_in_epoch() const { return plan_.batches(); }

@@ -40,7 +40,7 @@ Ngrams count_ngrams(const std::string& line, const BleuOptions& options) {
   return ngrams;
 }
 
-// Returns the reference length closest to the hypothesis length; of two as close, the shorter.
+// Returns the reference length closest to the hypothesis length; in a tie, the shorter one.
 std::int64_t closest_length(std::int64_t length, const std::vector<Ngrams>& references) {
   const auto nearest =
       std::min_element(references.begin(), references.end(), [&](const Ngrams& a, const Ngrams& b) {

@@ -22,7 +22,7 @@ struct BleuOptions {
   std::string smooth = "exp";          // exp, floor, add-k, none
   std::optional<double> smooth_value;  // for floor (default 0.1) and add-k (default 1)
   bool lowercase = false;
-  bool effective_order = false;  // for single sentences: ignores orders longer than the sentence
+  bool effective_order = false;  // for single sentences: ignores orders above the sentence's length
 };
 
 struct BleuScore {

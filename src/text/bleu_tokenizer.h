@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// sacreBLEU's tokenizers, which cut lines into the tokens that BLEU counts.
+// sacreBLEU's tokenizers, which split lines into the tokens that BLEU counts.
 #pragma once
 
 #include <string>

@@ -21,8 +21,8 @@ bool is_ascii_punctuation(char32_t c) {
          (c >= '{' && c <= '~');
 }
 
-// Splits one punctuation mark off the end of each word, or else off its start: "(hi)" gives "(hi"
-// and ")", as in the reference implementation of chrF++.
+// Splits one punctuation mark off the end of each word or, failing that, off its start: "(hi)"
+// gives "(hi" and ")", as in the reference implementation of chrF++.
 std::vector<std::u32string_view> chrf_words(std::u32string_view text) {
   std::vector<std::u32string_view> words;
   for (const auto word : split(text)) {

@@ -15,7 +15,7 @@ namespace switchyard {
 
 namespace {
 
-// Pairs encoded at a time, and by one thread at a time.
+// Pairs encoded at a time, in all and by one thread.
 constexpr std::int64_t kBlockPairs = 1 << 16;
 constexpr std::int64_t kGrainPairs = 256;
 

@@ -23,11 +23,10 @@ struct ParallelText {
   std::vector<std::string> target;
 };
 
-// Two files, line by line. Different numbers of lines, or none at all: Error(kData) with both
-// counts.
+// Reads two files line by line. Error(kData) if their numbers of lines differ or are 0.
 ParallelText read_parallel(const std::filesystem::path& source,
                            const std::filesystem::path& target);
-// One file of "source TAB target". Error(kData) with FILE:LINE if a row has not exactly one tab.
+// Reads one file of "source TAB target". Error(kData) with FILE:LINE unless a row has one tab.
 ParallelText read_tsv(const std::filesystem::path& path);
 
 // Id sequences back to back in one array.
@@ -60,10 +59,10 @@ struct CorpusOptions {
   std::string source_prefix;  // prepended to every source line ("translate English to German: ")
 };
 
-// What happened to the pairs while reading them.
+// Statistics of reading the pairs.
 struct CorpusCounts {
   std::int64_t pairs = 0;          // read
-  std::int64_t skipped_empty = 0;  // one side or both without a token
+  std::int64_t skipped_empty = 0;  // with no token on one side or both
   std::int64_t skipped_long = 0;
   std::int64_t cropped = 0;                      // pairs with a cropped side
   std::int64_t invalid_utf8 = 0;                 // sequences replaced by U+FFFD
@@ -84,7 +83,7 @@ struct Corpus final : PairSource {
   std::uint64_t hash() const override;
 };
 
-// Encodes all pairs. Error(kData) if none is left. `name` is what messages call the files.
+// Encodes all pairs. Error(kData) if none is left. Messages call the files `name`.
 Corpus encode_corpus(const Tokenizer& tokenizer, const ParallelText& text,
                      const CorpusOptions& options, int threads, std::string_view name);
 

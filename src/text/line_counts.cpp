@@ -14,7 +14,7 @@ struct LineEnd {
   std::string_view bytes;
   const char* name;
 };
-// What Python's str.splitlines() ends a line at, other than \n.
+// The characters other than \n at which Python's str.splitlines() ends a line.
 constexpr LineEnd kOtherLineEnds[] = {
     {"\r", "a carriage return"}, {"\v", "a vertical tab"},   {"\f", "a form feed"},
     {"\x1c", "U+001C"},          {"\x1d", "U+001D"},         {"\x1e", "U+001E"},

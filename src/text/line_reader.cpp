@@ -24,12 +24,12 @@ namespace {
 
 constexpr std::size_t kChunkBytes = std::size_t{64} << 10;
 constexpr std::size_t kMaxLineBytes = std::size_t{1} << 30;
-// A file is judged by the statistics of its bytes only if there are this many.
+// Byte statistics are considered only for a file of at least this size.
 constexpr std::size_t kEnoughBytes = 512;
-// This many lines with a carriage return in the middle are not an accident.
+// This many lines with a carriage return in the middle are no accident.
 constexpr std::int64_t kManySplitLines = 10;
 
-// Returns what a file looks like by its first bytes; empty if it looks like UTF-8 text.
+// Returns what the first bytes of a file look like; empty if they look like UTF-8 text.
 std::string_view looks_like(std::string_view start) {
   const std::string_view content = recognised_binary(start);
   if (!content.empty()) return content;
@@ -86,7 +86,7 @@ struct LineReader::Impl {
       if (n > 0) return static_cast<std::size_t>(n);
       if (n == 0) {
         check(size_bytes == 0 || ::lseek(fd, 0, SEEK_CUR) >= size_bytes, ErrorKind::kRuntime, name,
-              ": ended before its ", size_bytes, " bytes; was it cut while being read?");
+              ": ended before its ", size_bytes, " bytes; was it truncated while being read?");
         return 0;
       }
       check(errno == EINTR, ErrorKind::kRuntime, name,
@@ -107,7 +107,7 @@ struct LineReader::Impl {
   }
 
   // Warns once if a line looks like several lines that end in CR alone: if it has two CRs, or one
-  // and no \n after it, or if half of the lines so far have one in the middle.
+  // and no \n after it, or if half of the lines so far have a CR in the middle.
   void warn_of_returns(const std::string& line, bool ended) {
     if (warned_of_returns) return;
     const auto returns = std::count(line.begin(), line.end(), '\r');
@@ -180,7 +180,7 @@ bool LineReader::ready() {
   Impl& in = *impl_;
   std::size_t end = 0;
   for (;;) {
-    // next() rejects a line that is too long; reading more would not help.
+    // next() rejects a line that is too long, so there is no need to read more.
     if (in.find_end(end) || in.at_end || in.gz || in.buffer.size() >= kMaxLineBytes) return true;
     pollfd waiting = {in.fd, POLLIN, 0};
     if (::poll(&waiting, 1, 0) <= 0) return false;

@@ -13,8 +13,8 @@
 namespace switchyard {
 
 // Reads lines from a file, which is decompressed if its name ends in .gz, or from stdin (path "-").
-// Error(kRuntime) if the file cannot be read. Error(kData) if it is not UTF-8 text, which names
-// what it looks like, or if it is a damaged .gz file.
+// Error(kRuntime) if the file cannot be read. Error(kData) if it is a damaged .gz file or not UTF-8
+// text; the message then says what it looks like.
 class LineReader {
  public:
   explicit LineReader(const std::filesystem::path& path);
@@ -25,7 +25,8 @@ class LineReader {
   // Assigns the next line and returns true, or returns false at the end. A last line without \n
   // counts; an empty file has no lines.
   bool next(std::string& line);
-  // Returns true if next() would not block: a pipe or terminal has a whole line or has ended.
+  // Returns true if next() would not block: a whole line is available, or the input has ended.
+  // Always true for .gz files.
   bool ready();
   std::int64_t lines() const;  // read so far
 

@@ -9,7 +9,7 @@
 
 namespace switchyard {
 
-// Tokens of one pair, eos included.
+// Token counts of one pair, eos included.
 struct PairLength {
   std::int64_t source = 0, target = 0;
 };
@@ -20,7 +20,7 @@ struct PairBounds {
   PairLength total;    // tokens of an epoch
 };
 
-// What a call returns depends on its arguments only. Calls may come from several threads at once.
+// Every result depends on the arguments only. Safe to call from several threads at once.
 class PairSource {
  public:
   virtual ~PairSource() = default;
@@ -30,7 +30,7 @@ class PairSource {
   virtual PairBounds bounds() const = 0;
   // 0 <= index < size().
   virtual PairLength length(std::int64_t epoch, std::int64_t index) const = 0;
-  // Overwrites both with the pair's ids: eos last, as many as length() says.
+  // Overwrites both with the pair's ids, eos last; length() gives their numbers.
   virtual void read(std::int64_t epoch, std::int64_t index, Ids& source, Ids& target) const = 0;
   // Identifies the pairs of all epochs: a resumed run compares it with its checkpoint's.
   virtual std::uint64_t hash() const = 0;

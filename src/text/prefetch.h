@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Prefetch: a thread produces items ahead of use, at most `depth` of them.
+// Prefetch: a thread produces items ahead of their use, at most `depth` of them.
 #pragma once
 
 #include <condition_variable>
@@ -76,7 +76,7 @@ class Prefetch {
   std::exception_ptr error_;
   bool done_ = false;
   bool stop_ = false;
-  std::thread thread_;  // last member: starts when the others exist
+  std::thread thread_;  // last: starts once the other members exist
 };
 
 }  // namespace switchyard

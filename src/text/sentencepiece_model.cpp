@@ -115,7 +115,7 @@ class RuleTrie {
     known = kOpen;
     const std::uint32_t unit = units_[position];
     const std::size_t base = position ^ ((unit >> 10) << ((unit & (1u << 9)) >> 6));
-    // A text may continue with any byte.
+    // Any byte may come next in a text.
     require((base | 0xFF) < units_.size(), "charsmap: a trie node is out of range");
     const bool has_leaf = (unit >> 8) & 1u;
     if (has_leaf)
@@ -191,14 +191,14 @@ Piece parse_piece(std::string_view bytes, std::size_t index) {
   require(!piece.text.empty(), "piece ", index, " is empty");
   require(piece.text.size() <= kMaxPieceBytes, "piece ", index, " has ", piece.text.size(),
           " bytes, expected at most ", kMaxPieceBytes);
-  require(piece.text.find('\0') == piece.text.npos, "piece ", index, " has a NUL in it");
+  require(piece.text.find('\0') == piece.text.npos, "piece ", index, " contains a NUL");
   require(std::isfinite(piece.score), "piece ", index, " (", escaped(piece.text),
           "): its score is not finite");
   return piece;
 }
 
-// Returns the largest number of symbols that are prefixes of one symbol, itself included: the
-// largest number of matches at one place in a text.
+// Returns the largest number of symbols that are prefixes of one symbol, itself included, which is
+// the largest number of matches at one position in a text.
 int deepest_nesting(std::vector<std::string_view> symbols) {
   std::sort(symbols.begin(), symbols.end());
   std::vector<std::string_view> open;  // each is a prefix of the next
@@ -235,7 +235,7 @@ SentencePieceTraits check_sentencepiece_model(std::string_view bytes) {
     } else if (field.number == 3) {
       read_normalizer(field.bytes, traits);
     } else if (field.number == 5) {
-      SentencePieceTraits ignored;  // the denormalizer, of which only the charsmap is used
+      SentencePieceTraits ignored;  // of the denormalizer only the charsmap is used
       read_normalizer(field.bytes, ignored);
     }
   }

@@ -12,15 +12,15 @@ namespace switchyard {
 struct SentencePieceTraits {
   bool byte_fallback = false;               // unknown characters are spelled as bytes
   bool treat_whitespace_as_suffix = false;  // the mark for a space ends a word
-  bool add_dummy_prefix = true;             // a space is added before a text
-  bool remove_extra_whitespaces = true;     // at both ends, and all but one of each run
+  bool add_dummy_prefix = true;             // a space is prepended to a text
+  bool remove_extra_whitespaces = true;     // from both ends, and all but one of each run
   bool escape_whitespaces = true;           // a space is U+2581 in pieces
   std::int64_t user_defined = 0;            // number of pieces that always match first
   std::int64_t unused = 0;                  // number of pieces that encoding never yields
 };
 
 // Returns the model's settings. Error(kData) if loading or using the model could crash:
-// SentencePiece 0.1.97 does not survive every damaged file. The message does not name the file.
+// SentencePiece 0.1.97 crashes on some damaged files. The message does not name the file.
 SentencePieceTraits check_sentencepiece_model(std::string_view bytes);
 
 }  // namespace switchyard

@@ -22,16 +22,16 @@ namespace switchyard {
 namespace {
 
 constexpr std::size_t kMaxModelBytes = std::size_t{64} << 20;
-// SentencePiece takes quadratic time in a run of unknown characters, and some 30 bytes of memory
-// per byte. Long lines are therefore encoded in parts (kMaxPartBytes) and cut off at this length.
+// SentencePiece takes quadratic time for a run of unknown characters, and about 30 bytes of memory
+// per byte. Long lines are therefore encoded in parts (kMaxPartBytes) and cropped to this length.
 constexpr std::size_t kMaxLineBytes = std::size_t{1} << 20;
-// The sums in EM steps, and with them the bits of the model, depend on this number.
+// The sums in EM steps, and therefore the bits of the model, depend on this number.
 constexpr int kTrainingThreads = 16;
 // <pad>, </s> and <unk>.
 constexpr std::int64_t kControlTokens = 3;
 
 // SentencePiece's trainer silently skips sentences longer than this (its max_sentence_length) and
-// sentences with the character that it reserves for unknown ones.
+// sentences that contain the character it reserves for unknown ones.
 constexpr std::size_t kMaxTrainingBytes = 4192;
 constexpr std::string_view kUnknownMark = "\u2585";
 constexpr std::string_view kSpaceMark = "\u2581";
@@ -65,8 +65,8 @@ std::int64_t needed_tokens(const std::string& error) {
   return versus == error.npos ? 0 : std::strtoll(error.c_str() + versus + 4, nullptr, 10);
 }
 
-// Returns the start of a text, cut before a space, which no token spans, or else between two
-// characters.
+// Returns the start of a text, ending before a space, which no token spans, or, failing that,
+// between two characters.
 std::string_view first_part(std::string_view text, std::size_t max_bytes) {
   if (text.size() <= max_bytes) return text;
   std::size_t end = text.rfind(' ', max_bytes);
@@ -87,12 +87,12 @@ std::string trainable(std::string_view line) {
 // Returns true if the trainer can use a sentence; it terminates the process if there is none.
 bool is_usable(const std::string& sentence) {
   const std::u32string text = to_code_points(sentence);
-  // The trainer treats the mark for a space and U+FFFD as spaces.
+  // The trainer treats U+2581, its mark for a space, and U+FFFD as spaces.
   return std::any_of(text.begin(), text.end(),
                      [](char32_t c) { return is_visible(c) && c != 0x2581 && c != 0xFFFD; });
 }
 
-// Splits the lines of a text into sentences that are short enough for the trainer.
+// Splits a text's lines into sentences short enough for the trainer.
 class Sentences : public sentencepiece::SentenceIterator {
  public:
   explicit Sentences(const Tokenizer::NextSentence& next) : next_(next) { Next(); }
@@ -186,7 +186,7 @@ Tokenizer Tokenizer::train(const NextSentence& next, std::int64_t vocab_size,
   const auto status = sentencepiece::SentencePieceTrainer::Train(settings, &sentences, &bytes);
   const std::int64_t needed = needed_tokens(status.ToString());
   check(needed == 0, ErrorKind::kData, "the text has ", needed - kControlTokens,
-        " different characters, and each needs a piece of its own besides <pad>, </s> and <unk>; "
+        " distinct characters, each of which needs its own piece besides <pad>, </s> and <unk>; "
         "found --vocab-size ",
         vocab_size, ", expected at least ", needed);
   check_status(status, "training the vocabulary");

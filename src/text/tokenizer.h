@@ -22,19 +22,19 @@ namespace switchyard {
 
 class Tokenizer {
  public:
-  // Reads a spiece.model. Error(kData) naming the file if it is damaged; that is checked before
-  // SentencePiece, whose version 0.1.97 crashes on hostile models, sees the bytes.
+  // Reads a spiece.model. Error(kData) naming the file if it is damaged, which is checked before
+  // SentencePiece parses it: version 0.1.97 crashes on hostile models.
   static Tokenizer load(const std::filesystem::path& path);
-  // The same for the bytes of such a file; messages call it `name`.
+  // The same for the bytes of such a file, which messages call `name`.
   static Tokenizer from_bytes(std::string bytes, std::string_view name);
 
   // Trains a vocabulary of at most `vocab_size` tokens; fewer if the text does not yield as many.
-  // `next` assigns the next line, of any length, to its argument, or returns false at the end. Of
-  // more than kMaxTrainingLines lines, a random sample of that size is used. The same lines give
-  // the same bytes on every machine. `normalization` is one of SentencePiece's rules: nmt_nfkc,
-  // nfkc, nmt_nfkc_cf, nfkc_cf, identity. Error(kData) if there is too little text, or if it has
-  // more distinct characters than `vocab_size` allows; the message then gives their number and the
-  // smallest sufficient size.
+  // `next` assigns the next line, of any length, to its argument, or returns false at the end. If
+  // there are more than kMaxTrainingLines lines, trains on a random sample of that size. The same
+  // lines give the same bytes on every machine. `normalization` is one of SentencePiece's rules:
+  // nmt_nfkc, nfkc, nmt_nfkc_cf, nfkc_cf, identity. Error(kData) if there is too little text, or if
+  // it has more distinct characters than `vocab_size` allows; the message then gives their number
+  // and the smallest sufficient size.
   static constexpr std::int64_t kMaxTrainingLines = 2'000'000;
   using NextSentence = std::function<bool(std::string&)>;
   static Tokenizer train(const NextSentence& next, std::int64_t vocab_size,
@@ -49,27 +49,27 @@ class Tokenizer {
   int eos_id() const;
   int unk_id() const;
 
-  // Longer lines are encoded in parts, cut at a space. If a part has none, decoding inserts one.
+  // Longer lines are encoded in parts, split at spaces. A split elsewhere decodes to a space.
   static constexpr std::size_t kMaxPartBytes = std::size_t{8} << 10;
-  // Returns the ids of a line, ending in eos; a blank line gives eos alone. Ill-formed UTF-8 is
-  // read as U+FFFD; the number of replacements is added to `replaced`. Only the first MiB of a line
-  // is encoded, to bound memory. Thread-safe.
+  // Returns the ids of a line, ending in eos; a blank line gives only eos. Ill-formed UTF-8 is read
+  // as U+FFFD; the number of replacements is added to `replaced`. Only the first MiB of a line is
+  // encoded, to bound memory. Thread-safe.
   Ids encode(std::string_view line, std::int64_t* replaced = nullptr) const;
   // The parts of the normalized line that encode() turns into <unk>.
   std::vector<std::string> unknown_parts(std::string_view line) const;
   // Returns the text of `ids` as one line of valid UTF-8, without pad, eos and other control
   // tokens. Error(kData) if an id is outside the vocabulary.
   std::string decode(std::span<const std::int32_t> ids) const;
-  // The text of a token as it is in the vocabulary: "▁Hund".
+  // The text of a token in the vocabulary: "▁Hund".
   const std::string& piece(int id) const;
   // Returns true if a token starts a word, that is, if its text starts with U+2581. Never true in a
   // vocabulary that marks the ends of words instead (treat_whitespace_as_suffix).
   bool starts_word(int id) const;
 
-  // Writes spiece.model, tokenizer_config.json and special_tokens_map.json, which AutoTokenizer of
-  // transformers needs, into an existing directory, each durably.
+  // Writes spiece.model, tokenizer_config.json and special_tokens_map.json, which transformers'
+  // AutoTokenizer needs, into an existing directory, each durably.
   void save(const std::filesystem::path& directory) const;
-  // A 64-bit hash (FNV-1a) of spiece.model, by which a checkpoint recognises its tokenizer.
+  // A 64-bit FNV-1a hash of spiece.model, by which a checkpoint recognizes its tokenizer.
   std::uint64_t hash() const;
   const SentencePieceTraits& traits() const;
 

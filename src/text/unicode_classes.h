@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The general categories that sacreBLEU's tokenizer intl needs, from Unicode 18.0.0 as in `regex`
-// 2026.11.19. Distributions' libraries have other versions of Unicode.
+// 2026.11.19. Distributions ship libraries with other versions of Unicode.
 #pragma once
 
 namespace switchyard {

@@ -129,7 +129,7 @@ std::u32string lower(std::u32string_view text) {
     if (c == 0x3A3) {
       out += ends_word(text, i) ? U'\u03C2' : U'\u03C3';
     } else if (c == 0x130) {
-      out += U"i\u0307";  // the only letter whose lower case is two code points
+      out += U"i\u0307";  // the only letter that becomes two code points in lowercase
     } else {
       out += static_cast<char32_t>(utf8proc_tolower(static_cast<utf8proc_int32_t>(c)));
     }

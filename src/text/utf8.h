@@ -10,7 +10,7 @@
 namespace switchyard {
 
 // Replaces every maximal ill-formed subsequence (Unicode 15, section 3.9, table 3-7: overlong
-// forms, surrogates, values above U+10FFFF, truncated sequences) by U+FFFD. Adds the number of
+// forms, surrogates, values above U+10FFFF, truncated sequences) with U+FFFD. Adds the number of
 // replacements to `replaced` unless it is null.
 std::string valid_utf8(std::string_view text, std::int64_t* replaced = nullptr);
 
@@ -18,7 +18,7 @@ std::string valid_utf8(std::string_view text, std::int64_t* replaced = nullptr);
 std::u32string to_code_points(std::string_view text);
 void append_utf8(std::string& out, char32_t code_point);
 
-// Python's str.isspace(): the characters at which str.split() and str.strip() cut.
+// Python's str.isspace(): the characters at which str.split() and str.strip() split and strip.
 bool is_space(char32_t c);
 // General category L*, P*, S* or N*: the character is visible on its own.
 bool is_visible(char32_t c);

@@ -77,7 +77,7 @@ ChangedLines changed_lines(const Tokenizer& tokenizer, const std::vector<std::st
   for (std::int64_t i = 0; i < result.lines; ++i) {
     const std::size_t at = count > sample ? static_cast<std::size_t>(rng.below(lines.size()))
                                           : static_cast<std::size_t>(i);
-    if (lines[at].size() > Tokenizer::kMaxPartBytes) continue;  // cutting it may change it too
+    if (lines[at].size() > Tokenizer::kMaxPartBytes) continue;  // splitting may change it too
     const Ids ids = tokenizer.encode(lines[at]);
     if (has_unknown(tokenizer, ids)) continue;
     const std::u32string before = squeezed(lines[at]);

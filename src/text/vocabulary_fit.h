@@ -13,11 +13,11 @@
 
 namespace switchyard {
 
-// Counts a text's unknown tokens and keeps a few examples of what they stand for.
+// Counts a text's unknown tokens and keeps a few examples of the text behind them.
 class UnknownTokens {
  public:
-  // `ids` are the tokens of `text` that the model gets: possibly cropped, ending in eos, which is
-  // not counted.
+  // `ids` are the tokens of `text` that the model receives: possibly cropped, ending in eos, which
+  // is not counted.
   void add(const Tokenizer& tokenizer, std::span<const std::int32_t> ids, std::string_view text);
 
   std::int64_t tokens() const { return tokens_; }
@@ -36,7 +36,7 @@ class UnknownTokens {
   std::vector<std::string> examples_;
 };
 
-// Lines that normalization changes: encoding and decoding them gives another text, apart from
+// Lines that normalization changes: encoding and decoding them yields a different text, apart from
 // whitespace. Lines with unknown tokens or longer than Tokenizer::kMaxPartBytes do not count as
 // changed.
 struct ChangedLines {

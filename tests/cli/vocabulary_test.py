@@ -46,7 +46,7 @@ def test_size():
     write('many', [chr(0x4E00 + i) + ' ' + chr(0x4E00 + i) for i in range(200)])
     sets = ['many', 'many', '--valid-sets', 'many', 'many']
     small = train('size', *sets, '--vocab-size', '100')
-    expected = ('many, many: the text has 201 different characters, and each needs a piece of its own '
+    expected = ('many, many: the text has 201 distinct characters, each of which needs its own piece '
                 'besides <pad>, </s> and <unk>; found --vocab-size 100, expected at least 204')
     check(small.returncode == 3 and small.stderr.endswith(f'switch-train: error: {expected}\n'), small.stderr)
     enough = train('size', *sets, '--vocab-size', '204', '--overwrite')

@@ -83,7 +83,7 @@ TEST_CASE("a vocabulary too small for the text's characters names a sufficient s
     CHECK(e.kind() == ErrorKind::kData);
     CHECK(std::string(e.what()) ==
           "the text has " + std::to_string(characters.size()) +
-              " different characters, and each needs a piece of its own besides <pad>, </s> and "
+              " distinct characters, each of which needs its own piece besides <pad>, </s> and "
               "<unk>; found --vocab-size 60, expected at least " +
               std::to_string(needed));
   }
