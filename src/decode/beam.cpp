@@ -9,7 +9,7 @@ namespace switchyard {
 Beam::Beam(const SearchOptions& options, std::int64_t vocab_size, std::int32_t eos)
     : options_(options), vocab_size_(vocab_size), eos_(eos) {
   const auto n = static_cast<std::size_t>(options.num_beams);
-  // All running hypotheses are equal at first: only candidates of the first one may win.
+  // All hypotheses are the same at first, so only candidates of the first one may win.
   score_.assign(n, -1e9f);
   score_[0] = 0;
   token_.resize(n);
@@ -29,8 +29,7 @@ void Beam::advance(std::span<const float> value, std::span<const std::int32_t> i
     const auto parent = static_cast<std::int32_t>(index[c] / vocab_size_);
     const auto token = static_cast<std::int32_t>(index[c] % vocab_size_);
     const bool ended = token == eos_ || at_limit;
-    // A hypothesis may only end among the first num_beams candidates; the others replace those that
-    // ended.
+    // Only the first num_beams candidates may end a hypothesis; the rest replace those that end.
     if (ended ? c >= beams : running == beams) continue;
     nodes_.push_back({token, last_before[static_cast<std::size_t>(parent)]});
     const auto node = static_cast<std::int32_t>(nodes_.size() - 1);
@@ -53,7 +52,7 @@ void Beam::advance(std::span<const float> value, std::span<const std::int32_t> i
 }
 
 void Beam::finish(float score, std::int32_t last) {
-  // Among equal scores the older one stays ahead.
+  // In a tie, the older one stays ahead.
   const auto place = std::find_if(finished_.begin(), finished_.end(),
                                   [&](const Finished& f) { return f.score < score; });
   finished_.insert(place, {score, last});

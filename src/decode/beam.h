@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Beam search of one sentence: its running and its finished hypotheses.
 // Source: transformers 5.23, generation/utils.py: _get_running_beams_for_next_iteration,
-// _update_finished_beams, _check_early_stop_heuristic, for one eos id; all scores in f32 as there.
-// Unlike there, hypotheses stay finished when num_beams better ones have finished too: a caller may
-// want more than num_beams of them.
+// _update_finished_beams, _check_early_stop_heuristic, for a single eos id; all scores in f32, as
+// there. Unlike there, a finished hypothesis is kept even if num_beams better ones have finished: a
+// caller may want more than num_beams.
 #pragma once
 
 #include <cstdint>
@@ -21,13 +21,13 @@ class Beam : public SentenceSearch {
 
   Beam(const SearchOptions& options, std::int64_t vocab_size, std::int32_t eos);
 
-  // candidates(options) continuations.
+  // Takes candidates(options) continuations.
   void advance(std::span<const float> value, std::span<const std::int32_t> index) override;
-  // At least num_beams hypotheses have finished when done.
+  // At least num_beams hypotheses have finished once done.
   NBest best(std::size_t count) const override;
 
  private:
-  // A hypothesis is the path from its last token back to the start.
+  // A hypothesis is a linked list of tokens, last to first.
   struct Node {
     std::int32_t token;
     std::int32_t before;  // -1: the first token

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Greedy search: one hypothesis, continued with the likeliest token until eos.
+// Greedy search: one hypothesis, continued with the most likely token until eos.
 #pragma once
 
 #include "src/decode/sentence_search.h"
@@ -10,7 +10,7 @@ class Greedy : public SentenceSearch {
  public:
   Greedy(const SearchOptions& options, std::int32_t eos);
 
-  // One candidate. Unless SearchOptions::scores is set, `value` may be empty.
+  // Takes one candidate. `value` may be empty unless SearchOptions::scores is set.
   void advance(std::span<const float> value, std::span<const std::int32_t> index) override;
   NBest best(std::size_t count) const override;
 

@@ -27,7 +27,7 @@ Search::Search(Context& ctx, const Model& model, const SearchOptions& options)
       options_(options),
       candidates_(is_greedy(options) ? 1 : static_cast<std::size_t>(Beam::candidates(options))),
       state_(ctx, model) {
-  // Candidates are numbered beam by beam in 32 bits (top_k_rows).
+  // top_k_rows numbers the candidates of all beams in 32 bits.
   const std::int64_t vocab_size = model.config().vocab_size;
   constexpr std::int64_t kMost = std::numeric_limits<std::int32_t>::max();
   check(options.num_beams * vocab_size <= kMost, ErrorKind::kUsage,
@@ -61,7 +61,7 @@ std::unique_ptr<SentenceSearch> Search::new_search(const Ids& prefix) const {
 
 void Search::check_prefix(const Ids& prefix) const {
   check(static_cast<std::int64_t>(prefix.size()) < options_.max_new_tokens, ErrorKind::kUsage,
-        "prefix of ", prefix.size(), " ids, expected fewer than the maximal output length ",
+        "prefix of ", prefix.size(), " ids, expected fewer than the maximum output length ",
         options_.max_new_tokens);
   for (const std::int32_t id : prefix)
     check(id >= 0 && id < model_.config().vocab_size && id != model_.config().eos_token_id,
@@ -96,8 +96,8 @@ void Search::add_rows(const Active& sentence) {
   step_.scores.insert(step_.scores.end(), score.begin(), score.end());
 }
 
-// One download. The first step of a sentence looks at probabilities in greedy search too: they show
-// a single logit that is not finite.
+// Downloads everything at once. In a sentence's first step, greedy search reads the
+// log-probabilities too: they reveal a single logit that is not finite.
 void Search::find_candidates(const DecoderState::Logits& step) {
   const bool wants_values =
       !is_greedy(options_) || options_.scores ||
@@ -130,14 +130,14 @@ void Search::find_candidates(const DecoderState::Logits& step) {
   index_.resize(count);
 }
 
-// Sentence i of the step.
+// Advances sentence i of the step.
 void Search::advance(Active& sentence, std::size_t i) {
   const std::span index = std::span(index_).subspan(i * candidates_, candidates_);
   const std::span value =
       value_.empty() ? std::span(value_) : std::span(value_).subspan(i * candidates_, candidates_);
   check(index[0] >= 0 && (value.empty() || std::isfinite(value[0])), ErrorKind::kData,
         "the model's logits are not finite");
-  if (++sentence.given <= sentence.prefix.size()) return;  // the next token is given
+  if (++sentence.given <= sentence.prefix.size()) return;  // the prefix gives the next token
   sentence.search->advance(value, index);
   if (sentence.search->done())
     finish(sentence);

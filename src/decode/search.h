@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Search: decodes many sentences at a time, which enter and leave it between any two steps. Greedy
-// and beam search are one loop; what differs is the SentenceSearch of each sentence.
+// Search: decodes many sentences at a time; they may enter and leave between any two steps. Greedy
+// and beam search share one loop; they differ in the SentenceSearch of each sentence.
 #pragma once
 
 #include <cstddef>
@@ -18,9 +18,9 @@ namespace switchyard {
 struct SearchRequest {
   std::size_t number = 0;  // the caller's; returned with the result
   Ids source;              // with eos, not empty
-  // Ids that every hypothesis begins with, without eos and fewer than max_new_tokens. They count
-  // towards max_new_tokens, but as in transformers neither towards the score nor the length that
-  // normalises it.
+  // Ids that every hypothesis begins with; no eos, and fewer than max_new_tokens. They count
+  // towards max_new_tokens but, as in transformers, neither towards the score nor towards the
+  // length that normalizes it.
   Ids prefix;
 };
 struct SearchResult {
@@ -38,12 +38,12 @@ class Search {
   // Encodes the sources as one batch. Error(kData) if an id is not the model's, Error(kUsage) if a
   // prefix is too long or has eos; then none is admitted.
   void admit(std::vector<SearchRequest> requests);
-  // One more token for every active sentence, of which there must be one. Error(kData) if the
-  // model's logits are not finite.
+  // Generates one more token for every active sentence; there must be at least one. Error(kData) if
+  // the model's logits are not finite.
   void step();
-  // The results since the last call, in the order in which they were finished.
+  // Returns the results since the last call, in the order in which they finished.
   std::vector<SearchResult> take_finished();
-  void clear();  // drops what is active
+  void clear();  // drops all sentences and results
 
   std::size_t active() const { return active_.size(); }
   std::size_t active_source_tokens() const;
@@ -54,7 +54,7 @@ class Search {
     std::size_t source_tokens;
     Ids prefix;
     std::int32_t slot;
-    std::size_t given = 0;  // tokens its rows have been given, decoder_start_token_id included
+    std::size_t given = 0;  // tokens fed to its rows, decoder_start_token_id included
     std::unique_ptr<SentenceSearch> search;
   };
   std::unique_ptr<SentenceSearch> new_search(const Ids& prefix) const;
@@ -71,13 +71,13 @@ class Search {
   DecoderState state_;
   std::vector<Active> active_;  // in the order of their rows
   DecoderState::Step step_;
-  // Of the last step, [active, candidates_]. Values are absent if nothing reads them.
+  // Candidates of the last step, [active, candidates_]. value_ is empty if nothing reads it.
   std::vector<std::int32_t> index_;
   std::vector<float> value_;
   std::vector<SearchResult> finished_;
 };
 
-// The hypotheses of each of `sources`, searched together.
+// Returns the hypotheses of each of `sources`, searched together.
 std::vector<NBest> search_batch(Context& ctx, const Model& model, const std::vector<Ids>& sources,
                                 const SearchOptions& options);
 

@@ -18,7 +18,7 @@ void validate(const SearchOptions& options) {
           " to ", high);
   };
   range(options.num_beams, 1, kMaxNumBeams, "beam size");
-  range(options.max_new_tokens, 1, kMaxNewTokens, "maximal output length");
+  range(options.max_new_tokens, 1, kMaxNewTokens, "maximum output length");
   range(options.num_return_sequences, 1, options.num_beams, "hypotheses returned");
   check(std::isfinite(options.length_penalty), ErrorKind::kUsage,
         "length penalty: ", options.length_penalty, ", expected a finite number");

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The search of one sentence: which hypotheses it has and with which token each continues. Host
-// side and pure: it sees each step's best candidates, never the model.
+// The search for one sentence: keeps its hypotheses and decides which token continues each. Pure
+// host code: it sees the best candidates of each step, never the model.
 #pragma once
 
 #include <cstdint>
@@ -15,15 +15,15 @@ class SentenceSearch {
  public:
   virtual ~SentenceSearch() = default;
 
-  // Takes the best continuations of the hypotheses, best first: `value` = score of the hypothesis +
-  // log-probability of the token, `index` = hypothesis * vocab_size + token.
+  // Takes the best continuations of the hypotheses, best first: `value` is the hypothesis's score
+  // plus the token's log-probability, `index` is hypothesis * vocab_size + token.
   virtual void advance(std::span<const float> value, std::span<const std::int32_t> index) = 0;
-  // The `count` best finished hypotheses, best first, or all if there are fewer. When done.
+  // Once done: returns the `count` best finished hypotheses, best first, or all if there are fewer.
   virtual NBest best(std::size_t count) const = 0;
 
   bool done() const { return done_; }
-  // The running hypotheses, best first: score, last token, and the number that each one's parent
-  // had before the last advance(). Undefined once done.
+  // The running hypotheses, best first: score, last token, and the index that each one's parent had
+  // before the last advance(). Undefined once done.
   const std::vector<float>& score() const { return score_; }
   const std::vector<std::int32_t>& token() const { return token_; }
   const std::vector<std::int32_t>& parent() const { return parent_; }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The sentences that workers have yet to translate, longest first: the most memory is needed while
-// the fewest results exist, and short sentences fill up the workers' ends.
+// The sentences that workers have yet to translate, longest first: memory use then peaks while few
+// results exist, and short sentences are left to even out the workers' finishing times.
 #pragma once
 
 #include <cstddef>
@@ -11,8 +11,8 @@
 
 namespace switchyard {
 
-// Source tokens that one worker has at a time, unless they are of a single sentence: bounds memory
-// when sentences are long.
+// Limits the source tokens that a worker holds at a time, unless they are of a single sentence:
+// bounds memory when sentences are long.
 constexpr std::size_t kMaxBatchTokens = 8192;
 
 // Safe to call from many threads.
@@ -20,7 +20,7 @@ class TranslationQueue {
  public:
   explicit TranslationQueue(const std::vector<Ids>& sources);
 
-  // Removes at most `count` sentences, for a worker that has `tokens` source tokens already, and
+  // Removes at most `count` sentences, for a worker that already holds `tokens` source tokens, and
   // returns their numbers.
   std::vector<std::size_t> take(std::size_t count, std::size_t tokens);
   void close();  // drops the rest

@@ -17,12 +17,12 @@ namespace switchyard {
 
 namespace {
 
-// Free slots are refilled once they are this part of all: the encoder is slow on few sentences.
+// Slots are refilled once 1/kRefillPart of them are free: the encoder is slow on few sentences.
 constexpr std::size_t kRefillPart = 4;
 
 }  // namespace
 
-// What the workers of one call of translate() share.
+// Shared by the workers of one translate() call.
 struct Translator::Job {
   const std::vector<Ids>& sources;
   const std::vector<Ids>& prefixes;
@@ -53,13 +53,13 @@ Translator::Translator(Translator&&) noexcept = default;
 void Translator::translate(const std::vector<Ids>& sources, const std::vector<Ids>& prefixes,
                            const Found& found) {
   assert(prefixes.empty() || prefixes.size() == sources.size());
-  // A few sentences are shared among all workers.
+  // Splits a small input among all workers.
   const std::size_t share = (sources.size() + workers_.size() - 1) / workers_.size();
   const std::size_t slots = std::min(static_cast<std::size_t>(options_.mini_batch), share);
   Job job{sources, prefixes, found, slots, TranslationQueue(sources), {}, {}};
 
-  // The caller's thread is the first worker. No more threads are started than have work, and fewer
-  // if the system allows no more.
+  // The caller's thread is the first worker. Starts no more threads than there is work for, and
+  // fewer if the system refuses to start more.
   const std::size_t busy = slots == 0 ? 1 : (sources.size() + slots - 1) / slots;
   std::vector<std::thread> others;
   try {

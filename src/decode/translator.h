@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Translator: many id sequences, searched by one or several workers that share a queue. Each has a
-// number of slots; as sentences finish, the next ones take theirs, so that no step runs half empty.
-// With row_invariant the result of a sequence is bit-identical whatever the number of slots, the
+// Translator: searches many id sequences with one or more workers that share a queue. Each has a
+// number of slots; as sentences finish, new ones take their slots, so that no step runs half empty.
+// With row_invariant the result for a sequence is bit-identical whatever the number of slots, the
 // order and the number of workers.
 #pragma once
 
@@ -25,35 +25,34 @@ struct TranslatorOptions {
   // Each worker is a thread with slots and a Context of its own; all share the weights.
   int workers = 1;
   int threads = 1;  // inside one operation of one worker
-  // Sentences that a worker has at a time, at most.
+  // Maximum number of sentences that a worker holds at a time.
   std::int64_t mini_batch = backend_defaults().translation_batch;
-  // Without it a translation depends on the sentences that it is searched with. These are then
-  // fixed batches, not refilled ones, so that results do not depend on the workers' timing.
+  // If false, a translation depends on the sentences it is searched with. These then form fixed
+  // batches, without refilling, so that results do not depend on the timing of the workers.
   bool row_invariant = true;
 };
 
 class Translator {
  public:
-  // `model` must outlive this. Its values may change between calls of translate(), but weights that
-  // were prepared for a context like this one's must then be prepared again. Translates on the
-  // thread that made this and on threads of its own. Error(kUsage) naming an option that is out of
-  // range.
+  // `model` must outlive this. Its values may change between calls of translate(), but weights
+  // prepared for a context like this one's must then be prepared again. Translates on the calling
+  // thread and on threads of its own. Error(kUsage) naming an option that is out of range.
   Translator(const Model& model, const TranslatorOptions& options);
   ~Translator();
   Translator(Translator&&) noexcept;
 
-  // Called with the number of a source and its hypotheses, best first, as soon as they are found,
-  // by any worker's thread.
+  // Called on any worker's thread with the number of a source and its hypotheses, best first, as
+  // soon as they are found.
   using Found = std::function<void(std::size_t source, NBest hypotheses)>;
 
-  // `sources`: ids with eos, none empty. `prefixes`: what the translation of each begins with
+  // `sources`: ids with eos, none empty. `prefixes`: the beginning of each translation
   // (SearchRequest::prefix), or empty. Error(kData) if an id is not the model's or its logits are
-  // not finite, Error(kUsage) for a prefix that is too long or has eos. An Error of a worker, or of
-  // found(), is thrown after all workers have stopped. What memory the workers take depends on the
-  // longest sentences that they have at a time; they keep it for the next call.
+  // not finite, Error(kUsage) if a prefix is too long or has eos. An Error of a worker, or of
+  // found(), is thrown after all workers have stopped. Memory use depends on the longest sentences
+  // held at a time; the workers keep it for the next call.
   void translate(const std::vector<Ids>& sources, const std::vector<Ids>& prefixes,
                  const Found& found);
-  // The hypotheses of each source.
+  // Returns the hypotheses of each source.
   std::vector<NBest> translate(const std::vector<Ids>& sources,
                                const std::vector<Ids>& prefixes = {});
 

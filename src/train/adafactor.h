@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Adafactor (arXiv 1804.04235): keeps only the row and column means of a matrix's second moment,
-// and no first moment, so it needs hardly any memory. The learning rate is the schedule's, as in
-// fine-tuning T5 (transformers: scale_parameter=False, relative_step=False).
+// and no first moment, so it needs hardly any memory. The learning rate comes from the schedule, as
+// in fine-tuning T5 (transformers: scale_parameter=False, relative_step=False).
 #pragma once
 
 #include "src/train/optimizer.h"
@@ -21,7 +21,7 @@ class AdafactorOptimizer : public Optimizer {
 
  private:
   const Model& model_;
-  Tensor means_;  // of all parameters, each row and col aligned to 64 bytes
+  Tensor means_;  // of all parameters, each aligned to 64 bytes
   std::vector<AdafactorParam> params_;
   std::vector<std::shared_ptr<const AdafactorPlan>> plans_;  // by share
 };

@@ -19,7 +19,7 @@ class Optimizer {
  public:
   virtual ~Optimizer() = default;
 
-  // Applies the `update`-th update (from 1) to the parameters of one share, as `decision` says
+  // Applies update number `update` (from 1) to the parameters of one share, as `decision` says
   // (decide_update()), and sets their gradients to 0. Threads may update different shares at the
   // same time.
   virtual void step(Context& ctx, std::size_t share, std::int64_t update, double rate,
@@ -38,7 +38,7 @@ struct AdamWOptions {
   float weight_decay = 0;
 };
 
-// What an optimizer updates, in disjoint shares. `model` is bound to `values` and, for bfloat16,
+// The parameters to update, in disjoint shares. `model` is bound to `values` and, for bfloat16,
 // prepared; all buffers have its layout. Everything must outlive the optimizer.
 struct OptimizerParams {
   const Model& model;

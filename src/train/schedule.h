@@ -15,13 +15,14 @@ struct Schedule {
   double peak = 3e-4;
   std::int64_t warmup = 0;  // updates from 0 to the peak
   Decay decay = kInverseSqrt;
-  // kInverseSqrt: from this update on peak * sqrt(decay_start / update); 0: no decay; by default,
-  // once the warm-up is over.
+  // kInverseSqrt: the rate is peak * sqrt(decay_start / update) after this update; 0: no decay; by
+  // default, the end of the warm-up.
   std::optional<std::int64_t> decay_start;
-  std::int64_t last_update = 0;  // kLinear: the update at which the rate is 0; beyond the warm-up
+  // kLinear: the update at which the rate reaches 0, after the warm-up.
+  std::int64_t last_update = 0;
 };
 
-// The learning rate of an update, counted from 1.
+// Returns the learning rate of an update, counted from 1.
 double learning_rate(const Schedule& schedule, std::int64_t update);
 
 }  // namespace switchyard

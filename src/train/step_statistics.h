@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a training step leaves on the backend's side for the host to read in one download: the
-// decision about its update, and the loss statistics of each part of its batches.
+// The results of a training step on the backend, downloaded at once: the decision about its update,
+// and the loss statistics of each part of its batches.
 #pragma once
 
 #include <cstdint>

@@ -12,8 +12,8 @@ namespace {
 
 constexpr std::int64_t kMaxSkippedInARow = 10;
 // Above this mean loss, a gradient of exactly 0 does not mean that the model has memorized the
-// text: activations whose squares overflow become zeros in the next norm, so everything is finite
-// but dead.
+// text, but that it is dead: activations whose squares overflow become zeros in the next norm, and
+// everything stays finite.
 constexpr float kSmallLoss = 1e-3;
 
 template <class T>
@@ -90,7 +90,7 @@ void Trainer::reset_average() {
   finish(ctx_);
 }
 
-// Everything is issued before anything is read.
+// Issues everything before reading anything.
 StepResult Trainer::step(std::vector<HostBatch> batches) {
   const Work work = deal_out(std::move(batches));
   statistics_.begin(ctx_, work.count);
@@ -143,8 +143,7 @@ Trainer::Work Trainer::deal_out(std::vector<HostBatch>&& batches) const {
   return work;
 }
 
-// Returns the mean of the workers' times: they run at the same time, so it is close to elapsed
-// time.
+// Returns the mean of the workers' times: they run concurrently, so it is close to elapsed time.
 PhaseSeconds Trainer::forward_backward(const Work& work) {
   const Pass pass = training_pass(model_.config(), options_, counters_.update);
   const LossOptions loss = training_loss(model_.config(), options_, work.target_tokens, work.count);
@@ -160,7 +159,7 @@ PhaseSeconds Trainer::forward_backward(const Work& work) {
             {&workers_.gradient_of(worker), statistics_.part(row++), &by_worker[w]});
     });
   } catch (...) {
-    workers_.clear_gradients();  // of parts that finished before one was refused
+    workers_.clear_gradients();  // of parts that finished before the error
     throw;
   }
   PhaseSeconds mean{};
@@ -175,7 +174,7 @@ void Trainer::update(const Work& work, double rate) {
   decide_update(ctx_, {options_.clip_norm, work.target_tokens, kSmallLoss}, workers_.squares(),
                 statistics_.losses(), decision);
   const std::int64_t number = counters_.update + 1;
-  // As in Marian, the average follows quickly at first, by 1 - (t + 1) / (t + 10).
+  // As in Marian, the average follows faster at first, with weight 1 - (t + 1) / (t + 10).
   const double t = static_cast<double>(number);
   const double follow =
       std::max<double>(options_.exponential_smoothing, 1.0 - (t + 1.0) / (t + 10.0));

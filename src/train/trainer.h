@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Trainer makes one update at a time. It knows batches of ids and flat buffers; text, files and
-// validation are the business of src/app/training/session.
+// Trainer makes one update at a time. It knows only batches of ids and flat buffers; text, files
+// and validation belong to src/app/training/session.
 #pragma once
 
 #include <cstdint>
@@ -33,7 +33,7 @@ struct TrainerOptions {
   int workers = 1;
 };
 
-// What a resumed run continues from, besides the buffers.
+// The state a run resumes from, besides the buffers.
 struct TrainerCounters {
   std::int64_t update = 0;            // updates made so far
   std::int64_t skipped = 0;           // steps whose gradient was 0 or not finite
@@ -52,7 +52,7 @@ struct StepResult {
 };
 
 // How forward and backward run in the step after `update` updates, and how the losses of a batch
-// are scaled in a step with so many target tokens in so many batches.
+// are scaled in a step with `target_tokens` target tokens in `batches` batches.
 Pass training_pass(const ModelConfig& config, const TrainerOptions& options, std::int64_t update);
 LossOptions training_loss(const ModelConfig& config, const TrainerOptions& options,
                           std::int64_t target_tokens, std::int64_t batches);
@@ -71,7 +71,7 @@ class Trainer {
   StepResult step(std::vector<HostBatch> batches);
 
   // Measures how many bytes the workers' arenas need for forward and backward of `batch` by running
-  // them in a separate Context. Changes nothing.
+  // them in separate contexts. Leaves the trainer unchanged.
   std::int64_t measure_arenas(HostBatch batch);
 
   // The parameters to validate and save as the model: the moving average if there is one.
@@ -81,7 +81,7 @@ class Trainer {
   const Optimizer& optimizer() const { return *optimizer_; }
   TrainerCounters& counters() { return counters_; }
 
-  // Repacks the weights; call it after changing parameters other than by step().
+  // Repacks the weights. Call this after changing parameters by any means other than step().
   void prepare();
   // Restarts the average as a copy of the parameters.
   void reset_average();

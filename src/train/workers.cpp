@@ -12,7 +12,7 @@ namespace {
 
 constexpr std::int64_t kSumBlock = std::int64_t{1} << 14;  // floats per gradient: 64 KiB
 
-// Splits the parameters where the flat buffer is closest to even shares.
+// Splits the parameters at the boundaries closest to even shares of the flat buffer.
 std::vector<ParamShare> even_shares(const ParamLayout& layout, int count) {
   const std::vector<std::int64_t>& offset = layout.offset;
   const auto params = static_cast<std::int64_t>(offset.size());
@@ -92,7 +92,7 @@ void Workers::sum_gradients() {
     const ParamShare& share = share_of(worker);
     const View squares = squares_.view().slice_rows(worker, 1);
     // A single gradient is one block. Several gradients are summed in blocks that are still in
-    // cache when their squares are summed.
+    // cache when their squares are computed.
     const std::int64_t block = count() == 1 ? share.size : kSumBlock;
     for (std::int64_t first = 0; first < share.size; first += block) {
       const auto part = [&](int of) {

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Workers compute an update together. Each runs forward and backward on its part of every batch,
-// with its own Context and gradient, then sums the gradients of its share of the parameters and
-// updates them. Workers wait for each other three times per update and sleep meanwhile, so a worker
-// that other programs slow down delays the rest only there and not in every operation. The price is
-// one gradient per worker, 4 bytes per parameter.
+// with its own Context and gradient, then sums all gradients of its share of the parameters and
+// updates that share. Workers wait for each other three times per update and sleep meanwhile, so a
+// worker slowed down by other programs delays the rest at these points only, not in every
+// operation. The cost is one gradient per worker, 4 bytes per parameter.
 #pragma once
 
 #include <cstdint>
@@ -41,7 +41,7 @@ class Workers {
 
   // Calls task(worker, its context) for all workers and waits for them. A task may read what others
   // wrote in earlier calls. Any free thread may run any worker; results do not depend on which one
-  // does. Throws as Team::run.
+  // does. Throws what Team::run throws.
   void run(const std::function<void(int, Context&)>& task);
   const ParamBuffer& gradient_of(int worker) const {
     return grads_[static_cast<std::size_t>(worker)];
@@ -51,7 +51,7 @@ class Workers {
 
   // Adds all gradients into gradient(), in worker order, and sets the others to 0.
   void sum_gradients();
-  // After sum_gradients(): [count, n], for each worker the sums of squares of parts of its share.
+  // After sum_gradients(): [count, n], each worker's sums of squares over blocks of its share.
   View squares() const { return squares_; }
   // Sets all gradients to 0.
   void clear_gradients();
