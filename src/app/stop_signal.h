@@ -5,12 +5,12 @@
 
 namespace switchyard {
 
-// Makes each of the three signals call `handler`, unless it is ignored (under nohup, or in a
-// background job of a shell script): what the caller chose to ignore stays ignored.
+// Makes each of the three signals call `handler`, unless it is ignored (under nohup, or in a shell
+// script's background job): whatever the caller chose to ignore stays ignored.
 void on_stop_signals(void (*handler)(int));
 
-// Until defer_stop_signals() is called, each of the three, unless ignored (nohup), ends the program
-// at once with 128 + N.
+// Until defer_stop_signals() is called, each of the three signals, unless it is ignored, ends the
+// program at once with exit code 128 + N.
 void catch_stop_signals();
 
 // From now on the first signal is recorded: the program finishes its update, saves, and returns

@@ -16,12 +16,12 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// Longer lines are tokenized in stretches of at most this many bytes, which bounds memory; the
-// tokenizer reads no more than the first megabyte of its input.
+// Longer lines are tokenized in stretches of at most this many bytes, which bounds memory: the
+// tokenizer reads only the first MiB of its input.
 constexpr std::size_t kStretchBytes = std::size_t{1} << 18;
 
-// At most the first kStretchBytes of `text`. Ends before the last space, unless that is in the
-// first half, else at the end of a character.
+// Returns at most the first kStretchBytes of `text`, ending before the last space if that is in the
+// second half, else at the end of a character.
 std::string_view stretch(std::string_view text) {
   const std::size_t limit = kStretchBytes;
   if (text.size() <= limit) return text;
@@ -32,9 +32,9 @@ std::string_view stretch(std::string_view text) {
   return text.substr(0, end);
 }
 
-// The end of a part that begins at `begin` and has at most `room` tokens: after the last sentence
-// that ends in the second half of the room, else before the last word that starts there, else after
-// `room` tokens.
+// Returns the end of a part that begins at `begin` and has at most `room` tokens: after the last
+// sentence that ends in the second half of the room, else before the last word that starts there,
+// else after `room` tokens.
 std::size_t end_of_part(const Tokenizer& tokenizer, const Ids& ids, std::size_t begin,
                         std::size_t room) {
   if (ids.size() - begin <= room) return ids.size();
@@ -56,8 +56,8 @@ std::size_t end_of_part(const Tokenizer& tokenizer, const Ids& ids, std::size_t 
 TranslatorOptions translator_options(const TextTranslatorOptions& options,
                                      const Tokenizer& tokenizer) {
   TranslatorOptions result = options.translator;
-  // The n-best list may need more hypotheses than are asked for: texts come in several
-  // segmentations.
+  // An n-best list of distinct texts may need more hypotheses than it has entries: a text may occur
+  // in several segmentations.
   result.search.return_all = result.search.num_return_sequences > 1;
   if (options.no_unk) result.search.suppressed_id = tokenizer.unk_id();
   return result;
@@ -95,7 +95,7 @@ TextModel load_text_model(const fs::path& directory, bool allow_nonfinite) {
   auto ctx = make_context({1, true});
   LoadedModel loaded = load_model(*ctx, found, allow_nonfinite);
   check(is_there(pieces), ErrorKind::kData, escaped(found.native()),
-        ": no spiece.model, expected the model's SentencePiece vocabulary beside its weights");
+        ": no spiece.model, expected the model's SentencePiece vocabulary next to its weights");
   Tokenizer tokenizer = Tokenizer::load(pieces);
   check_tokenizer(tokenizer, loaded.model->config(), pieces.string());
   loaded.model->prepare(*ctx);
@@ -124,7 +124,7 @@ TextTranslator::TextTranslator(const Model& model, const Tokenizer& tokenizer,
   prefix_.pop_back();
   const auto least = static_cast<std::int64_t>(prefix_.size()) + 2;
   check(options.max_input_length >= least, ErrorKind::kUsage,
-        "maximal input length: ", options.max_input_length, ", expected at least ", least,
+        "maximum input length: ", options.max_input_length, ", expected at least ", least,
         prefix_.empty() ? "" : " with this source prefix");
   const SearchOptions& search = options.translator.search;
   check(options.long_input != LongInput::kSplit ||
@@ -169,10 +169,10 @@ std::vector<Translations> TextTranslator::translate(const std::vector<std::strin
   return result;
 }
 
-// The id sequences to translate for the line, each with eos: none for a blank line, several only if
-// it is split.
+// Returns the id sequences to translate for a line, each with eos: none for a blank line, several
+// only if it is split.
 std::vector<Ids> TextTranslator::encode(const std::string& line) {
-  // Tokens without eos.
+  // In tokens, without eos.
   const auto room = static_cast<std::size_t>(options_.max_input_length) - prefix_.size() - 1;
   const bool split = options_.long_input == LongInput::kSplit;
   Ids ids;
@@ -226,25 +226,26 @@ void TextTranslator::count(const Ids& best) {
   counts_.target_tokens += static_cast<std::int64_t>(best.size());
   counts_.unknown_target_tokens += std::count(best.begin(), best.end(), tokenizer_.unk_id());
   // Ids outside the tokenizer's vocabulary are T5's sentinels, <extra_id_0> and so on: the output
-  // of a model that has so far only learned to fill gaps in text.
+  // of a model that has only learned to fill gaps in text.
   const bool has_sentinel =
       std::any_of(best.begin(), best.end(), [&](std::int32_t id) { return id >= vocab_size_; });
   if (!has_sentinel || warned_of_sentinels_) return;
   warned_of_sentinels_ = true;
   log_warning(
-      "the model answers with sentinels (<extra_id_0>): it has been pretrained to fill gaps in "
-      "text, not to translate, and has to be fine-tuned first");
+      "the model generates sentinels (<extra_id_0>): it was pretrained to fill gaps in text, "
+      "not to translate, and must be fine-tuned first");
 }
 
 std::string TextTranslator::decode(const Ids& hypothesis) const {
-  // A model's vocabulary may be larger than its tokenizer's (T5's is): such ids have no text.
+  // A model's vocabulary may be larger than its tokenizer's (T5's is): the extra ids have no text.
   Ids ids;
   for (const std::int32_t id : hypothesis)
     if (id < vocab_size_) ids.push_back(id);
   return tokenizer_.decode(ids);
 }
 
-// The first hypothesis of each text, as many as were asked for. Called by the workers' threads.
+// Returns the first hypothesis of each distinct text, up to the number requested. Called on the
+// workers' threads.
 Translations TextTranslator::distinct(NBest hypotheses) const {
   const auto count = static_cast<std::size_t>(options_.translator.search.num_return_sequences);
   Translations result;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Lines in, translations out: text to ids, the translator, ids to text. A result for every input
-// line, in order; a blank line stays blank; a line past the length limit is cropped, split or an
+// Lines in, translations out: text to ids, the translator, ids to text. Every input line has a
+// result, in order. A blank line stays blank; a line above the length limit is cropped, split or an
 // error, never lost.
 #pragma once
 
@@ -17,7 +17,7 @@
 
 namespace switchyard {
 
-// A model directory loaded for translation: weights are packed, the tokenizer fits the model.
+// A model loaded for translation: its weights are packed, and the tokenizer fits it.
 struct TextModel {
   std::filesystem::path directory;
   std::unique_ptr<Context> ctx;
@@ -27,48 +27,48 @@ struct TextModel {
   const Model& model() const { return *loaded.model; }
 };
 
-// `directory` is a model's, or that of a training run, whose best model is loaded. Throws what
-// load_model() and Tokenizer::load() throw, and Error(kData) if model and tokenizer do not fit
-// together or the training run has no best model yet.
+// `directory` is a model directory, or a training directory, whose best model is loaded. Throws
+// what load_model() and Tokenizer::load() throw, and Error(kData) if the tokenizer does not fit the
+// model or the training run has no best model yet.
 TextModel load_text_model(const std::filesystem::path& directory, bool allow_nonfinite = false);
 
-// Error(kData), with both numbers after `name`, unless the tokenizer's vocabulary fits into the
-// model's, eos is the same and pad, if the tokenizer has one, too.
+// Error(kData), with `name` and both numbers, unless the tokenizer's vocabulary fits into the
+// model's, eos is the same, and so is pad if the tokenizer has one.
 void check_tokenizer(const Tokenizer& tokenizer, const ModelConfig& config,
                      const std::string& name);
 
-// How to treat a line of more than max_input_length tokens: crop it; split it at ends of sentences
-// or words, and join the translations of the parts with spaces; or throw Error(kData).
+// What to do with a line of more than max_input_length tokens: crop it; split it at the ends of
+// sentences or words and join the translations of the parts with spaces; or throw Error(kData).
 enum class LongInput { kCrop, kSplit, kError };
 
 struct TextTranslatorOptions {
   TranslatorOptions translator;
   std::int64_t max_input_length = 1024;  // tokens, eos included; at least 2
   LongInput long_input = LongInput::kCrop;
-  bool strict = false;          // Error(kData) for invalid UTF-8, instead of replacing it by U+FFFD
-  std::string input = "input";  // the name of the input, for messages: "news.en:12: ..."
-  std::string source_prefix;    // prepended to every line, or part of a line: a T5's task
-  bool no_unk = false;          // <unk> is never chosen
+  bool strict = false;          // Error(kData) for invalid UTF-8 instead of U+FFFD in its place
+  std::string input = "input";  // the name of the input in messages: "news.en:12: ..."
+  std::string source_prefix;    // prepended to every line or part of a line: T5's task prefix
+  bool no_unk = false;          // never generate <unk>
 };
 
 struct Translation {
-  Ids ids;  // ends with eos unless it was cut at max_new_tokens
+  Ids ids;  // ends in eos unless max_new_tokens cut it off
   std::string text;
-  float score = 0;  // with SearchOptions::scores or a beam, unless the line was split
+  float score = 0;  // set with SearchOptions::scores or a beam, unless the line was split
 };
-// Of one line, best first. No text is there twice; each has the score of its best segmentation.
+// A line's translations, best first, with distinct texts; each has its best segmentation's score.
 using Translations = std::vector<Translation>;
 
 class TextTranslator {
  public:
-  // Model and tokenizer must outlive this. Error(kUsage) names an option that is out of range.
+  // Model and tokenizer must outlive this. Error(kUsage) naming an option that is out of range.
   TextTranslator(const Model& model, const Tokenizer& tokenizer,
                  const TextTranslatorOptions& options);
 
-  // For each line (without its end) SearchOptions::num_return_sequences translations, fewer if the
-  // search found no more texts; for a blank line one empty translation. Lines are counted over all
-  // calls, for messages. Warns of every cropped line, and once of a model that fills gaps instead
-  // of translating.
+  // For each line (without its line end), returns SearchOptions::num_return_sequences translations,
+  // or fewer if the search found fewer distinct texts; for a blank line, one empty translation.
+  // Messages count lines over all calls. Warns about every cropped line, and once about a model
+  // that fills gaps instead of translating.
   std::vector<Translations> translate(const std::vector<std::string>& lines);
 
   struct Counts {
@@ -83,8 +83,8 @@ class TextTranslator {
   const Counts& counts() const { return counts_; }
 
   // Warns if more than 1 % of the tokens read so far are unknown to the vocabulary and some of them
-  // were read since the last warning. translate() warns once, as soon as that is the case; call
-  // this at the end of the input to report the final share.
+  // were read since the last warning. translate() warns only once, as soon as this is the case;
+  // call this at the end of the input to report the final share.
   void warn_of_unknown_tokens();
 
  private:
@@ -101,7 +101,7 @@ class TextTranslator {
   Translator translator_;
   Counts counts_;
   UnknownTokens unknown_;
-  std::int64_t warned_of_unknown_ = 0;  // at the last warning
+  std::int64_t warned_of_unknown_ = 0;  // unknown tokens at the last warning
   bool warned_of_sentinels_ = false;
 };
 

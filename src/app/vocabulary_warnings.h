@@ -11,10 +11,10 @@
 
 namespace switchyard {
 
-// The share of a text's tokens, or of its lines, above which there is a warning.
+// Warn above this share of a text's tokens or lines.
 constexpr double kWarningShare = 0.01;
 
-// Warns if more than kWarningShare of the tokens are unknown, with examples; `name` is the text's.
+// Warns, with examples, if more than kWarningShare of the tokens are unknown; `name` is the text's.
 // Returns true if it warned.
 bool warn_of_unknown_tokens(const std::string& name, const UnknownTokens& tokens);
 
@@ -23,7 +23,7 @@ bool warn_of_unknown_tokens(const std::string& name, const UnknownTokens& tokens
 void warn_of_changed_lines(const std::string& name, const Tokenizer& tokenizer,
                            const std::vector<std::string>& lines);
 
-// Warns if `transformers` will tokenize differently with the vocabulary that is written to `file`.
+// Warns if `transformers` will tokenize differently with the vocabulary written to `file`.
 void warn_of_differences_in_transformers(const std::string& file, const Tokenizer& tokenizer);
 
 }  // namespace switchyard

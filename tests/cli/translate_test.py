@@ -356,7 +356,7 @@ class Mistakes(unittest.TestCase):
         subprocess.run([MAKE_MODEL, folder, "3000"], check=True)
         code, out, err = translate(b"abc\nd efg\nhij\n", "-m", folder)
         self.assertEqual((code, out.count(b"\n")), (0, 3))
-        self.assertEqual(err.count("answers with sentinels"), 1)
+        self.assertEqual(err.count("generates sentinels"), 1)
         self.assertNotIn("sentinels", translate(b"abc\n")[2])
 
     def test_help_comes_first(self):

@@ -21,7 +21,7 @@ Checkpoints::Checkpoints(const TrainingOptions& options, const TrainingDirectory
       best_metric_(options.valid_metrics[0]),
       keep_last_(options.keep_last) {}
 
-// What a checkpoint holds besides the model's values.
+// The contents of optimizer.safetensors.
 std::vector<StateTensor> Checkpoints::trainer_state() const {
   std::vector<StateTensor> state = trainer_.optimizer().state();
   if (trainer_.has_average())

@@ -26,8 +26,8 @@ class Checkpoints {
               TrainingParts& parts, const Model& averaged);
 
   // Resumes from the newest undamaged checkpoint: fills the trainer and `state`, whose hashes must
-  // be those of the run's inputs. Error as newest_checkpoint, check_same_inputs and
-  // load_checkpoint.
+  // be those of the run's inputs. Throws what newest_checkpoint, check_same_inputs and
+  // load_checkpoint throw.
   void load(TrainingState& state);
 
   // Writes a checkpoint unless the newest one already has this state. A full disk or a missing
@@ -35,7 +35,7 @@ class Checkpoints {
   // again. Error(kDiverged) if a value is not finite.
   bool save(TrainingState& state, MetricsFile& metrics);
 
-  // Why save() has returned false: "no checkpoint could be saved: No space left on device".
+  // The reason why save() returned false: "no checkpoint could be saved: No space left on device".
   std::string unsaved() const;
 
   // Returns true if any write has failed, even if a later one succeeded.
@@ -56,7 +56,7 @@ class Checkpoints {
   const std::int64_t keep_last_;
   // The update of the newest checkpoint, and of the last validation it records.
   std::int64_t saved_update_ = -1, saved_validation_ = -1;
-  std::optional<Error> last_failure_;  // the latest one reported as a warning
+  std::optional<Error> last_failure_;  // the latest failure, reported as a warning
 };
 
 }  // namespace switchyard

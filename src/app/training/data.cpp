@@ -68,7 +68,7 @@ std::vector<std::size_t> number_pairs(const ParallelText& text, std::size_t& dif
   return number_of;
 }
 
-// Draws `count` of `total` items by the seed; true for those drawn.
+// Draws `count` of `total` items by the seed; true marks those drawn.
 std::vector<bool> draw(std::size_t total, std::size_t count, std::uint64_t seed) {
   std::vector<std::size_t> order(total);
   std::iota(order.begin(), order.end(), std::size_t{0});
@@ -89,8 +89,8 @@ void log_counts(const char* name, const Corpus& corpus) {
   const auto note = [&](std::int64_t count, const char* what) {
     if (count > 0) text += ", " + with_commas(count) + " " + what;
   };
-  note(counts.skipped_empty, "left out (an empty side)");
-  note(counts.skipped_long, "left out (longer than --max-length)");
+  note(counts.skipped_empty, "skipped (an empty side)");
+  note(counts.skipped_long, "skipped (longer than --max-length)");
   note(counts.cropped, "cropped to --max-length");
   note(counts.invalid_utf8, counts.invalid_utf8 == 1
                                 ? "invalid UTF-8 sequence replaced by U+FFFD"

@@ -18,14 +18,14 @@ namespace switchyard {
 ParallelText hold_out(ParallelText& train, std::uint64_t seed);
 
 // Reads --train-sets and --valid-sets. Without the latter, holds out some of the training pairs and
-// logs their number and that of removed copies. Error(kData) naming the files.
+// logs their number and that of the copies removed. Error(kData) naming the files.
 struct TrainingText {
   ParallelText train, valid;
 };
 TrainingText read_training_text(const TrainingOptions& options);
 
-// Loads the vocabulary of --vocab; without it, trains a SentencePiece model of at most vocab_size
-// pieces on both sides of `text` and logs that.
+// Loads the vocabulary of --vocab; without it, logs and trains a SentencePiece model of at most
+// vocab_size pieces on both sides of `text`.
 Tokenizer make_vocabulary(const ParallelText& text, const TrainingOptions& options);
 
 // The pairs as ids, without empty ones. Validation pairs that are too long are cropped.

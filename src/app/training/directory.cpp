@@ -120,7 +120,7 @@ TrainingDirectory::TrainingDirectory(fs::path path, bool overwrite)
 
 TrainingDirectory::~TrainingDirectory() {
   if (lock_ < 0) return;
-  // What a run writes before keep().
+  // The files that a run writes before keep().
   if (!made_.empty())
     for (const char* name : {"metrics.jsonl", "spiece.model", "tokenizer_config.json",
                              "special_tokens_map.json", "train.log", kSettingsFile, kLock})
@@ -135,7 +135,7 @@ bool TrainingDirectory::has_checkpoint(std::int64_t update) const {
 void TrainingDirectory::clear() {
   for (const std::int64_t update : checkpoints()) remove_directory(checkpoint(update));
   if (is_real_directory(file(kAverageDirectory))) remove_directory(file(kAverageDirectory));
-  // config.json first: without it no reader takes a half-deleted model for a model.
+  // config.json first: without it, no reader mistakes a half-deleted model for a whole one.
   for (const char* name :
        {"config.json", "model.safetensors", "generation_config.json", "tokenizer_config.json",
         "special_tokens_map.json", "best", "last", "metrics.jsonl", "train.log", kSettingsFile})

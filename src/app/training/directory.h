@@ -54,7 +54,7 @@ class TrainingDirectory {
   TrainingDirectory(const TrainingDirectory&) = delete;
   TrainingDirectory& operator=(const TrainingDirectory&) = delete;
 
-  // The run has begun: its directory stays, durably. Error(kRuntime).
+  // Call once the run has begun: makes its directory permanent and durable. Error(kRuntime).
   void keep() { made_.keep(); }
 
   const std::filesystem::path& path() const { return path_; }
@@ -65,8 +65,8 @@ class TrainingDirectory {
   std::vector<std::int64_t> checkpoints() const { return checkpoints_in(path_); }
   bool has_checkpoint(std::int64_t update) const;
 
-  // Removes what an earlier run left: checkpoints, links, model, metrics, log, settings; but not
-  // the vocabulary, which --vocab may name.
+  // Removes what an earlier run left (checkpoints, links, model, metrics, log, settings) except the
+  // vocabulary, which --vocab may name.
   void clear();
 
   // The update of the checkpoint that a link (`last` or `best`) points to; -1 if there is none.
@@ -75,7 +75,7 @@ class TrainingDirectory {
   void link(const std::string& name, std::int64_t update) const;
 
   // Removes the checkpoints up to `update` except the newest `keep_last`, `best`, and the one that
-  // the link `best` points to. Later ones are damaged and will be replaced as the run reaches them.
+  // the link `best` points to. Later ones are damaged; the run will replace them.
   void prune(std::int64_t update, std::int64_t best, std::int64_t keep_last) const;
 
  private:

@@ -46,7 +46,7 @@ std::int64_t uneven_pairs(const Corpus& corpus) {
   return uneven;
 }
 
-// Trains for kProbeSeconds after a warm-up and returns the state that this leads to from 0.
+// Trains for kProbeSeconds after a warm-up and returns the resulting state, counted from 0.
 TrainingState probe(TrainingParts& parts, Batcher& batcher, std::int64_t delay) {
   TrainingState state;
   for (int update = -kWarmUpUpdates; state.seconds < kProbeSeconds; ++update) {

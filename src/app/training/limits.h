@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// How far a training run has come: its end, why it ended, and what is due on the way.
+// The progress of a training run: when it ends, why it ended, and what is due on the way.
 #pragma once
 
 #include <cstdint>
@@ -10,8 +10,7 @@
 
 namespace switchyard {
 
-// The fraction of the run that is done, from 0 to 1; 1 or more: it has ended. 0 if there is no
-// limit.
+// Returns the fraction of the run that is done; 1 or more: it has ended; 0: there is no limit.
 double progress(const StopRule& rule, const TrainingState& state, std::int64_t batches_in_epoch);
 
 // Returns true if something done at this frequency is due between two points of the run.
@@ -28,7 +27,7 @@ std::string limit_passed(const StopRule& rule, const TrainingState& state,
                          std::int64_t batches_in_epoch, const Schedule& schedule);
 
 // Estimates how many updates are left for a run at `state`, given `steps`, the state after a few
-// updates from 0. Negative if there is no limit, 0 if the end has been reached.
+// updates from 0. Negative if there is no limit, 0 if the run has ended.
 double updates_to_go(const StopRule& rule, const TrainingState& state, const TrainingState& steps,
                      std::int64_t batches_in_epoch);
 

@@ -46,7 +46,7 @@ Sample sample_largest_batch(const PairSource& source, const BatchOptions& option
 }  // namespace
 
 TrainingMemory parameter_memory(const Model& model, const TrainingOptions& options) {
-  std::int64_t buffers = 1 + options.trainer.workers;  // values, and a gradient for each worker
+  std::int64_t buffers = 1 + options.trainer.workers;  // values, and one gradient per worker
   if (options.trainer.exponential_smoothing > 0) ++buffers;
   // Weights in bfloat16, packed for forward and for backward.
   if (options.compute_type == DType::bf16) ++buffers;
@@ -71,7 +71,7 @@ std::int64_t fit_batch_words(Trainer& trainer, const PairSource& source, BatchOp
   // Memory is proportional to words except that rows are rounded up, so a few tries come close.
   constexpr int kTries = 6;
   constexpr std::int64_t kFirstWords = 2048;
-  const auto fits = static_cast<double>(workspace) * 0.95;  // a sample is not exact
+  const auto fits = static_cast<double>(workspace) * 0.95;  // a sample only estimates
   const PairLength total = source.bounds().total;
   const std::int64_t most = std::max(total.source, total.target);
   std::int64_t best = 0, words = std::min(kFirstWords, most);

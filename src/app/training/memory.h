@@ -13,7 +13,7 @@
 namespace switchyard {
 
 struct TrainingMemory {
-  std::int64_t parameters = 0;  // values, gradients, the running average
+  std::int64_t parameters = 0;  // values, gradients, moving average
   std::int64_t optimizer = 0;   // its state
   std::int64_t batch = 0;       // forward and backward of the largest batch
   std::int64_t available = 0;   // before any of it was allocated
@@ -24,13 +24,12 @@ struct TrainingMemory {
 TrainingMemory parameter_memory(const Model& model, const TrainingOptions& options);
 
 // Bytes that forward and backward of the first epoch's largest batch need, extrapolated from an
-// eighth of its pairs: memory is proportional to tokens. Changes nothing but the gradients, which
-// it clears.
+// eighth of its pairs: memory is proportional to tokens. Leaves the trainer unchanged.
 std::int64_t largest_batch_bytes(Trainer& trainer, const PairSource& source,
                                  const BatchOptions& options);
 
-// The largest BatchOptions::mini_batch_words with which forward and backward of every batch of the
-// first epoch fit into `workspace` bytes. Error(kUsage) if a single pair does not fit.
+// About the largest BatchOptions::mini_batch_words with which forward and backward of every batch
+// of the first epoch fit into `workspace` bytes. Error(kUsage) if a single pair does not fit.
 std::int64_t fit_batch_words(Trainer& trainer, const PairSource& source, BatchOptions options,
                              std::int64_t workspace);
 

@@ -31,7 +31,7 @@ struct MetricHistory {
   // Returns true if `now` is better than the best so far. Never if it is not finite.
   bool improved_by(const std::string& metric, const MetricValue& now) const;
   // The log's verdict on `now` before it is recorded, in Marian's words: "new best", or "stalled 2
-  // times (last best: 21.43)"; if ce-mean-words decided, with its two values.
+  // times (last best: 21.43)"; plus both values of ce-mean-words if it decided.
   std::string judgement(const std::string& metric, const MetricValue& now) const;
   // Records the validation after `update` updates. Returns true if it is the best so far.
   bool record(const std::string& metric, const MetricValue& now, std::int64_t update);

@@ -46,7 +46,7 @@ void MetricsFile::append(nlohmann::json record) {
   }
 }
 
-// Writes what is pending, all of it or nothing.
+// Writes all pending records, or none.
 void MetricsFile::flush() {
   if (::lseek(fd_, bytes_, SEEK_SET) < 0 || write_all(fd_, pending_) < pending_.size()) {
     const int error = errno;

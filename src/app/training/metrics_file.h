@@ -17,8 +17,8 @@ class MetricsFile {
   MetricsFile(const MetricsFile&) = delete;
   MetricsFile& operator=(const MetricsFile&) = delete;
 
-  // Adds "time" to the record and writes it. If that fails, warns once and keeps the record, to
-  // write it together with a later one; the file always has whole lines only.
+  // Adds "time" to the record and writes it. If that fails, warns once and keeps the record to
+  // write it with a later one; the file only ever has whole lines.
   void append(nlohmann::json record);
   // Makes all records durable and returns the file's size. Error(kRuntime) if that fails.
   std::int64_t sync();

@@ -12,7 +12,7 @@ namespace {
 
 void check_files_and_batches(const TrainingOptions& o) {
   check(o.mini_batch_words > 0 || o.mini_batch > 0 || o.mini_batch_fit, ErrorKind::kUsage,
-        "--mini-batch-words and --mini-batch are both 0: one of them must be given");
+        "--mini-batch-words and --mini-batch are both 0: set one of them");
   const std::size_t files = o.tsv ? 1 : 2;
   const char* expected = o.tsv ? "one file (--tsv)" : "a source and a target file";
   check(!o.train_sets.empty(), ErrorKind::kUsage, "--train-sets: missing, expected ", expected,
@@ -33,7 +33,7 @@ void finish_options(TrainingOptions& o) {
         o.config.num_layers, ", --num-sparse-decoder-layers ", o.num_sparse_decoder_layers, " of ",
         o.config.num_decoder_layers, ": more sparse layers than layers");
   check(o.average_last == 0 || o.average_best == 0, ErrorKind::kUsage,
-        "--average-last and --average-best both write DIR/average: give one");
+        "--average-last and --average-best both write DIR/average: give only one");
   const std::int64_t averaged = std::max(o.average_last, o.average_best);
   check(averaged <= o.keep_last, ErrorKind::kUsage,
         o.average_best > 0 ? "--average-best " : "--average-last ", averaged, " needs --keep-last ",
@@ -52,12 +52,12 @@ void finish_options(TrainingOptions& o) {
   }
   if (o.hf_capacity) {
     check(o.trainer.capacity.capacity_factor == 0, ErrorKind::kUsage,
-          "--compat hf and --capacity-factor are two rules for the same thing: give one");
+          "--compat hf and --capacity-factor are two rules for the same thing: give only one");
     o.trainer.capacity.expert_capacity = o.config.expert_capacity;
   } else {
-    // Training drops no tokens per sequence. Hugging Face always applies its rule: the capacity
-    // must be large enough that it drops none either when scoring sentences of the training
-    // lengths.
+    // Training without --compat hf drops no tokens per sequence, but Hugging Face always applies
+    // its rule. Make the capacity large enough that it drops none when scoring sentences of the
+    // training lengths.
     o.config.expert_capacity = std::max(o.config.expert_capacity, o.max_length);
   }
 }

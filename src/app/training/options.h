@@ -19,7 +19,7 @@ struct Frequency {
   Unit unit = kUpdates;
 };
 
-// When training ends: at whichever limit comes first; 0: no limit.
+// When training ends: at the first limit reached; 0: no limit.
 struct StopRule {
   std::int64_t epochs = 0;
   std::int64_t updates = 0;
@@ -28,7 +28,7 @@ struct StopRule {
 };
 
 struct TrainingOptions {
-  std::string preset = "small";  // whose settings hold for what is not given
+  std::string preset = "small";  // defaults for options that are not given
 
   // Data. With `tsv` each set is one file of SRC <tab> TGT lines, else a source and a target file.
   std::vector<std::filesystem::path> train_sets, valid_sets;
@@ -52,11 +52,11 @@ struct TrainingOptions {
   Initialisation init;
 
   // Batches
-  // 0: mini_batch sentences
+  // 0: batches of mini_batch sentences
   std::int64_t mini_batch_words = backend_defaults().training_batch_tokens;
   std::int64_t mini_batch = 0;
   bool mini_batch_fit = false;    // as many tokens as fit into workspace_mb
-  std::int64_t workspace_mb = 0;  // 0: half of the memory that is available
+  std::int64_t workspace_mb = 0;  // 0: half of the available memory
   std::int64_t optimizer_delay = 1;
 
   TrainerOptions trainer;
@@ -81,11 +81,11 @@ struct TrainingOptions {
   // Every option with its effective value, as a YAML map: saved as training_args.yml and compared
   // with it when the run is resumed.
   std::string settings;
-  // The same, with neither user nor preset setting anything.
+  // The same, if neither the user nor a preset set anything.
   std::string defaults;
 };
 
-// Checks options against each other (each one's own range is checked when it is parsed) and derives
+// Checks the options against each other (each one's range is checked when it is parsed) and derives
 // the rest: which layers are sparse, the end of the schedule, the expert capacity. Error(kUsage)
 // naming the options.
 void finish_options(TrainingOptions& options);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// How a training run reports its progress: lines in Marian's words, the status line on a
-// terminal, and the records of metrics.jsonl.
+// How a training run reports its progress: lines in Marian's format, the status line on a terminal,
+// and the records of metrics.jsonl.
 #pragma once
 
 #include <cstdint>

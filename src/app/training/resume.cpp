@@ -15,11 +15,11 @@ namespace switchyard {
 
 namespace {
 
-// Settings that do not affect what is computed, or only its bits (threads and workers).
+// Settings that do not affect what is computed, or only affect its bits (threads and workers).
 constexpr const char* kMayChange[] = {"activation-checkpointing", "average-best", "average-last",
                                       "disp-first", "disp-freq", "early-stopping", "keep-last",
                                       "log-level", "model", "preset", "quiet", "threads", "workers",
-                                      // Compared by content instead: check_same_inputs().
+                                      // Compared by content instead, in check_same_inputs().
                                       "train-sets", "valid-sets", "vocab"};
 
 using Settings = std::map<std::string, std::string>;
@@ -55,8 +55,7 @@ bool begin_or_resume(const TrainingOptions& options, TrainingDirectory& director
     const bool has_model = std::filesystem::exists(directory.file("model.safetensors"));
     check(!has_model || !may_resume(options), ErrorKind::kUsage, directory.path().string(),
           ": has a model but no checkpoint to resume from; choose another directory; --overwrite "
-          "would "
-          "delete this model");
+          "would delete this model");
     directory.clear();
     write_file_durably(directory.file(kSettingsFile), options.settings);
   }
@@ -113,7 +112,7 @@ std::vector<std::string> changed_settings(const std::string& was, const std::str
     Settings before = read_settings(was), after = read_settings(now);
     before.merge(read_settings(defaults));
     for (const char* name : kMayChange) after.erase(name);
-    // A linear schedule's rates depend on where it ends.
+    // A linear schedule's rates depend on the update at which it ends.
     const auto schedule = after.find("lr-schedule");
     if (schedule == after.end() || schedule->second != "linear") after.erase("after");
     std::vector<std::string> changes;

@@ -38,7 +38,7 @@ bool Scores::validate(TrainingState& state, MetricsFile& metrics) {
                            {"update", state.counters.update},
                            {"words", state.target_tokens},
                            {"seconds", result.seconds},
-                           {"ce-mean-words", result.ce_mean_words}};  // decides ties
+                           {"ce-mean-words", result.ce_mean_words}};  // breaks ties
   bool best = false;
   for (const std::string& name : options_.valid_metrics) {
     record[name] = result.metric(name);
@@ -52,7 +52,7 @@ bool Scores::validate(TrainingState& state, MetricsFile& metrics) {
   return best;
 }
 
-// The last update may have made the model infinite: then it is not the data that is bad.
+// If validation meets non-finite values, the last update is to blame, not the data.
 ValidationResult Scores::run_validator(const TrainingState& state) {
   try {
     return validator_.run();

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The validations of a run: logged in Marian's words, recorded in metrics.jsonl, and compared with
+// The validations of a run: logged in Marian's format, recorded in metrics.jsonl, and compared with
 // the best so far.
 #pragma once
 
@@ -18,7 +18,7 @@ class Scores {
   // All must outlive this. `averaged` is bound to the values that are validated.
   Scores(const TrainingOptions& options, const TrainingParts& parts, const Model& averaged);
 
-  // Warns if a metric asked for is BLEU and even perfect translations would score 0.
+  // Warns if BLEU is one of the metrics and even perfect translations would score 0.
   void warn_if_bleu_is_0() const;
 
   // Validates and updates `state`. Returns true if the model is the best so far by the first of

@@ -63,12 +63,12 @@ class TrainingSession {
   const bool resuming_;
   TrainingParts parts_;
   Trainer& trainer_;
-  Model averaged_model_;  // the same, bound to what is validated and saved
+  Model averaged_model_;  // the same model, bound to the values to validate and save
   Scores scores_;
   Checkpoints checkpoints_;
   TrainingState state_;
   std::optional<MetricsFile> metrics_;
-  std::optional<MetricHistory> kept_best_;  // of the saved best, while a better one is unsaved
+  std::optional<MetricHistory> kept_best_;  // of the saved best model while a better one is unsaved
   std::unique_ptr<Prefetch<NextBatch>> batches_;
   std::int64_t batches_in_epoch_ = 0;
   double begin_progress_ = 0;  // of this process
@@ -162,7 +162,7 @@ int TrainingSession::run() {
   return checkpoints_.failed() ? static_cast<int>(ErrorKind::kRuntime) : 0;
 }
 
-// Why the run is over, and which checkpoint is the best. `worked`: this process has trained or
+// Says why the run is over and which checkpoint is the best. `worked`: this process has trained or
 // validated.
 std::string TrainingSession::end_text(bool worked) {
   const std::string& metric = options_.valid_metrics[0];
@@ -184,8 +184,8 @@ std::string TrainingSession::end_text(bool worked) {
 
 void TrainingSession::step() {
   if (kept_best_) {
-    // This update overwrites the better model, which could not be saved: from here on the saved
-    // best is the one to beat.
+    // This update overwrites the better model, which could not be saved: from now on the saved best
+    // is the one to beat.
     first_metric() = {kept_best_->best, kept_best_->best_update, 0};
     kept_best_.reset();
   }

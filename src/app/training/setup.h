@@ -15,16 +15,16 @@ namespace switchyard {
 using MakeTokenizer = std::function<Tokenizer(const ParallelText&)>;
 
 struct TrainingParts {
-  // Reads the text, makes the tokenizer, encodes the text, and makes a model without values. Error
-  // as read_training_text, encode_training_data and check_memory, which knows no batch yet.
+  // Reads the text, makes the tokenizer, encodes the text, and makes a model without values. Throws
+  // what read_training_text, encode_training_data and check_memory throw; the latter does not know
+  // the memory of a batch yet.
   TrainingParts(const TrainingOptions& options, const MakeTokenizer& make_tokenizer);
 
   // Sets the initial values of a new run; a resumed one loads its checkpoint's.
   void initialise(const TrainingOptions& options);
 
-  // Decides how the text is cut into batches, of at most `words` (batch_words() of resume.h); 0
-  // with
-  // --mini-batch-fit: as many as fit. Error as check_memory, now that a batch's memory is known.
+  // Plans batches of at most `words` tokens (batch_words() of resume.h); 0 with --mini-batch-fit:
+  // as many as fit. Throws what check_memory throws, now that the memory of a batch is known.
   void plan_batches(const TrainingOptions& options, std::int64_t words);
 
   // Trainer::step; if training diverges, the error also says which options may help.

@@ -20,7 +20,7 @@ namespace switchyard {
 struct TrainingState {
   TrainerCounters counters;
   BatchPosition position;             // of the next batch
-  std::int64_t mini_batch_words = 0;  // of all batches; with --mini-batch-fit as found
+  std::int64_t mini_batch_words = 0;  // per batch; with --mini-batch-fit, as determined
   std::int64_t epoch_sentences = 0;   // trained on in this epoch
   std::int64_t target_tokens = 0;     // of the whole run
   double seconds = 0;                 // of training; not reproducible
@@ -32,14 +32,14 @@ struct TrainingState {
   std::uint64_t tokenizer_hash = 0, train_hash = 0, valid_hash = 0;
   std::string compute_type;  // "float32", "bfloat16"
 
-  // The epoch of the last batch that was taken, from 1.
+  // The epoch of the last batch taken, from 1.
   std::int64_t epoch() const {
     return std::max<std::int64_t>(1, position.epoch + (position.batch > 0 ? 1 : 0));
   }
 };
 
-// Hugging Face's field names if it has them (global_step, epoch, best_metric), ours under
-// "switchyard". `first_metric` decides which model is the best.
+// Uses Hugging Face's field names if there are any (global_step, epoch, best_metric), the rest
+// under "switchyard". `first_metric` decides which model is the best.
 nlohmann::json state_to_json(const TrainingState& state, const std::string& first_metric);
 // Error(kData) if a field is missing or has another type.
 TrainingState state_from_json(const nlohmann::json& json);

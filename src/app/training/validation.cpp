@@ -18,7 +18,7 @@ namespace {
 
 constexpr std::int64_t kBatchTokens = 1024;
 
-// Limits translations to half as long again as the longest reference: an untrained model does not
+// Limits translations to 1.5 times the length of the longest reference: an untrained model does not
 // end its sentences.
 std::int64_t max_new_tokens(const PairSource& valid) {
   const std::int64_t longest = valid.bounds().longest.target;
@@ -56,7 +56,7 @@ Validator::Validator(const Model& model, const Tokenizer& tokenizer, const Train
   batching.shuffle = false;
   Batcher batcher(data.valid, batching);
   for (std::int64_t b = batcher.batches_in_epoch(); b > 0; --b) batches_.push_back(batcher.next());
-  // The capacity factor applies in training only, Hugging Face's capacity in scoring as well.
+  // The capacity factor applies only in training, Hugging Face's capacity also in scoring.
   capacity_.expert_capacity = options.trainer.capacity.expert_capacity;
   bleu_.tokenize = options.valid_tokenize;
   bleu_can_score_ = bleu_can_score(options.valid_tokenize);

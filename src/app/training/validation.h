@@ -36,10 +36,10 @@ class Validator {
   // number of threads.
   ValidationResult run();
 
-  // False for BLEU if even a perfect translation scores 0, because no reference is as long as
-  // BLEU's longest n-gram. Any other score is then noise.
+  // False for BLEU if even a perfect translation scores 0 because no reference is as long as BLEU's
+  // longest n-gram. Any score is then meaningless.
   bool is_meaningful(const std::string& metric) const;
-  // True if the references, as translations of themselves, have a BLEU above 0 with this tokenizer.
+  // Returns true if the references score above 0 as their own translations with this tokenizer.
   bool bleu_can_score(const std::string& tokenize) const;
 
   // The signature of both scores, for the log.
@@ -57,7 +57,7 @@ class Validator {
   bool translate_;                                  // a metric needs translations
   std::vector<Ids> sources_;                        // of data_.valid_source, cropped
   std::vector<HostBatch> batches_;                  // of data_.valid
-  std::vector<std::unique_ptr<Context>> contexts_;  // of a thread each
+  std::vector<std::unique_ptr<Context>> contexts_;  // one per thread
   Team team_;
   Translator translator_;
 };

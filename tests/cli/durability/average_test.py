@@ -121,7 +121,7 @@ class Average(RunsTest):
                       result.stderr)
         for more, text in ((['--average-last', '5'], '--average-last 5 needs --keep-last 5 or more; it is 4'),
                            (['--average-best', '9'], '--average-best 9 needs --keep-last 9 or more; it is 4'),
-                           (['--average-best', '1', '--average-last', '1'], 'give one')):
+                           (['--average-best', '1', '--average-last', '1'], 'give only one')):
             result = run([*self.PLAIN, *more])
             self.assertEqual(result.returncode, 2)
             self.assertIn(text, result.stderr)

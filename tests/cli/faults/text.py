@@ -225,7 +225,7 @@ def training_text(judge):
         command = [judge.tools.train, '--threads', '1', '--preset', 'tiny', *sizes, *tsv, '-t', *sets,
                    '-m', 'trained-' + case, '--max-length-crop']
         judge.works('training on odd lines: ' + case, command,
-                    ['left out (an empty side)', 'cropped to --max-length', 'invalid UTF-8 sequence'])
+                    ['skipped (an empty side)', 'cropped to --max-length', 'invalid UTF-8 sequence'])
     first = next(i for i, line in enumerate(lines) if not is_utf8(line)) + 1
     judge.refused('training with --strict', 3, [f'odd.src:{first}: not UTF-8'],
                   [judge.tools.train, '--threads', '1', '--preset', 'tiny', *sizes, '-t', 'odd.src', 'odd.tgt',
