@@ -31,7 +31,7 @@ std::string_view closest_name(std::string_view name, const std::vector<std::stri
   std::string_view closest;
   std::size_t best = std::max<std::size_t>(1, (name.size() + 1) / 4) + 1;
   for (const std::string_view known : names) {
-    // Much longer names are not compared letter by letter: hostile input may be megabytes long.
+    // Does not compare much longer names letter by letter: hostile input may be megabytes long.
     if (name.size() > 2 * (known.size() + 1)) continue;
     const bool start = name.size() >= kShortestStart && known.starts_with(name);
     const std::size_t d = start ? 1 : distance(known, name);

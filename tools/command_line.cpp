@@ -19,10 +19,10 @@ bool looks_like_option(const std::string& argument) {
   return argument[1] != '.' && (argument[1] < '0' || argument[1] > '9');  // a negative number
 }
 
-// Boost calls this at each argument; takes an option's name off the front, with the value if it is
-// attached. Boost's own styles reject `--name=`, let a flag take the argument after it as its value
-// (if it may have one), and take `--threads --quiet` for a value; they know no underscores and no
-// `-lc`.
+// Boost calls this for each argument. Takes an option's name off the front, together with its value
+// if that is attached. Boost's own styles reject `--name=`, let a flag that may have a value
+// consume the next argument, and take `--quiet` in `--threads --quiet` for a value; they know
+// neither underscores nor `-lc`.
 std::vector<po::option> take_option(const OptionTable& table, Values& arguments) {
   const std::string argument = arguments.front();
   if (!looks_like_option(argument) || argument == "--") return {};
@@ -47,7 +47,7 @@ std::vector<po::option> take_option(const OptionTable& table, Values& arguments)
   return {taken};
 }
 
-// An argument without a name that follows a list is one more value of the list.
+// Rejects an argument without a name after a list: it has become one more value of that list.
 void check_order(const Tool& tool, const OptionTable& table,
                  const std::map<std::string, Values>& found) {
   const auto positional =
@@ -69,7 +69,7 @@ void check_order(const Tool& tool, const OptionTable& table,
 std::map<std::string, Values> parse_command_line(const Tool& tool, const OptionTable& table,
                                                  int argc, const char* const* argv) {
   po::options_description description;
-  // If no option takes them, arguments without a name are collected, to be named in the error.
+  // If no option takes arguments without a name, collects them for the error message.
   std::string unnamed = kUnnamed;
   for (const Option& option : table) {
     auto value = po::value<Values>();

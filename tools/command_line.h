@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The arguments of a tool, sorted by option.
+// Groups the arguments of a tool by option.
 #pragma once
 
 #include <map>
@@ -9,9 +9,9 @@
 
 namespace switchyard {
 
-// The values of each option on the command line, by its name; a flag without one has "true".
-// Error(kUsage) naming an unknown option, one that lacks its value, or an argument that belongs to
-// no option. Which values an option allows is for Option::set to check.
+// Returns the values of each option on the command line, by its name; a flag without a value has
+// "true". Error(kUsage) naming an unknown option, one without its value, or an argument that
+// belongs to no option. Option::set checks the values themselves.
 std::map<std::string, Values> parse_command_line(const Tool& tool, const OptionTable& table,
                                                  int argc, const char* const* argv);
 

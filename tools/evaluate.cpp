@@ -59,7 +59,7 @@ std::string as_text(const Result& result, int width) {
   return result.name + "|" + result.signature + " = " + rounded(result.score, width) + details;
 }
 
-// sacreBLEU's object: the score, then each part of the signature as its own field.
+// sacreBLEU's format: the score, then each part of the signature as a field of its own.
 std::string as_json(const Result& result, int width) {
   nlohmann::ordered_json object;
   object["name"] = result.name;
@@ -93,7 +93,7 @@ std::string name_of(const std::filesystem::path& path) {
   return path == "-" ? "stdin" : path.string();
 }
 
-// The lines, with invalid UTF-8 replaced; sacreBLEU fails on it.
+// Reads all lines and replaces invalid UTF-8, on which sacreBLEU fails.
 std::vector<std::string> read_text(const std::filesystem::path& path) {
   std::vector<std::string> lines = read_lines(path);
   std::int64_t replaced = 0;
@@ -109,8 +109,8 @@ std::vector<std::string> read_text(const std::filesystem::path& path) {
   return lines;
 }
 
-// Warns if more than 1 % of the words are what SentencePiece (U+2047) and others print for an
-// unknown token.
+// Warns if more than 1 % of the words are what SentencePiece (U+2047) and other programs print for
+// an unknown token.
 void warn_of_unknown_words(const std::vector<std::string>& hypotheses, const std::string& name) {
   std::size_t words = 0, unknown = 0, first_line = 0;
   for (std::size_t i = 0; i < hypotheses.size(); ++i) {
@@ -153,7 +153,7 @@ bool parse(int argc, char** argv, Settings& s) {
   options.paths("references", s.references, "REF...",
                 "reference translations, one sentence per line");
   options.positional("references");
-  options.path("input,i", s.input, "FILE", "the translation to score; -: stdin");
+  options.path("input,i", s.input, "FILE", "translation to score; -: stdin");
   options.group("Metrics");
   options.choices("metrics,m", s.metrics, {"bleu", "chrf"}, "metrics to compute");
   options.flag("sentence-level", s.sentence_level, "one score per line, for a single metric");
@@ -171,7 +171,7 @@ bool parse(int argc, char** argv, Settings& s) {
   options.number("chrf-char-order", s.chrf.char_order, 1, 100, "maximum character n-gram order");
   options.number("chrf-word-order", s.chrf.word_order, 0, 100,
                  "maximum word n-gram order; 2: chrF++");
-  options.number("chrf-beta", s.chrf.beta, 0, 1000, "weight of recall");
+  options.number("chrf-beta", s.chrf.beta, 0, 1000, "weight of recall relative to precision");
   options.group("Output");
   options.flag("score-only,b", s.score_only,
                "print only the scores, one per line, in the order of --metrics");

@@ -23,7 +23,7 @@ T parse_number(std::string_view name, std::string_view text, T min, T max) {
   T value{};
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
   const bool whole = error == std::errc() && end == text.data() + text.size() && !text.empty();
-  // The comparison is false for NaN.
+  // False for NaN.
   if (whole && value >= min && value <= max) return value;
   const bool open = max == std::numeric_limits<T>::max();
   fail(ErrorKind::kUsage, "--", name, ": found '", escaped(text), "', expected ",

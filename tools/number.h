@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Numbers as options spell them: strict, without a locale, exact in both directions.
+// Numbers as spelled in options: strict, locale-independent, exact in both directions.
 #pragma once
 
 #include <string>

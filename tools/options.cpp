@@ -44,7 +44,7 @@ Options::Options(Tool tool) : tool_(std::move(tool)) {
   number("threads", threads_, 0, kMaxThreads, "number of threads; 0: one per available core");
   choice("log-level", log_level_,
          {{"quiet", LogLevel::kQuiet}, {"info", LogLevel::kInfo}, {"verbose", LogLevel::kVerbose}},
-         "how much is printed; quiet: errors and warnings only");
+         "verbosity; quiet: errors and warnings only");
   flag("quiet,q", quiet_, "same as --log-level quiet");
   const auto prints = [&](std::string_view name, auto* print, std::string help) -> Option& {
     Option& option = add(name, "", std::move(help));

@@ -35,7 +35,7 @@ void wrap(std::string& out, const std::string& text, std::size_t column) {
   out += '\n';
 }
 
-// Escapes `text`: troff prints a plain dash as a hyphen and takes a leading dot or quote as a
+// Escapes `text`: troff prints a plain dash as a hyphen and interprets a leading dot or quote as a
 // request.
 std::string troff(const std::string& text) {
   std::string out = text.starts_with('.') || text.starts_with('\'') ? "\\&" : "";
@@ -60,7 +60,7 @@ std::string heading(const Option& option) {
   return text;
 }
 
-// What it does, and its default.
+// The option's help text and its default.
 std::string explanation(const Option& option) {
   std::string text = option.help;
   if (option.is_flag || !option.get) return text;
@@ -69,7 +69,7 @@ std::string explanation(const Option& option) {
   return text;
 }
 
-// The headings in the order of the table, but with the common options, its first rows, last.
+// The headings in table order, except that the common options, its first rows, come last.
 Values group_titles(const OptionTable& table) {
   Values titles;
   for (const Option& option : table)
@@ -151,7 +151,7 @@ std::string man_page(const Tool& tool, const OptionTable& table) {
   return out;
 }
 
-// Values are completed from their choices, paths from file names.
+// Completes values from their choices, and paths from file names.
 std::string bash_completion(const Tool& tool, const OptionTable& table) {
   std::string function = "_" + tool.name;
   std::replace(function.begin(), function.end(), '-', '_');

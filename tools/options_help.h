@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a tool prints about itself, from its table of options.
+// Everything a tool prints about itself, derived from its table of options.
 #pragma once
 
 #include <string>

@@ -9,7 +9,7 @@ namespace switchyard {
 
 namespace {
 
-// A path of a config file, relative to `base`; "-" and absolute paths stay as they are.
+// Resolves a path of a config file relative to `base`; "-" and absolute paths stay as they are.
 std::filesystem::path resolve(const std::filesystem::path& base, const std::string& value) {
   const std::filesystem::path path(value);
   return base.empty() || path.is_absolute() || value == "-" ? path : base / path;

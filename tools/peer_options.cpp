@@ -17,7 +17,7 @@ struct Advice {
   const char* names;   // used by other programs, separated by spaces
 };
 
-// The first row that has the name and an option of the tool applies.
+// The first row with this name and with an option of the tool applies.
 constexpr Advice kAdvice[] = {
     {"after", "", "use --after {10}e",
      "epochs epoch max-epoch max-epochs after-epochs num-epochs train-epochs num-train-epochs"},
@@ -169,7 +169,7 @@ bool lists(std::string_view names, std::string_view name) {
   return false;
 }
 
-// Replaces each {example} by the value if that is of the same kind, otherwise by the example
+// Replaces each {example} with the value if it is of the same kind, otherwise with the example
 // itself.
 std::string filled(std::string text, std::string_view value) {
   for (std::size_t begin; (begin = text.find('{')) != std::string::npos;) {

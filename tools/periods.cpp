@@ -38,7 +38,7 @@ std::int64_t parse_count(const std::string& option, const std::string& text, std
 
 StopRule parse_stop_rule(const std::string& option, const std::string& text) {
   StopRule rule;
-  // Of two limits of one kind the first that is reached counts, too.
+  // If several limits are of one kind, the first one reached applies.
   const auto limit = [](std::int64_t& to, std::int64_t value) {
     to = to == 0 ? value : std::min(to, value);
   };

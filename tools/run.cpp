@@ -20,7 +20,7 @@ namespace switchyard {
 
 namespace {
 
-// The reader of stdout has gone: nothing is left to do, and nothing is wrong.
+// The reader of stdout is gone: there is nothing left to do, and nothing is wrong.
 struct StdoutClosed {};
 
 std::string& stdout_name() {
@@ -35,7 +35,7 @@ std::string& stdout_name() {
 }
 
 // If the program is started without stdin, stdout or stderr (`>&-`), the first file opened would
-// take its place. A descriptor that refuses to be read or written prevents that.
+// take its place. Occupies it with a descriptor that can be neither read nor written.
 void occupy_standard_streams() {
   for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; ++fd)
     if (::fcntl(fd, F_GETFD) == -1 && errno == EBADF)
@@ -53,7 +53,7 @@ int report(std::string_view message, int code) {
 
 int run_main(std::string_view tool, const std::function<int()>& f) {
   occupy_standard_streams();
-  // Without a reader, or past the limit on file size, write() fails instead of killing the program.
+  // Without a reader, or above the file size limit, write() must fail, not kill the program.
   std::signal(SIGPIPE, SIG_IGN);
   std::signal(SIGXFSZ, SIG_IGN);
   set_tool_name(tool);

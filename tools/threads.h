@@ -4,8 +4,8 @@
 
 namespace switchyard {
 
-// Returns `threads`, or fewer, with a warning, if OpenMP grants fewer. Unbinds the calling thread
-// (unbind_thread()). Error(kRuntime) as check_threads().
+// Returns `threads` or, with a warning, the smaller number that OpenMP grants. Unbinds the calling
+// thread (unbind_thread()). Error(kRuntime) as check_threads().
 int usable_threads(int threads);
 
 }  // namespace switchyard

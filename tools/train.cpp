@@ -31,7 +31,7 @@ int train(int argc, char** argv) {
                   "the mean of checkpoints (--average-last, --average-best), a model directory"},
                  {"train.log", "a copy of everything printed"},
                  {"metrics.jsonl",
-                  "losses, load per expert, speed and validation scores, one JSON object per line"},
+                  "losses, expert loads, speed and validation scores, one JSON object per line"},
                  {"training_args.yml", "all settings of the run, for --config"}},
        .backend = backend_description});
   add_train_options(options, training);

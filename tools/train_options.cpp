@@ -17,7 +17,7 @@ namespace {
 
 constexpr std::int64_t kMostSize = 1 << 20;
 
-// The settings of a run spell a value that is not given as an empty text.
+// In a run's settings, the empty text stands for a value that is not given.
 template <class T, class Parse>
 auto unless_empty(T not_given, Parse parse) {
   return [=](const std::string& option, const std::string& text) {
@@ -139,11 +139,11 @@ void add_batches_and_run(Options& options, TrainingOptions& o) {
                "keep only each block's input and recompute the rest in backward: less memory, more "
                "time, identical results");
   options.number("optimizer-delay", o.optimizer_delay, 1, 1 << 16,
-                 "batches whose gradients are accumulated for one update");
+                 "number of batches whose gradients are accumulated per update");
   options.number(
       "workers", o.trainer.workers, 0, 1024,
       "workers that share each batch and --threads, each with its own gradient (4 bytes per "
-      "parameter); 0: one per thread, at most 4");
+      "parameter); 0: up to 4");
   options.group("Run");
   options.parsed(
       "after", o.after, parse_stop_rule, spelled(o.after), "LIMIT",
@@ -170,7 +170,7 @@ void add_batches_and_run(Options& options, TrainingOptions& o) {
                  "at the end, write the mean of the last N checkpoints to "
                  "DIR/average, a model directory; 0: off");
   options.number("average-best", o.average_best, 0, 1000,
-                 "the same for the N best of the checkpoints kept (--keep-last)");
+                 "like --average-last, but the N best of the checkpoints kept (--keep-last)");
   options.number("beam-size,b", o.beam_size, 1, 64, "beam size for validation");
   options.number("seed", o.trainer.seed, 0, std::numeric_limits<std::uint64_t>::max(),
                  "the same seed and settings give the same model, with the same "
@@ -191,7 +191,7 @@ void add_batches_and_run(Options& options, TrainingOptions& o) {
   options.alias("--save-total-limit", "keep-last");
 }
 
-// An option on the command line that has no effect is a mistake; a config file may list everything.
+// An option that has no effect is an error on the command line; a config file may list everything.
 void check_all_used(const Options& options, const TrainingOptions& o) {
   if (o.mini_batch_fit)
     options.check_unused("mini-batch-words", "--mini-batch-fit determines the batch size");
@@ -202,7 +202,7 @@ void check_all_used(const Options& options, const TrainingOptions& o) {
   if (!o.vocab.empty())
     options.check_unused("normalization", "--vocab brings its own normalization");
   if (o.trainer.optimizer != OptimizerKind::adamw)
-    options.check_unused("optimizer-params", "they are for adamw");
+    options.check_unused("optimizer-params", "it is for --optimizer adamw");
   if (const Schedule::Decay decay = o.trainer.schedule.decay; decay != Schedule::kInverseSqrt)
     options.check_unused("lr-decay-inv-sqrt", decay == Schedule::kLinear
                                                   ? "--lr-schedule is linear"
@@ -224,14 +224,14 @@ void add_train_options(Options& options, TrainingOptions& training) {
   add_optimizer(options, training);
   add_batches_and_run(options, training);
   training.defaults = options.to_yaml();
-  // The other presets build on the default one, whose values --help shows.
+  // The other presets build on this one, which is the default; --help shows its values.
   options.fill(preset_text("small"), "preset small");
 }
 
 void finish_train_options(Options& options, TrainingOptions& o) {
   o.settings = options.to_yaml();
   check_all_used(options, o);
-  // auto never selects what the machine does not compute.
+  // auto never selects a type that the machine does not support.
   check(o.compute_type == DType::f32 || computes_natively(o.compute_type), ErrorKind::kUsage,
         "--compute-type: found bfloat16, which this machine does not compute (",
         backend_description(), "), expected auto or float32");

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The options of switch-train, which bench/train_step has too, so that it takes presets.
+// The options of switch-train, shared with bench/train_step so that it takes presets.
 #pragma once
 
 #include "src/app/training/options.h"
@@ -10,7 +10,7 @@ namespace switchyard {
 // Adds all options; `training` must outlive `options`.
 void add_train_options(Options& options, TrainingOptions& training);
 
-// After options.parse(): checks the options against each other and fills in what follows from them.
+// Call after options.parse(): checks the options against each other and derives the rest.
 // Error(kUsage).
 void finish_train_options(Options& options, TrainingOptions& training);
 

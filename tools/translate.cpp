@@ -33,7 +33,7 @@ using namespace switchyard;
 namespace fs = std::filesystem;
 
 constexpr const char* kTool = "switch-translate";
-// Reading ahead also stops at this many bytes, so that long lines do not fill the memory.
+// Also limits reading ahead, so that long lines do not fill the memory.
 constexpr std::size_t kReadAheadBytes = std::size_t{8} << 20;
 constexpr std::int64_t kWholeBeam = 0;
 
@@ -44,7 +44,7 @@ struct TranslateOptions {
   bool list = false, scores = false;  // --n-best, --scores
   std::int64_t maxi_batch = 100;
   int workers = 0;
-  std::string compute_type = "auto";  // or float32, which it always is
+  std::string compute_type = "auto";  // or float32; both compute in float32
   bool hf_capacity = false, allow_nonfinite = false, stat = false;
 };
 
@@ -70,7 +70,7 @@ void declare(Options& options, TranslateOptions& o) {
   options.alias("--lenpen", "normalize");
   options.flag("early-stopping", search.early_stopping,
                "stop a sentence once it has as many finished hypotheses as the beam size");
-  options.flag("no-unk", o.text.no_unk, "never generate <unk> (printed as U+2047), like Marian");
+  options.flag("no-unk", o.text.no_unk, "never generate <unk> (printed as U+2047), as in Marian");
   options.number("max-output-length", search.max_new_tokens, 1, kMaxNewTokens,
                  "maximum tokens of a translation, end of sentence included");
   options.alias("--max-decoding-length", "max-output-length");
@@ -93,16 +93,17 @@ void declare(Options& options, TranslateOptions& o) {
       "print the K best translations, by default the whole beam: 'line ||| text ||| score'");
   options.flag("scores", o.scores, "print 'text ||| score'");
   options.group("Speed");
-  options.number("mini-batch", o.text.translator.mini_batch, 1, 65536, "sentences per batch");
-  options.number("maxi-batch", o.maxi_batch, 1, 65536, "batches to read ahead and sort by length");
-  options.number("workers", o.workers, 0, 1024,
-                 "batches translated at a time, sharing --threads; 0: one per thread");
+  options.number("mini-batch", o.text.translator.mini_batch, 1, 65536,
+                 "sentences that a worker translates at a time");
+  options.number("maxi-batch", o.maxi_batch, 1, 65536,
+                 "number of mini-batches to read ahead and sort by length");
+  options.number("workers", o.workers, 0, 1024, "workers that share --threads; 0: one per thread");
   options.choice("compute-type", o.compute_type, {"auto", "float32"},
                  "matmul precision; translation always uses float32");
   options.flag("stat", o.stat, "print statistics while translating, not only at the end");
 }
 
-// Fills in what the command line leaves open: from generation_config.json, then from our defaults.
+// Fills in options that were not given, from generation_config.json or else from our defaults.
 void complete(const Options& options, const TextModel& model, TranslateOptions& o) {
   const GenerationConfig& generation = model.loaded.generation;
   TranslatorOptions& translator = o.text.translator;
@@ -128,7 +129,7 @@ void complete(const Options& options, const TextModel& model, TranslateOptions& 
   translator.threads = std::max(1, options.threads() / translator.workers);
 }
 
-// A file that is not empty is never overwritten.
+// Never overwrites a file that is not empty.
 void check_output(const fs::path& output, const fs::path& input) {
   const std::string name = escaped(output.string());
   std::error_code none;
@@ -140,13 +141,13 @@ void check_output(const fs::path& output, const fs::path& input) {
         name, ": already exists, expected a new file");
 }
 
-// Only whole lines are written, even if a signal stops us: a signal that arrives while a line is
-// being written takes effect after it. A second one stops at once: perhaps nobody reads the line.
+// Writes only whole lines, even when stopped: a signal that arrives while a line is being written
+// takes effect after it. A second one takes effect at once, as nobody may be reading the line.
 std::atomic<bool> writing = false;
 std::atomic<int> pending_signal = 0;
 std::atomic<std::int64_t> lines_written = 0;
 
-// Makes only async-signal-safe calls.
+// Calls only async-signal-safe functions.
 [[noreturn]] void stop(int signal) {
   char number[24];
   const std::int64_t lines = lines_written;
@@ -178,7 +179,7 @@ std::string score_text(float score) {
   return text;
 }
 
-// What is printed for line `number`, counted from 0; without the last newline.
+// Returns the output for line `number`, counted from 0, without the last newline.
 std::string output_of(const Translations& translations, std::int64_t number,
                       const TranslateOptions& o) {
   const Translation& best = translations.front();
@@ -222,7 +223,7 @@ void translate_lines(LineReader& reader, TextTranslator& translator, const Trans
     if (more) {
       bytes += line.size();
       lines.push_back(std::move(line));
-      // If no more input is ready, its sender may be waiting for the translation.
+      // If no more input is ready, its writer may be waiting for the translation.
       if (lines.size() < most_lines && bytes < kReadAheadBytes && reader.ready()) continue;
     }
     for (const Translations& found : translator.translate(lines))
