@@ -17,7 +17,7 @@ namespace {
 using namespace switchyard;
 using namespace switchyard::bench;
 
-constexpr double kRateSeconds = 3;  // spent on measuring oneDNN's own rate
+constexpr double kRateSeconds = 3;  // to measure oneDNN's own rate
 
 struct DecodeOptions {
   std::filesystem::path model, input;
@@ -42,7 +42,7 @@ std::vector<Ids> read_sources(const DecodeOptions& o, const Tokenizer& tokenizer
 }
 
 // All matmuls of the input, in the shapes of full batches. A step has a row for each hypothesis;
-// without a forced length, all hypotheses count as long as the best ones.
+// without a forced length, all hypotheses are taken to be as long as the best ones.
 Matmuls matmuls_of(const ModelConfig& config, const TranslatorOptions& options,
                    std::int64_t sentences, std::int64_t source_tokens, std::int64_t target_tokens) {
   const std::int64_t batch = std::min(options.mini_batch, sentences);
@@ -69,7 +69,7 @@ int run(int argc, char** argv) {
   options.path("input", o.input, "FILE", "source text, one sentence per line");
   options.number("n", o.n, 0, std::int64_t{1} << 40, "number of lines to use; 0: all");
   options.number("batch", o.translator.mini_batch, 1, 65536,
-                 "sentences that a worker has at a time");
+                 "sentences that a worker translates at a time");
   options.number("beam", search.num_beams, 1, 1024, "beam size; 1: greedy");
   options.number("force-length", o.force_length, 0, 1 << 20,
                  "target tokens per line; 0: until eos");
@@ -82,7 +82,7 @@ int run(int argc, char** argv) {
   check(!o.model.empty() && !o.input.empty(), ErrorKind::kUsage,
         "--model and --input: expected both");
   check(o.compute_type != "bfloat16", ErrorKind::kUsage,
-        "--compute-type: bfloat16 translation is not part of this version, expected float32");
+        "--compute-type: found bfloat16, but translation computes in float32; expected float32");
 
   const TextModel model = load_text_model(o.model);
   const std::vector<Ids> sources = read_sources(o, model.tokenizer);
@@ -95,7 +95,7 @@ int run(int argc, char** argv) {
   }
   Translator translator(model.model(), o.translator);
 
-  // Warm up with a batch for each worker, from the longest sentences.
+  // Warm up with a batch per worker, taken from the longest sentences.
   std::vector<Ids> first = sources;
   std::sort(first.begin(), first.end(),
             [](const Ids& a, const Ids& b) { return a.size() > b.size(); });

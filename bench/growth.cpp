@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// growth: how does training speed scale with one quantity at a time, and does it follow the law?
-// Steps on random ids, dropout off, optimizer included. The law extrapolates from the first point
-// of a sweep and the time of its phases: FLOPs (all matmuls, attention's included) take time in
-// proportion to their number and are shared among the threads; bytes (of parameters, gradients and
-// moments, each touched a fixed number of times per step) take time in proportion to the number of
-// parameters. `of_law` is the measured speed over the law's: below 1 the program is slower than its
-// work explains.
+// growth: how does training speed scale with one quantity at a time, and does it follow theory?
+// Steps on random ids, dropout off, optimizer included. The theory extrapolates from the first
+// point of a sweep and the times of its phases: time for FLOPs (all matmuls, including attention's)
+// is proportional to their number and divided among the threads; time for bytes (of parameters,
+// gradients and moments, each touched a fixed number of times per step) is proportional to the
+// number of parameters. `of_law` is the measured speed over the predicted one; below 1, the program
+// is slower than its work explains.
 #include <algorithm>
 #include <string>
 #include <vector>
@@ -22,7 +22,7 @@ namespace {
 using namespace switchyard;
 using namespace switchyard::bench;
 
-// The settings of one measurement; the defaults hold for what a sweep does not vary.
+// The settings of one measurement; a sweep varies one and leaves the rest at their defaults.
 struct Point {
   std::int64_t experts = 8;
   std::int64_t length = 16;  // of each source and each target
@@ -40,7 +40,7 @@ struct Sweep {
 };
 
 struct Measured {
-  double tokens = 0, seconds = 0, ends_seconds = 0;  // of a step
+  double tokens = 0, seconds = 0, ends_seconds = 0;  // per step
   double flops = 0, parameters = 0, threads = 1;
 };
 
@@ -75,8 +75,8 @@ HostBatch random_batch(const Point& p, const ModelConfig& config) {
   return batch;
 }
 
-// Forward: queries by keys and probabilities by values. Backward: the scores recomputed, and four
-// more matmuls. The decoder's self-attention needs half of them, as it sees no later position.
+// Forward: queries by keys and probabilities by values. Backward: the scores, recomputed, and four
+// more matmuls. Causal self-attention in the decoder needs half as many FLOPs.
 double attention_flops(const Point& p, const ModelConfig& config) {
   const double layers =
       static_cast<double>(config.num_layers) + 1.5 * static_cast<double>(config.num_decoder_layers);
@@ -114,15 +114,15 @@ Measured measure(const Point& p, DType type, double seconds) {
   return result;
 }
 
-// The cost of a step by the law, in seconds.
+// The predicted time of a step, in seconds.
 struct Cost {
   double flops = 0, bytes = 0;
   double total() const { return flops + bytes; }
 };
 
-// The law at `x`, from the measurement `first` at another point. The ends of a step touch 36 bytes
-// per parameter: the norm 4, AdamW 28, clearing the gradient 4. The pass touches 16 at the same
-// speed: weights are read forward and for dx, gradients are read and written.
+// The prediction for `x` from the measurement `first` at another point. The end phases of a step
+// touch 36 bytes per parameter: the norm 4, AdamW 28, clearing the gradient 4. The pass touches 16
+// at the same speed: weights are read in forward and for dx, gradients are read and written.
 Cost law(const Measured& first, const Measured& x) {
   constexpr double kEndsBytes = 36, kPassBytes = 16;
   const double in_pass = first.ends_seconds * kPassBytes / kEndsBytes;
@@ -139,7 +139,7 @@ int run(int argc, char** argv) {
   bool json = false;
   Options options({.name = "growth",
                    .usage = "[options]",
-                   .about = "Measures how the speed of training grows with the size of things"});
+                   .about = "Measures how training speed scales with size"});
   std::vector<Sweep> sweeps = {
       {"experts", &Point::experts, {1, 2, 4, 8, 16, 32, 64, 128}},
       {"length", &Point::length, {8, 16, 32, 64, 128, 256}},
@@ -155,11 +155,12 @@ int run(int argc, char** argv) {
   chosen = names;
 
   options.group("Bench");
-  options.choices("sweep", chosen, names, "what is varied, one at a time");
+  options.choices("sweep", chosen, names, "quantities to vary, one at a time");
   for (Sweep& sweep : sweeps)
     if (sweep.field != &Point::threads)
-      options.numbers(sweep.name, sweep.values, sweep.min, 1 << 20, "the sweep's values of it");
-  options.numbers("sweep-threads", sweeps.back().values, 1, 1024, "the sweep's values of it");
+      options.numbers(sweep.name, sweep.values, sweep.min, 1 << 20, "values in its sweep");
+  options.numbers("sweep-threads", sweeps.back().values, 1, 1024,
+                  "values of --threads in its sweep");
   options.choice("compute-type", compute_type, {"float32", "bfloat16"}, "matmul precision");
   options.number("seconds", seconds, 0.01, 1e3, "time to measure each point for");
   options.flag("json", json, "the last line of stdout is one JSON object");

@@ -15,9 +15,9 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr std::size_t kWidth = 10;  // of a number and the space before it
+constexpr std::size_t kWidth = 10;  // of a number, including the space before it
 
-// Four digits are more than a timing is good for.
+// A timing is not accurate to more than four digits.
 std::string cell(const Json& value) {
   if (value.is_string()) return value.get<std::string>();
   if (!value.is_number_float()) return value.dump();

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Shared by the benches: a clock, quantiles of samples, the process's peak memory, and the printing
-// of results.
+// Shared by the benches: a clock, quantiles, the process's peak memory, and printing of results.
 #pragma once
 
 #include <chrono>
@@ -20,11 +19,11 @@ class Stopwatch {
   std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
 };
 
-// The q-quantile (0.5: the median) of one or more samples.
+// The q-quantile of one or more samples; 0.5 is the median.
 double quantile(std::vector<double> samples, double q);
 
-// The median time of a call of f, in seconds: one call to warm up, then at least one and about
-// `seconds` of calls. Short calls are timed in groups.
+// Returns the median time of a call of f in seconds: calls it once to warm up, then at least once
+// and for about `seconds`. Short calls are timed in groups.
 template <class F>
 double median_seconds(double seconds, F&& f) {
   constexpr double kShortest = 20e-6;  // long enough to hide the cost of reading the clock
@@ -47,8 +46,9 @@ std::int64_t peak_bytes();
 // Prints "name: value" lines, or one JSON object as the last line of stdout.
 void print_result(const nlohmann::ordered_json& result, bool json);
 
-// The results of a bench with many cases: prints a line for each as it is added, under a header of
-// value names, or at the end one JSON object: `about` with the cases in "rows".
+// The results of a bench with many cases. Prints each as a line when it is added, below a header
+// with the names of its values; or, as JSON, one object at the end: `about` with the cases in
+// "rows".
 class Table {
  public:
   // Names in the first column have at most `name_width` characters.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Kernels that work on rows, element by element or by index.
+// Kernels that work on rows, elementwise or by index.
 #include "bench/kernel_cases.h"
 
 #include "simd/activation.h"
@@ -17,7 +17,7 @@ using namespace simd;
 
 namespace {
 
-// Tags of sentences of 16 tokens.
+// Dropout tags for sentences of 16 tokens.
 Dropout some_dropout(Context& ctx, std::int64_t rows) {
   const auto tag = [](std::int64_t row, std::int64_t col) {
     return col == 0 ? row / 16 : row % 16;
@@ -25,7 +25,7 @@ Dropout some_dropout(Context& ctx, std::int64_t rows) {
   return {0.1f, 1, make_indices(ctx, rows, 2, tag), {}};
 }
 
-// A permutation that moves neighbours far apart (1009 is a prime), like sorting tokens by expert.
+// A permutation that moves neighbors far apart (1009 is prime), like sorting tokens by expert.
 IndexIn permutation(Context& ctx, std::int64_t rows) {
   return make_indices(ctx, rows, 1, [=](auto row, auto) { return row * 1009 % rows; });
 }
@@ -103,7 +103,7 @@ void add_row_cases(Context& ctx, const KernelSizes& s, std::vector<KernelCase>& 
   const IndexIn index = permutation(ctx, n);
   fill(n, d, 0.5f, squares);  // a second moment is never negative
   const AdamW options{1e-4f, 0.9f, 0.98f, 1e-9f, 0, 10, 1};
-  // Flat kernels see the gaps between rows as elements, all of them zero.
+  // Flat kernels treat the gaps between rows as elements, all of them zero.
   const std::int64_t flat = n * d;
   float* const result = scalar.data();
   const auto case_of = [&](std::string name, Traffic bytes, std::function<void()> run) {

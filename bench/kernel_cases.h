@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Every kernel of simd/ as a call with training's sizes, and the bytes or FLOPs that it needs at
+// Every kernel of simd/ as a call with sizes from training, and the bytes or FLOPs it needs at
 // least.
 #pragma once
 
@@ -15,7 +15,7 @@
 namespace switchyard::bench {
 
 struct KernelSizes {
-  std::int64_t rows = 4096;    // tokens of a batch; blocks of logits have an eighth of them
+  std::int64_t rows = 4096;    // tokens per batch; a block of logits has an eighth as many rows
   std::int64_t d_model = 512;  // and d_ff
   std::int64_t vocab = 8000;
   std::int64_t num_experts = 16;
@@ -25,16 +25,16 @@ struct KernelSizes {
 struct KernelCase {
   std::string name;
   Traffic bytes;
-  double flops = 0;  // > 0: judged by multiply-adds, else by memory
+  double flops = 0;  // > 0: measured against multiply-adds, else against memory
   std::function<void()> run;
 };
 
-// The cases' matrices are in ctx.saved, which must not be released before them.
+// The cases' matrices are in ctx.saved, which must outlive the cases.
 std::vector<KernelCase> kernel_cases(Context& ctx, const KernelSizes& sizes);
 void add_row_cases(Context& ctx, const KernelSizes& sizes, std::vector<KernelCase>& cases);
 void add_product_cases(Context& ctx, const KernelSizes& sizes, std::vector<KernelCase>& cases);
 
-// A matrix laid out as in training, with values from [-1, 1), that converts to what kernels take.
+// A matrix laid out as in training, with values in [-1, 1); converts to what kernels take.
 class Matrix {
  public:
   Matrix(Context& ctx, std::int64_t rows, std::int64_t cols, DType dtype = DType::f32);
@@ -55,7 +55,7 @@ class Matrix {
   View view_;
 };
 
-// Makes [rows, cols] indices f(row, column).
+// Makes a [rows, cols] matrix of indices f(row, column).
 simd::IndexOut make_indices(Context& ctx, std::int64_t rows, std::int64_t cols,
                             const std::function<std::int64_t(std::int64_t, std::int64_t)>& f);
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Kernels that multiply, work on logits, or pack.
+// Kernels that compute matmuls, work on logits, or pack weights.
 #include "bench/kernel_cases.h"
 #include "simd/attention.h"
 #include "simd/cross_entropy.h"
@@ -44,11 +44,11 @@ void add_attention_cases(Context& ctx, const KernelSizes& s, std::vector<KernelC
     };
   };
   const double one = product_flops(n, n, inner);
-  // The scores, and probabilities by values.
+  // Queries by keys, and probabilities by values.
   cases.push_back({"attention", {}, 2 * one, each_head([=](auto of) {
                      attention(call, of(q), of(k), of(v), of(out), logsumexp, scratch.data());
                    })});
-  // The scores recomputed, and four more matmuls.
+  // The scores, recomputed, and four more matmuls.
   cases.push_back({"attention_backward", {}, 5 * one, each_head([=](auto of) {
                      attention_backward(call, of(q), of(k), of(v), of(out), logsumexp, of(grad_out),
                                         of(dq), of(dk), of(dv), grad_bias.data() + n,

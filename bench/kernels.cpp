@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// kernels: how close is each kernel of simd/ to the limits of one thread, on each of the machine's
-// instruction sets? A kernel that moves bytes is judged by the shortest time in which plain loops
-// move the same bytes over a working set of the same size; one that multiplies, by multiply-adds on
-// registers. `of_limit` is that time over the kernel's: exponentials and divisions explain values
-// below 1, better use of caches than the plain loops' explains values above.
+// kernels: how close does each kernel of simd/ come to the limits of one thread, on each of the
+// machine's instruction sets? A kernel that moves bytes is compared with the shortest time in which
+// plain loops move as many bytes over a working set of the same size; one that multiplies, with
+// multiply-adds on registers. `of_limit` is the limit's time over the kernel's. Exponentials and
+// divisions explain values below 1; better cache use than the plain loops' explains values above.
 #include <map>
 
 #include "bench/harness.h"

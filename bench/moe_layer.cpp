@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// moe_layer: what does a Switch layer cost, forward and backward, depending on the number of tokens
-// and experts and on how the router spreads the tokens? `tax` is its time over that of a dense
-// layer of the same active size. Its matmuls include the router's; `of_onednn` is their rate over
-// that of oneDNN alone on the same shapes, one shape per expert in use. When experts have few
-// tokens each, the tax is the bytes of their weights and gradients. Packing weights for bfloat16 is
-// not timed: train_step counts it under `update`.
+// moe_layer: what does a Switch layer cost, forward and backward, depending on the numbers of
+// tokens and experts and on how the router distributes the tokens? `tax` is its time over that of a
+// dense layer of the same active size. Its matmuls include the router's; `of_onednn` is their rate
+// over that of oneDNN alone on the same shapes, one shape per expert in use. When experts have few
+// tokens each, the tax is due to the bytes of their weights and gradients. Packing weights for
+// bfloat16 is not timed: train_step counts it under `update`.
 #include <algorithm>
 #include <string>
 #include <vector>
@@ -71,7 +71,7 @@ class Layers {
         params_(*ctx_, model_.layout()),
         grads_(*ctx_, model_.layout()) {
     initialise(*ctx_, model_, 1, {}, params_);
-    // A token's logit for expert e is its element e.
+    // A token's logit for expert e is element e of the token.
     const Param& router = sparse().router.weight;
     std::vector<float> unit(static_cast<std::size_t>(router.size()));
     for (std::int64_t e = 0; e < num_experts; ++e)
@@ -81,7 +81,7 @@ class Layers {
     if (type == DType::bf16) model_.prepare(*ctx_);
   }
 
-  // Seconds for forward and backward of the Switch layer and of the dense one.
+  // Returns the seconds for forward and backward of the Switch layer and of the dense one.
   std::pair<double, double> time(const Ids& experts) {
     const ArenaScope scope(ctx_->saved);
     const auto tokens = static_cast<std::int64_t>(experts.size());
@@ -109,7 +109,7 @@ class Layers {
  private:
   const SwitchLayer& sparse() const { return *model_.encoder.blocks[0].sparse; }
 
-  // Small random numbers, with a large one at each token's expert.
+  // Small random numbers, except for a large one at each token's expert.
   View token_matrix(std::int64_t tokens, const Ids* experts) {
     Rng rng(2);
     std::vector<float> host;

@@ -17,7 +17,7 @@ namespace HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 constexpr hn::ScalableTag<float> f32{};
 
-// In all of these, n is a multiple of 4 vectors.
+// All of these require n to be a multiple of 4 vectors.
 float read(std::size_t n, const float* x) {
   const std::size_t step = hn::Lanes(f32);
   auto a = hn::Zero(f32), b = a, c = a, d = a;
@@ -46,8 +46,8 @@ void scale(std::size_t n, float factor, const float* x, float* y) {
       hn::StoreU(hn::Mul(f, hn::LoadU(f32, x + i + j * step)), f32, y + i + j * step);
 }
 
-// 12 chains of `rounds` multiply-adds, more than any processor needs to hide its latency; sets
-// `flops`.
+// Runs `rounds` multiply-adds in each of 12 chains, more than any processor needs to hide their
+// latency; sets `flops`.
 float multiply_add(std::size_t rounds, float factor, double* flops) {
   const auto m = hn::Set(f32, factor);
   // Different starting values keep the compiler from merging the chains.
@@ -80,7 +80,7 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace switchyard::bench {
 
-volatile float sink;  // results that the compiler must compute
+volatile float sink;  // keeps the compiler from dropping results
 
 HWY_EXPORT(read);
 HWY_EXPORT(write);
@@ -98,7 +98,8 @@ void each_target(const std::function<void(const std::string& target)>& f) {
 }
 
 MemoryRates memory_rates(Context& ctx, std::int64_t bytes, double seconds) {
-  constexpr std::int64_t kStep = 1024;  // floats: any target's four vectors, and a page
+  // Floats: a multiple of four vectors of any target, and a page.
+  constexpr std::int64_t kStep = 1024;
   const std::int64_t floats = bytes / static_cast<std::int64_t>(sizeof(float));
   const std::int64_t half_size = std::max<std::int64_t>(1, floats / 2 / kStep) * kStep;
   const auto half = static_cast<std::size_t>(half_size), all = 2 * half;
@@ -128,7 +129,7 @@ double least_seconds(const Traffic& bytes, const MemoryRates& rates) {
 double multiply_add_gflops(double seconds) {
   constexpr std::size_t kRounds = 10000;
   double flops = 0;
-  volatile float factor = 0.5f;  // the compiler must not know the result
+  volatile float factor = 0.5f;  // keeps the compiler from computing the result
   const double s = median_seconds(
       seconds, [&] { sink = HWY_DYNAMIC_DISPATCH(multiply_add)(kRounds, factor, &flops); });
   return flops / s * 1e-9;

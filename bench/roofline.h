@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The limits that kernels are judged by: how fast one thread reads, writes and multiplies in plain
-// loops, on the same instruction set.
+// The limits that kernels are measured against: how fast one thread reads, writes and multiplies in
+// plain loops, on the same instruction set.
 #pragma once
 
 #include <cstdint>
@@ -11,11 +11,11 @@
 
 namespace switchyard::bench {
 
-// Calls f(name) on every instruction set that the kernels are compiled for, this machine has and
-// ONEDNN_MAX_CPU_ISA allows, best first.
+// Calls f(name) for every instruction set that the kernels are compiled for, that this machine has
+// and that ONEDNN_MAX_CPU_ISA allows, best first.
 void each_target(const std::function<void(const std::string& target)>& f);
 
-// The bytes that a kernel reads, writes, or updates in place.
+// Bytes that a kernel reads, writes, or updates in place.
 struct Traffic {
   double read = 0, write = 0, update = 0;
   double resident() const { return read + write + update; }
@@ -23,14 +23,14 @@ struct Traffic {
 };
 
 // GB/s over a working set of one size, allocated like the kernels' (the page size matters); copy
-// and update count both what they read and what they write.
+// and update count both reads and writes.
 struct MemoryRates {
   double read = 0, write = 0, copy = 0, update = 0;
 };
 // Takes four times `seconds`.
 MemoryRates memory_rates(Context& ctx, std::int64_t bytes, double seconds);
 
-// The shortest time for this traffic: as much of it as possible as a copy, then the rest.
+// Returns the shortest time for this traffic: as much as possible as a copy, the rest separately.
 double least_seconds(const Traffic& bytes, const MemoryRates& rates);
 
 // f32 GFLOP/s of multiply-adds on registers.

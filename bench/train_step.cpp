@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// train_step: how fast does a model train? The preset's batches of real text, sorted by length in
-// pools of 20 batches and cropped to 50 tokens; dropout off; optimizer included; three untimed
-// warm-up steps. Tokens are those of source and target, eos included.
+// train_step: how fast does a model train? Batches of real text as in the preset, sorted by length
+// in pools of 20 batches and cropped to 50 tokens; dropout off; optimizer included; three untimed
+// warm-up steps. Source and target tokens are counted, eos included.
 #include <algorithm>
 #include <utility>
 
@@ -23,7 +23,7 @@ using namespace switchyard::bench;
 constexpr int kWarmUpSteps = 3;
 constexpr double kRateSeconds = 3;  // to measure oneDNN's own rate, or --seconds if shorter
 
-// Means over steps, so that they add up; `other` is the time between the phases.
+// Means over steps, which add up; `other` is the time between phases.
 nlohmann::ordered_json phase_ms(const PhaseSeconds& total, double seconds, std::size_t steps) {
   nlohmann::ordered_json result;
   const double to_ms = 1e3 / static_cast<double>(steps);
@@ -100,7 +100,7 @@ int run(int argc, char** argv) {
   }
   const std::int64_t peak = peak_bytes();
 
-  // The rate for the shapes of an average batch.
+  // oneDNN's rate for the shapes of an average batch.
   const auto batches = static_cast<std::int64_t>(step_ms.size()) * o.optimizer_delay;
   const double rate =
       gemm_gflops(training_matmuls(o.config, source_tokens / batches, target_tokens / batches),
