@@ -49,7 +49,12 @@ TEST_CASE("a translation is bit-identical to that of the sentence alone") {
 }
 
 TEST_CASE("without row_invariant results depend neither on timing nor on the workers") {
-  RandomModel random(12);
+  // Large enough that a library matmul rounds differently for another number of rows.
+  ModelConfig config = small_config();
+  config.d_model = 96;
+  config.d_kv = 32;
+  config.d_ff = 256;
+  RandomModel random(12, config);
   const std::vector<Ids> sources = random_sources(12, 40);
   TranslatorOptions options;
   options.row_invariant = false;
@@ -60,7 +65,7 @@ TEST_CASE("without row_invariant results depend neither on timing nor on the wor
   const auto expected = Translator(random.model, options).translate(sources);
   options.workers = 3;
   Translator translator(random.model, options);
-  for (int i = 0; i < 5; ++i) CHECK(same_bits(translator.translate(sources), expected));
+  for (int i = 0; i < 2; ++i) CHECK(same_bits(translator.translate(sources), expected));
 }
 
 TEST_CASE("a prefix of the model's own translation gives the same one, others are continued") {
