@@ -45,11 +45,11 @@ class Translator {
   // soon as they are found.
   using Found = std::function<void(std::size_t source, NBest hypotheses)>;
 
-  // `sources`: ids with eos, none empty. `prefixes`: the beginning of each translation
+  // `sources`: ids with eos, none empty. `prefixes`: the ids that each translation begins with
   // (SearchRequest::prefix), or empty. Error(kData) if an id is not the model's or its logits are
-  // not finite, Error(kUsage) if a prefix is too long or has eos. An Error of a worker, or of
-  // found(), is thrown after all workers have stopped. Memory use depends on the longest sentences
-  // held at a time; the workers keep it for the next call.
+  // not finite, Error(kUsage) if a prefix is too long or has eos. An exception of a worker, or of
+  // found(), is rethrown after all workers have stopped. Memory depends on the longest sentences
+  // being translated at a time, not on how many there are; workers keep it for the next call.
   void translate(const std::vector<Ids>& sources, const std::vector<Ids>& prefixes,
                  const Found& found);
   // Returns the hypotheses of each source.

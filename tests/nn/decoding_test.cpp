@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Decoding step by step against the whole-sequence pass, and results that do not depend on what
-// else is in the batch.
+// Decoding step by step against the whole-sequence pass, and results that do not depend on the rest
+// of the batch.
 #include <set>
 #include <string>
 
@@ -55,7 +55,7 @@ struct Hypothesis {
   Ids tokens;  // given so far, decoder_start_token_id first
 };
 
-// What the whole-sequence pass says comes after each hypothesis.
+// The logits of the whole-sequence pass after the last token of each hypothesis.
 std::vector<float> expected_logits(TinyModel& tiny, const std::vector<Ids>& sources,
                                    const std::vector<Hypothesis>& hypotheses) {
   HostBatch batch;
