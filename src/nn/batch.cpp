@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <optional>
 
 #include "src/core/error.h"
 #include "src/core/round.h"
@@ -50,7 +51,8 @@ class IndexPack {
 // Sequences with the places of what Ragged and the model need of them.
 struct PackedSequences {
   Ragged ragged;  // without views
-  IndexPack::Place ids, offsets, tags;
+  IndexPack::Place ids, offsets;
+  std::optional<IndexPack::Place> tags;
 };
 
 void check_ids(const std::vector<Ids>& sequences, std::int64_t vocab_size) {
@@ -94,10 +96,10 @@ PackedSequences pack_sequences(IndexPack& pack, const std::vector<Ids>& sequence
   return packed;
 }
 
-Ragged uploaded(const IndexPack& pack, const PackedSequences& packed, bool with_tags) {
+Ragged uploaded(const IndexPack& pack, const PackedSequences& packed) {
   Ragged ragged = packed.ragged;
   ragged.offsets = pack[packed.offsets];
-  if (with_tags) ragged.tags = pack[packed.tags];
+  if (packed.tags) ragged.tags = pack[*packed.tags];
   return ragged;
 }
 
@@ -109,7 +111,7 @@ Ragged upload_sequences(Context& ctx, Arena& arena, const std::vector<Ids>& sequ
   const PackedSequences packed = pack_sequences(pack, sequences, nullptr, vocab_size);
   pack.upload_all(ctx, arena);
   ids = pack[packed.ids];
-  return uploaded(pack, packed, false);
+  return uploaded(pack, packed);
 }
 
 Batch upload_batch(Context& ctx, Arena& arena, const HostBatch& host, const ModelConfig& config) {
@@ -127,9 +129,9 @@ Batch upload_batch(Context& ctx, Arena& arena, const HostBatch& host, const Mode
   pack.upload_all(ctx, arena);
 
   Batch batch;
-  batch.source = uploaded(pack, source, true);
+  batch.source = uploaded(pack, source);
   batch.source_ids = pack[source.ids];
-  batch.target = uploaded(pack, target, true);
+  batch.target = uploaded(pack, target);
   batch.target_ids = pack[shifted];
   batch.labels = pack[target.ids];
   return batch;
