@@ -11,14 +11,12 @@
 
 namespace switchyard {
 
-// Limits the source tokens that a worker holds at a time, unless they are of a single sentence:
-// bounds memory when sentences are long.
-constexpr std::size_t kMaxBatchTokens = 8192;
-
 // Safe to call from many threads.
 class TranslationQueue {
  public:
-  explicit TranslationQueue(const std::vector<Ids>& sources);
+  // max_tokens limits the source tokens that a worker holds at a time, unless they are of a single
+  // sentence.
+  TranslationQueue(const std::vector<Ids>& sources, std::size_t max_tokens);
 
   // Removes at most `count` sentences, for a worker that already holds `tokens` source tokens, and
   // returns their numbers.
@@ -29,6 +27,7 @@ class TranslationQueue {
   struct Sentence {
     std::size_t number, tokens;
   };
+  const std::size_t max_tokens_;
   std::mutex mutex_;
   std::vector<Sentence> sentences_;  // longest first
   std::size_t next_ = 0;

@@ -20,6 +20,13 @@ namespace {
 // Slots are refilled once 1/kRefillPart of them are free: the encoder is slow on few sentences.
 constexpr std::size_t kRefillPart = 4;
 
+// The longest sentences come first, together, and the memory for keys and values grows with their
+// tokens; so a worker takes fewer of them at a time.
+std::size_t max_tokens(const TranslatorOptions& options) {
+  constexpr std::int64_t kTokensPerSentence = 32, kLeast = 1024;
+  return static_cast<std::size_t>(std::max(kTokensPerSentence * options.mini_batch, kLeast));
+}
+
 }  // namespace
 
 // Shared by the workers of one translate() call.
@@ -27,7 +34,7 @@ struct Translator::Job {
   const std::vector<Ids>& sources;
   const std::vector<Ids>& prefixes;
   const Found& found;
-  std::size_t slots;  // of each worker
+  std::size_t slots, tokens;  // limits of each worker
   TranslationQueue queue;
   std::mutex error_mutex;
   std::exception_ptr error;
@@ -56,7 +63,8 @@ void Translator::translate(const std::vector<Ids>& sources, const std::vector<Id
   // Splits a small input among all workers.
   const std::size_t share = (sources.size() + workers_.size() - 1) / workers_.size();
   const std::size_t slots = std::min(static_cast<std::size_t>(options_.mini_batch), share);
-  Job job{sources, prefixes, found, slots, TranslationQueue(sources), {}, {}};
+  const std::size_t tokens = max_tokens(options_);
+  Job job{sources, prefixes, found, slots, tokens, {sources, tokens}, {}, {}};
 
   // The caller's thread is the first worker. Starts no more threads than there is work for, and
   // fewer if the system refuses to start more.
@@ -73,14 +81,15 @@ void Translator::translate(const std::vector<Ids>& sources, const std::vector<Id
 }
 
 void Translator::work(Search& search, Job& job) const {
-  const std::size_t refill =
-      options_.row_invariant ? std::max<std::size_t>(1, job.slots / kRefillPart) : job.slots;
+  const std::size_t part = options_.row_invariant ? kRefillPart : 1;
+  const std::size_t most_active = job.slots - std::max<std::size_t>(1, job.slots / part);
+  const std::size_t most_tokens = job.tokens - job.tokens / part;
   try {
     for (;;) {
-      const std::size_t free = job.slots - search.active();
-      if (free >= refill || search.active() == 0) {
+      const std::size_t tokens = search.active_source_tokens();
+      if (search.active() <= most_active && tokens <= most_tokens) {
         std::vector<SearchRequest> requests;
-        for (const std::size_t i : job.queue.take(free, search.active_source_tokens()))
+        for (const std::size_t i : job.queue.take(job.slots - search.active(), tokens))
           requests.push_back({i, job.sources[i], job.prefixes.empty() ? Ids{} : job.prefixes[i]});
         if (!requests.empty()) search.admit(std::move(requests));
       }

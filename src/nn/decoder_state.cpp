@@ -44,7 +44,7 @@ std::vector<std::int32_t> DecoderState::admit(const std::vector<Ids>& sources,
 
   std::vector<std::int32_t> slots, rows;
   for (const Ids& ids_of_source : sources) {
-    slots.push_back(take_slot(static_cast<std::int64_t>(ids_of_source.size()), hypotheses));
+    slots.push_back(take_slot(ids_of_source.size(), hypotheses));
     const std::vector<std::int32_t>& own =
         slots_[static_cast<std::size_t>(slots.back())].source_rows;
     rows.insert(rows.end(), own.begin(), own.end());
@@ -59,7 +59,7 @@ std::vector<std::int32_t> DecoderState::admit(const std::vector<Ids>& sources,
   return slots;
 }
 
-std::int32_t DecoderState::take_slot(std::int64_t source_len, std::int64_t hypotheses) {
+std::int32_t DecoderState::take_slot(std::size_t source_len, std::int64_t hypotheses) {
   if (free_slots_.empty()) {
     free_slots_.push_back(static_cast<std::int32_t>(slots_.size()));
     slots_.emplace_back();
@@ -70,11 +70,7 @@ std::int32_t DecoderState::take_slot(std::int64_t source_len, std::int64_t hypot
   slot.taken = true;
   slot.past.resize(static_cast<std::size_t>(hypotheses));
   slot.spare.resize(slot.past.size());
-  for (std::int64_t i = 0; i < source_len; ++i) {
-    const auto within = static_cast<std::int32_t>(i % KvPool::kPageRows);
-    if (within == 0) slot.source_pages.push_back(cross_.take_page());
-    slot.source_rows.push_back(slot.source_pages.back() + within);
-  }
+  while (slot.source_rows.size() < source_len) slot.source_rows.push_back(cross_.take());
   return number;
 }
 
@@ -82,10 +78,9 @@ void DecoderState::release(std::int32_t number) {
   Slot& slot = slots_[static_cast<std::size_t>(number)];
   assert(slot.taken);
   slot.taken = false;
-  cross_.give_back(slot.source_pages);
-  self_.give_back(slot.pages);
+  for (const std::int32_t row : slot.source_rows) cross_.give_back(row);
   slot.source_rows.clear();
-  for (std::vector<std::int32_t>& rows : slot.past) rows.clear();
+  for (std::size_t h = 0; h < slot.past.size(); ++h) drop(slot, h);
   free_slots_.push_back(number);
 }
 
@@ -94,13 +89,19 @@ void DecoderState::release_all() {
     if (slots_[s].taken) release(static_cast<std::int32_t>(s));
 }
 
-// Returns the row for the hypothesis's next token. Each hypothesis fills its own pages, and all
-// hypotheses of a slot have the same length, so a row that others refer to is never overwritten.
-std::int32_t DecoderState::take_row(Slot& slot, std::size_t hypothesis) {
-  const std::size_t position = slot.past[hypothesis].size();
-  const std::size_t page = position / KvPool::kPageRows * slot.past.size() + hypothesis;
-  while (slot.pages.size() <= page) slot.pages.push_back(self_.take_page());
-  return slot.pages[page] + static_cast<std::int32_t>(position % KvPool::kPageRows);
+// Ends a hypothesis and frees the rows that it shares with no other. Hypotheses that share a row
+// also share all earlier ones.
+void DecoderState::drop(Slot& slot, std::size_t hypothesis) {
+  std::vector<std::int32_t>& rows = slot.past[hypothesis];
+  for (; !rows.empty(); rows.pop_back()) {
+    const std::size_t position = rows.size() - 1;
+    const auto shares = [&](const std::vector<std::int32_t>& other) {
+      return &other != &rows && position < other.size() && other[position] == rows[position];
+    };
+    if (std::any_of(slot.past.begin(), slot.past.end(), shares)) break;
+    self_.give_back(rows[position]);
+  }
+  rows.clear();
 }
 
 // Views into one step's upload.
@@ -128,7 +129,7 @@ DecoderState::Uploaded DecoderState::upload_step(const Step& step) {
     for (std::size_t h = 0; h < slot.past.size(); ++h, ++r) {
       assert(r < rows);
       at(kToken, r) = step.tokens[r];
-      at(kOwnRow, r) = take_row(slot, h);
+      at(kOwnRow, r) = self_.take();
       slot.past[h].push_back(at(kOwnRow, r));
       at(kSelfCount, r) = static_cast<std::int32_t>(slot.past[h].size());
       at(kCrossFirst, r) = cross_first;
@@ -198,8 +199,15 @@ void DecoderState::reorder(std::int32_t number, std::span<const std::int32_t> pa
   Slot& slot = slots_[static_cast<std::size_t>(number)];
   assert(parent.size() == slot.past.size());
   for (std::size_t h = 0; h < parent.size(); ++h)
+    if (std::find(parent.begin(), parent.end(), static_cast<std::int32_t>(h)) == parent.end())
+      drop(slot, h);
+  for (std::size_t h = 0; h < parent.size(); ++h)
     slot.spare[h] = slot.past[static_cast<std::size_t>(parent[h])];
   std::swap(slot.past, slot.spare);
+}
+
+std::int64_t DecoderState::rows_in_use() const {
+  return self_.rows() - self_.free_rows() + cross_.rows() - cross_.free_rows();
 }
 
 }  // namespace switchyard

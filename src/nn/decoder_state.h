@@ -43,20 +43,24 @@ class DecoderState {
   // Runs one step, with a single upload.
   Logits step(const Step& step);
 
-  // Makes hypothesis i of the slot continue hypothesis parent[i].
+  // Makes hypothesis i of the slot continue hypothesis parent[i]. Keys and values that no
+  // hypothesis has any more are freed.
   void reorder(std::int32_t slot, std::span<const std::int32_t> parent);
+
+  // Pool rows that hold keys and values: of source tokens and of the hypotheses' tokens.
+  std::int64_t rows_in_use() const;
 
  private:
   struct Slot {
     bool taken = false;
-    std::vector<std::int32_t> source_pages, source_rows;  // in cross_; one row per source token
-    std::vector<std::int32_t> pages;                      // in self_; the hypotheses take turns
-    // For each hypothesis, the rows of its tokens in self_.
+    std::vector<std::int32_t> source_rows;  // in cross_, one per source token
+    // For each hypothesis, the rows of its tokens in self_. Hypotheses share those of the tokens
+    // that they have in common.
     std::vector<std::vector<std::int32_t>> past, spare;
   };
   struct Uploaded;
-  std::int32_t take_slot(std::int64_t source_len, std::int64_t hypotheses);
-  std::int32_t take_row(Slot& slot, std::size_t hypothesis);
+  std::int32_t take_slot(std::size_t source_len, std::int64_t hypotheses);
+  void drop(Slot& slot, std::size_t hypothesis);
   Uploaded upload_step(const Step& step);
   void expand_position(std::int64_t length);
 

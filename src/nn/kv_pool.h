@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Keys and values of the decoder's blocks, in rows allocated by the page. The free list is on the
-// host; a token has the same row in all blocks.
+// Keys and values of the decoder's blocks. A token has one row, with the keys and values of all
+// blocks side by side, so a pool is a single allocation of which only rows in use are touched. The
+// free list is on the host.
 #pragma once
 
 #include <cstdint>
@@ -12,35 +13,30 @@ namespace switchyard {
 
 class KvPool {
  public:
-  // On average half a page per hypothesis and sentence is unused, so small pages waste little.
-  static constexpr std::int32_t kPageRows = 8;
-
-  // Rows have inner_dim elements. Allocates nothing until the first page is taken. ctx must outlive
-  // the pool.
+  // inner_dim is the number of elements of a token's keys in one block. Allocates nothing until the
+  // first row is taken. ctx must outlive the pool.
   KvPool(Context& ctx, std::int64_t blocks, std::int64_t inner_dim);
 
-  // Returns the first of kPageRows free rows. If none are free, the pool doubles, which invalidates
-  // its views. It never shrinks.
-  std::int32_t take_page();
-  // Frees the pages that start at these rows and clears the list.
-  void give_back(std::vector<std::int32_t>& pages);
+  // Returns a free row. If none is free, the pool doubles, which invalidates its views. It never
+  // shrinks.
+  std::int32_t take();
+  void give_back(std::int32_t row) { free_.push_back(row); }
 
   std::int64_t rows() const { return rows_; }
+  std::int64_t free_rows() const { return static_cast<std::int64_t>(free_.size()); }
   // [rows(), inner_dim]
-  View keys(std::int64_t block) const { return blocks_[static_cast<std::size_t>(block)].keys; }
-  View values(std::int64_t block) const { return blocks_[static_cast<std::size_t>(block)].values; }
+  View keys(std::int64_t block) const { return part(2 * block); }
+  View values(std::int64_t block) const { return part(2 * block + 1); }
 
  private:
-  struct Block {
-    Tensor keys, values;
-  };
+  View part(std::int64_t i) const { return all_.view().slice_cols(i * inner_dim_, inner_dim_); }
   void grow();
 
   Context& ctx_;
-  std::int64_t inner_dim_;
+  std::int64_t blocks_, inner_dim_;
   std::int64_t rows_ = 0;
-  std::vector<Block> blocks_;
-  std::vector<std::int32_t> free_;  // first rows of free pages; the last is taken next
+  Tensor all_;                      // [rows_, blocks_ * 2 * inner_dim_]
+  std::vector<std::int32_t> free_;  // the last is taken next
 };
 
 }  // namespace switchyard

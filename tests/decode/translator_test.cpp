@@ -124,8 +124,7 @@ TEST_CASE("queue: longest first, limited in sentences and tokens") {
   const std::vector<Ids> sources = {Ids(200),  Ids(1), Ids(9000), Ids(6000),
                                     Ids(2192), Ids(2), Ids(3)};
   using Numbers = std::vector<std::size_t>;
-  REQUIRE(std::size_t{6000} + 2192 == kMaxBatchTokens);
-  TranslationQueue queue(sources);
+  TranslationQueue queue(sources, 6000 + 2192);
   CHECK(queue.take(0, 0) == Numbers{});
   CHECK(queue.take(100, 1) == Numbers{});  // the long one waits until it is alone
   CHECK(queue.take(100, 0) == Numbers{2});

@@ -176,29 +176,55 @@ TEST_CASE("decoder state: scores reach the backend with the step's indices") {
   CHECK(tiny.read(state.step(step).scores) == step.scores);
 }
 
-TEST_CASE("key pool: pages are distinct, reused, and keep their rows when the pool grows") {
+TEST_CASE("decoder state: keys and values that no hypothesis has any more are freed") {
+  TinyModel tiny(dense_config());
+  DecoderState state(*tiny.ctx, tiny.model);
+  const std::vector<std::int32_t> slots = state.admit({{3, 4, 1}, {5, 1}}, 3, {});
+  CHECK(state.rows_in_use() == 5);
+  const auto step = [&] { state.step({slots, Ids(6, 2), {}}); };
+  for (int i = 0; i < 4; ++i) step();
+  CHECK(state.rows_in_use() == 5 + 2 * 3 * 4);
+  const std::vector<std::int32_t> first = {0, 0, 0}, swapped = {1, 0, 2}, middle = {2, 1, 1};
+  state.reorder(slots[0], first);
+  CHECK(state.rows_in_use() == 5 + 4 + 3 * 4);
+  state.reorder(slots[1], swapped);
+  CHECK(state.rows_in_use() == 5 + 4 + 3 * 4);
+  step();  // slot 0: four common rows and a row each
+  CHECK(state.rows_in_use() == 5 + (4 + 3) + 3 * 5);
+  state.reorder(slots[0], middle);
+  CHECK(state.rows_in_use() == 5 + (4 + 2) + 3 * 5);
+  state.release(slots[1]);
+  CHECK(state.rows_in_use() == 3 + (4 + 2));
+  state.release_all();
+  CHECK(state.rows_in_use() == 0);
+}
+
+TEST_CASE("key pool: rows are distinct, reused, and keep their content when the pool grows") {
   const auto ctx = make_context({});
   KvPool pool(*ctx, 2, 3);
   CHECK(pool.rows() == 0);
-  std::vector<std::int32_t> pages{pool.take_page()};
-  const View first = pool.values(1).slice_rows(pages[0], KvPool::kPageRows);
-  fill(*ctx, 7, first);
-  const std::int64_t rows = pool.rows();
-  while (pool.rows() == rows) pages.push_back(pool.take_page());
-  CHECK(pool.rows() == 2 * rows);
-  CHECK(static_cast<std::int64_t>(pages.size()) == rows / KvPool::kPageRows + 1);
-  CHECK(std::set(pages.begin(), pages.end()).size() == pages.size());
-  for (const std::int32_t page : pages) {
-    CHECK(page % KvPool::kPageRows == 0);
-    CHECK(page < pool.rows());
+  std::set<std::int32_t> taken{pool.take()};
+  const std::int32_t row = *taken.begin();
+  for (std::int64_t block = 0; block < 2; ++block) {
+    fill(*ctx, static_cast<float>(block), pool.keys(block).slice_rows(row, 1));
+    fill(*ctx, static_cast<float>(block) + 10, pool.values(block).slice_rows(row, 1));
   }
-  std::vector<float> values(3 * KvPool::kPageRows);
-  const View kept = pool.values(1).slice_rows(pages[0], KvPool::kPageRows);
-  download(*ctx, kept, values.data(), kept.size());
-  CHECK(values == std::vector<float>(values.size(), 7));
-  const std::size_t held = pages.size();
-  pool.give_back(pages);
-  for (std::size_t i = 0; i < held; ++i) pool.take_page();
+  const std::int64_t rows = pool.rows();
+  while (pool.rows() == rows) taken.insert(pool.take());
+  CHECK(pool.rows() == 2 * rows);
+  CHECK(static_cast<std::int64_t>(taken.size()) == rows + 1);
+  CHECK(*taken.begin() >= 0);
+  CHECK(*taken.rbegin() < pool.rows());
+  for (std::int64_t block = 0; block < 2; ++block) {
+    std::vector<float> keys(3), values(3);
+    download(*ctx, pool.keys(block).slice_rows(row, 1), keys.data(), 3);
+    download(*ctx, pool.values(block).slice_rows(row, 1), values.data(), 3);
+    CHECK(keys == std::vector<float>(3, static_cast<float>(block)));
+    CHECK(values == std::vector<float>(3, static_cast<float>(block) + 10));
+  }
+  for (const std::int32_t r : taken) pool.give_back(r);
+  CHECK(pool.free_rows() == pool.rows());
+  for (std::size_t i = 0; i < taken.size(); ++i) pool.take();
   CHECK(pool.rows() == 2 * rows);
 }
 
