@@ -54,6 +54,14 @@ struct BasicView {
     v.cols = count;
     return v;
   }
+  // Of a vector: the matrix [rows, cols] without gaps that begins at element `first`.
+  BasicView matrix(std::int64_t first, std::int64_t matrix_rows, std::int64_t matrix_cols) const {
+    assert(rows == 1);
+    BasicView v = slice_cols(first, matrix_rows * matrix_cols);
+    v.rows = v.row_capacity = matrix_rows;
+    v.cols = v.row_stride = matrix_cols;
+    return v;
+  }
 };
 using View = BasicView<void>;
 using ConstView = BasicView<const void>;

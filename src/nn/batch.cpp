@@ -35,9 +35,7 @@ class IndexPack {
     upload(ctx, values_.data(), begin_, packed_);
   }
   ConstView operator[](const Place& place) const {
-    View v = packed_.slice_cols(place.begin, place.rows * place.cols);
-    v.rows = place.rows;
-    v.cols = v.row_stride = place.cols;
+    View v = packed_.matrix(place.begin, place.rows, place.cols);
     v.row_capacity = place.rows == 1 ? 1 : round_up(place.rows, kRowRounding);
     return v;
   }

@@ -11,14 +11,6 @@ namespace {
 
 constexpr std::int64_t kFirstLength = 32;  // minimum length of the expanded position bias
 
-// Elements [first, first + count) of a vector [1, n], as a column.
-View column_of(const View& vector, std::int64_t first, std::int64_t count) {
-  View v = vector.slice_cols(first, count);
-  v.rows = v.row_capacity = count;
-  v.cols = v.row_stride = 1;
-  return v;
-}
-
 }  // namespace
 
 DecoderState::DecoderState(Context& ctx, const Model& model)
@@ -146,7 +138,7 @@ DecoderState::Uploaded DecoderState::upload_step(const Step& step) {
   const auto count = static_cast<std::int64_t>(rows);
   const View all = ctx_.saved.make_row(size, DType::i32);
   upload(ctx_, packed_.data(), size, all);
-  const auto column = [&](Column c) { return column_of(all, c * count, count); };
+  const auto column = [&](Column c) { return all.matrix(c * count, count, 1); };
   Uploaded parts{column(kToken),      column(kOwnRow),
                  column(kSelfFirst),  column(kSelfCount),
                  column(kCrossFirst), column(kCrossCount),

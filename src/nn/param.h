@@ -63,10 +63,7 @@ class ParamBuffer {
     return layout_.offset[static_cast<std::size_t>(param.index)];
   }
   View operator[](const Param& param) const {
-    View v = storage_.view().slice_cols(offset(param), param.size());
-    v.rows = v.row_capacity = param.rows;
-    v.cols = v.row_stride = param.cols;
-    return v;
+    return storage_.view().matrix(offset(param), param.rows, param.cols);
   }
   View flat() const { return storage_.view(); }  // [1, total]
   const ParamLayout& layout() const { return layout_; }
