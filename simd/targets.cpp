@@ -35,17 +35,34 @@ HWY_EXPORT(target_name);
   return 0;
 }
 
+// The cap, in upper case; empty if there is none.
+[[maybe_unused]] std::string isa_cap() {
+  const char* cap = std::getenv("ONEDNN_MAX_CPU_ISA");
+  if (!cap) cap = std::getenv("DNNL_MAX_CPU_ISA");
+  std::string isa(cap ? cap : "");
+  std::transform(isa.begin(), isa.end(), isa.begin(),
+                 [](unsigned char c) { return static_cast<char>(std::toupper(c)); });
+  return isa;
+}
+
 }  // namespace
 
 void apply_isa_cap() {
 #if HWY_ARCH_X86
-  const char* cap = std::getenv("ONEDNN_MAX_CPU_ISA");
-  if (!cap) cap = std::getenv("DNNL_MAX_CPU_ISA");
-  if (!cap) return;
-  std::string isa(cap);
-  std::transform(isa.begin(), isa.end(), isa.begin(),
-                 [](unsigned char c) { return static_cast<char>(std::toupper(c)); });
-  if (const std::int64_t forbidden = forbidden_targets(isa)) hwy::DisableTargets(forbidden);
+  if (const std::int64_t forbidden = forbidden_targets(isa_cap())) hwy::DisableTargets(forbidden);
+#endif
+}
+
+bool has_vnni() {
+#if HWY_ARCH_X86
+  static const bool has = [] {
+    const std::string cap = isa_cap();
+    return __builtin_cpu_supports("avx512vnni") && forbidden_targets(cap) < HWY_AVX3 &&
+           cap != "AVX512_CORE";
+  }();
+  return has;
+#else
+  return false;
 #endif
 }
 

@@ -47,7 +47,9 @@ namespace switchyard {
 struct ContextOptions {
   int threads = 1;  // within one operation; Context::threads is the number granted
   bool row_invariant = false;
-  DType compute_type = DType::f32;  // or bf16
+  // Of matmuls: f32, bf16, or i8, in which prepared weights are int8, activations are quantized on
+  // the fly, and gradients are not computed.
+  DType compute_type = DType::f32;
 };
 // For the calling thread and threads it creates later, which flush denormals to zero from now on.
 // Error(kUsage) if options.threads < 1.

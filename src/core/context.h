@@ -99,14 +99,20 @@ struct OperationCounts {
 
 // Created by make_context() in backend.h.
 struct Context {
-  explicit Context(const std::shared_ptr<Memory>& memory_, DType compute_type_ = DType::f32)
-      : compute_type(compute_type_), saved(memory_), scratch(memory_), memory(memory_) {}
+  explicit Context(const std::shared_ptr<Memory>& memory_, DType weight_type_ = DType::f32)
+      : weight_type(weight_type_),
+        compute_type(weight_type_ == DType::bf16 ? DType::bf16 : DType::f32),
+        saved(memory_),
+        scratch(memory_),
+        memory(memory_) {}
 
   int threads = 1;
   // A row of a matmul has the same bits no matter which rows are computed with it. On in
   // translation; off in training, because backends may be faster without it.
   bool row_invariant = false;
-  // The type of matmul operands and of the matrices between matmuls: f32, or bf16 with f32 sums.
+  // The type of the weights that matmuls read, except a router's: f32, bf16 or, in translation, i8.
+  const DType weight_type;
+  // The type of the matrices between matmuls: bf16 if the weights are, with f32 sums; else f32.
   // Router, softmax, norms, loss, residual sums and parameter gradients are always f32
   // (arXiv 2101.03961, 2.4: selective precision).
   const DType compute_type;

@@ -154,7 +154,7 @@ std::unique_ptr<Context> make_context(const ContextOptions& options) {
 std::string backend_description() { return simd::target_name() + ", " + cpu::onednn_description(); }
 
 bool computes_natively(DType type) {
-  return type == DType::f32 || (type == DType::bf16 && cpu::has_native_bf16());
+  return type == DType::f32 || type == DType::i8 || (type == DType::bf16 && cpu::has_native_bf16());
 }
 
 Defaults backend_defaults(int threads) {

@@ -12,7 +12,10 @@ namespace {
 
 // The form that suits the context, whether or not the weight has been packed in it.
 const WeightForm& preferred_form(const Context& ctx, const Weight& w) {
-  if (ctx.compute_type == DType::bf16 && w.role != WeightRole::router) return bf16_form();
+  if (w.role != WeightRole::router) {
+    if (ctx.weight_type == DType::bf16) return bf16_form();
+    if (ctx.weight_type == DType::i8) return int8_form();
+  }
   return ctx.row_invariant ? panels_form() : value_form();
 }
 

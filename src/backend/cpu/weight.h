@@ -4,6 +4,7 @@
 //
 // - value (weight_f32.cpp): plain float32, for training in float32 and for float32 gradients.
 // - panels (weight_panels.cpp): float32 repacked, for row-invariant contexts.
+// - int8 (weight_int8.cpp): quantized and repacked, for contexts with int8 weights.
 // - bfloat16 (weight_bf16.cpp, bf16_head.cpp): rounded and repacked, for bfloat16 contexts.
 //
 // A new form derives from WeightForm, stores its data in PackedWeight, and overrides the functions
@@ -14,6 +15,7 @@
 #include <cstdint>
 
 #include "simd/cross_entropy.h"
+#include "simd/int8_gemm.h"
 #include "src/backend/backend.h"
 
 namespace switchyard {
@@ -23,6 +25,8 @@ struct PackedWeight {
   Tensor panels;
   std::int64_t panel_outputs = 0;  // the layout of the panels: outputs per panel
   Tensor bf16_transposed, bf16;
+  Tensor int8;
+  simd::Int8Layout int8_layout;
 };
 
 namespace cpu {
@@ -95,6 +99,7 @@ class WeightForm {
 const WeightForm& value_form();
 const WeightForm& panels_form();
 const WeightForm& bf16_form();
+const WeightForm& int8_form();
 
 // The form that the context's matmuls with this weight read.
 const WeightForm& form_of(const Context& ctx, const Weight& w);

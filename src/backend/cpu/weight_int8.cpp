@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+// A weight as int8 panels, for translation (simd/int8_gemm.h). Activations are float32, quantized
+// on the fly. Gradients use the value.
+#include "simd/int8_gemm.h"
+#include "simd/targets.h"
+#include "src/backend/cpu/views.h"
+#include "src/backend/cpu/weight.h"
+#include "src/core/error.h"
+
+namespace switchyard::cpu {
+
+namespace {
+
+// The block that one task of forward() computes.
+constexpr std::int64_t kRowBlock = 96;
+constexpr std::int64_t kOutBlock = 256;  // a multiple of every target's panel size
+
+const std::int8_t* panels_of(const Weight& w) {
+  return static_cast<const std::int8_t*>(w.packed->int8.view().data);
+}
+
+// The kernels would read garbage in another layout.
+void check_layout(const Weight& w) {
+  const simd::Int8Layout packed = w.packed->int8_layout, now = simd::int8_layout();
+  check(packed == now, ErrorKind::kRuntime, "an int8 weight was packed in panels of ", packed.panel,
+        " outputs by ", packed.group, " inputs, but the kernels (", simd::target_name(),
+        ") read panels of ", now.panel, " by ", now.group,
+        ": the instruction set has changed since prepare_weight()");
+}
+
+// Quantized rows of activations.
+struct Quantized {
+  std::uint8_t* data;
+  std::int64_t row_bytes;
+  std::uint8_t* operator[](std::int64_t row) const { return data + row * row_bytes; }
+};
+
+class Int8 : public WeightForm {
+ public:
+  bool is_in(const Weight& w) const override { return w.packed && w.packed->int8.bytes() > 0; }
+
+  void pack(Context& ctx, Weight& weight) const override {
+    const View w = value_of(weight);
+    check(w.cols <= simd::kMaxInt8Inputs, ErrorKind::kRuntime, "a weight has ", w.cols,
+          " inputs, but int8 matmuls are limited to ", simd::kMaxInt8Inputs);
+    const simd::Int8Layout layout = simd::int8_layout();
+    Tensor& packed = weight.packed->int8;
+    if (packed.bytes() == 0 || weight.packed->int8_layout != layout)
+      packed = Tensor(ctx, 1, simd::int8_weight_bytes(w.rows, w.cols), DType::i8);
+    weight.packed->int8_layout = layout;
+    parallel_for(ctx.threads, 0, w.rows, kOutBlock, [&](std::int64_t first, std::int64_t last) {
+      simd::pack_int8_weight(
+          last - first, w.cols, from(f32(ConstView(w)), first),
+          static_cast<std::int8_t*>(packed.view().data) + simd::int8_weight_bytes(first, w.cols));
+    });
+  }
+
+  void forward(Context& ctx, const ConstView& x, const Weight& w, View y) const override {
+    check_layout(w);
+    const ArenaScope scope(ctx.scratch);
+    const std::int64_t out = y.cols, in = x.cols, bytes = simd::int8_row_bytes(in);
+    const Quantized rows{scratch_array<std::uint8_t>(ctx, x.rows * bytes), bytes};
+    for_rows(ctx, x.rows, in, [&](std::int64_t first, std::int64_t count) {
+      simd::quantize_rows(count, in, from(f32(x), first), rows[first]);
+    });
+    const std::int64_t row_blocks = (x.rows + kRowBlock - 1) / kRowBlock;
+    const std::int64_t out_blocks = (out + kOutBlock - 1) / kOutBlock;
+    parallel_for(ctx.threads, 0, row_blocks * out_blocks, 1, [&](std::int64_t task, std::int64_t) {
+      const std::int64_t row = task % row_blocks * kRowBlock;
+      const std::int64_t col = task / row_blocks * kOutBlock;
+      simd::int8_gemm(std::min(kRowBlock, x.rows - row), col, std::min(out, col + kOutBlock), in,
+                      rows[row], panels_of(w), from(f32(y), row));
+    });
+  }
+
+  RowPlan plan_forward(Context&, const Weight& w) const override {
+    check_layout(w);
+    constexpr std::int64_t kRows = 128;
+    return {kRows, kRows * simd::int8_row_bytes(w.value.cols) / 4, 0};
+  }
+
+  bool forward_rows(Context&, const ConstView& x, const Weight& w, View y,
+                    float* scratch) const override {
+    auto* const rows = reinterpret_cast<std::uint8_t*>(scratch);
+    simd::quantize_rows(x.rows, x.cols, f32(x), rows);
+    simd::int8_gemm(x.rows, 0, y.cols, x.cols, rows, panels_of(w), f32(y));
+    return true;
+  }
+};
+
+}  // namespace
+
+const WeightForm& int8_form() {
+  static const Int8 form;
+  return form;
+}
+
+}  // namespace switchyard::cpu
