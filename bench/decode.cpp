@@ -24,7 +24,7 @@ struct DecodeOptions {
   std::int64_t n = 0;
   std::int64_t force_length = 0;
   int workers = 0;
-  std::string compute_type = "auto";
+  DType compute_type = DType::f32;
   bool json = false;
   TranslatorOptions translator;
 };
@@ -75,16 +75,15 @@ int run(int argc, char** argv) {
                  "target tokens per line; 0: until eos");
   options.number("workers", o.workers, 0, 1024,
                  "workers, which share --threads; 0: one per thread");
-  options.choice("compute-type", o.compute_type, {"auto", "float32", "bfloat16"},
+  options.choice("compute-type", o.compute_type, {{"float32", DType::f32}, {"int8", DType::i8}},
                  "matmul precision");
   options.flag("json", o.json, "the last line of stdout is one JSON object");
   if (!options.parse(argc, argv)) return 0;
   check(!o.model.empty() && !o.input.empty(), ErrorKind::kUsage,
         "--model and --input: expected both");
-  check(o.compute_type != "bfloat16", ErrorKind::kUsage,
-        "--compute-type: found bfloat16, but translation computes in float32; expected float32");
 
-  const TextModel model = load_text_model(o.model);
+  const TextModel model = load_text_model(o.model, {o.compute_type, false});
+  o.translator.compute_type = o.compute_type;
   const std::vector<Ids> sources = read_sources(o, model.tokenizer);
   o.translator.workers =
       o.workers > 0 ? o.workers : backend_defaults(options.threads()).translation_workers;
@@ -128,7 +127,7 @@ int run(int argc, char** argv) {
                                    {"beam", search.num_beams},
                                    {"workers", o.translator.workers},
                                    {"threads", o.translator.threads},
-                                   {"compute_type", "float32"},
+                                   {"compute_type", name_of(o.compute_type)},
                                    {"source_tokens", source_tokens},
                                    {"target_tokens", target_tokens},
                                    {"seconds", seconds},

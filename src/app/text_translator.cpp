@@ -80,7 +80,7 @@ void check_no_training_directory(const fs::path& directory) {
 
 }  // namespace
 
-TextModel load_text_model(const fs::path& directory, bool allow_nonfinite) {
+TextModel load_text_model(const fs::path& directory, const TextModelOptions& options) {
   fs::path found = directory;
   if (!is_there(directory / "config.json")) {
     if (is_there(directory / "best" / "config.json"))
@@ -92,8 +92,8 @@ TextModel load_text_model(const fs::path& directory, bool allow_nonfinite) {
   if (!is_there(pieces) && is_there(directory / "spiece.model"))
     pieces = directory / "spiece.model";
 
-  auto ctx = make_context({1, true});
-  LoadedModel loaded = load_model(*ctx, found, allow_nonfinite);
+  auto ctx = make_context({1, true, options.compute_type});
+  LoadedModel loaded = load_model(*ctx, found, options.allow_nonfinite);
   check(is_there(pieces), ErrorKind::kData, escaped(found.native()),
         ": no spiece.model, expected the model's SentencePiece vocabulary next to its weights");
   Tokenizer tokenizer = Tokenizer::load(pieces);

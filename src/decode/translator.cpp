@@ -48,7 +48,7 @@ Translator::Translator(const Model& model, const TranslatorOptions& options) : o
         ", expected at least 1");
   for (int w = 0; w < options.workers; ++w) {
     Worker worker;
-    worker.ctx = make_context({options.threads, options.row_invariant});
+    worker.ctx = make_context({options.threads, options.row_invariant, options.compute_type});
     worker.search = std::make_unique<Search>(*worker.ctx, model, options.search);
     workers_.push_back(std::move(worker));
   }

@@ -25,6 +25,7 @@ struct TranslatorOptions {
   // Each worker is a thread with slots and a Context of its own; all share the weights.
   int workers = 1;
   int threads = 1;  // inside one operation of one worker
+  DType compute_type = DType::f32;  // or i8; the model must be prepared for it
   // Maximum number of sentences that a worker holds at a time.
   std::int64_t mini_batch = backend_defaults().translation_batch;
   // If false, a translation depends on the sentences it is searched with. These then form fixed

@@ -41,13 +41,15 @@ class Lines(unittest.TestCase):
     def test_order_and_count_for_every_grouping(self):
         words = ["abc", "d efg", "hij k lmno", "p", "qrs tu v wxyz abcd", "efgh. ij"]
         text = "".join(f"{words[i % 6]} {words[i * i % 5]}\n" for i in range(97)).encode()
-        expected, _ = self.lines(text, "-b", "2")
-        self.assertEqual(len(expected), 97)
-        for args in (["--mini-batch", "1"], ["--mini-batch", "5", "--maxi-batch", "2"],
-                     ["--workers", "3", "--threads", "3"], ["--workers", "1", "--threads", "2"]):
-            self.assertEqual(self.lines(text, "-b", "2", *args)[0], expected, args)
-        alone = [self.lines(line + b"\n", "-b", "2")[0][0] for line in text.split(b"\n")[:5]]
-        self.assertEqual(alone, expected[:5])
+        for compute_type in ("float32", "int8"):
+            common = ["-b", "2", "--compute-type", compute_type]
+            expected, _ = self.lines(text, *common)
+            self.assertEqual(len(expected), 97)
+            for args in (["--mini-batch", "1"], ["--mini-batch", "5", "--maxi-batch", "2"],
+                         ["--workers", "3", "--threads", "3"], ["--workers", "1", "--threads", "2"]):
+                self.assertEqual(self.lines(text, *common, *args)[0], expected, args)
+            alone = [self.lines(line + b"\n", *common)[0][0] for line in text.split(b"\n")[:5]]
+            self.assertEqual(alone, expected[:5])
 
     def test_source_prefix(self):
         text = b"abc d efg\n\n  hij k\n"
@@ -337,8 +339,8 @@ class Mistakes(unittest.TestCase):
                               ("--long-input", "drop"), ("--compute-type", "int3")):
             args = [option] if value is None else [option, value]
             self.fails(2, "expected", "-m", MODEL, *args)
-        self.fails(2, "found 'bfloat16', expected one of: auto, float32\n", "-m", MODEL,
-                   "--compute-type", "bfloat16")
+        self.fails(2, "found 'int4', expected one of: auto, float32, int8\n", "-m", MODEL,
+                   "--compute-type", "int4")
         self.fails(2, "--n-best=3 needs --beam-size 3 or more; it is 2\n", "-m", MODEL, "-b", "2",
                    "--n-best=3")
         self.fails(2, "--n-best=6 needs --beam-size 6 or more; it is 5\n", "-m", MODEL,

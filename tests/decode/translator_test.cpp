@@ -15,13 +15,15 @@
 using namespace switchyard;
 
 TEST_CASE("a translation is bit-identical to that of the sentence alone") {
+  const DType compute_type = GENERATE(DType::f32, DType::i8);
   RandomModel random(11);
-  random.model.prepare(*random.ctx);
+  random.model.prepare(*make_context({1, true, compute_type}));
   std::vector<Ids> sources = random_sources(11, 70);
   sources[3] = Ids(40, 5);
   sources[3].push_back(1);
   const std::int64_t beams = GENERATE(1, 3);
   TranslatorOptions options;
+  options.compute_type = compute_type;
   options.search.num_beams = options.search.num_return_sequences = beams;
   options.search.max_new_tokens = 9;
   options.search.scores = true;
@@ -31,7 +33,7 @@ TEST_CASE("a translation is bit-identical to that of the sentence alone") {
 
   for (const std::int64_t mini_batch : {1, 2, 5, 7, 64}) {
     for (const int workers : {1, 3}) {
-      CAPTURE(beams, mini_batch, workers);
+      CAPTURE(name_of(compute_type), beams, mini_batch, workers);
       options.mini_batch = mini_batch;
       options.workers = workers;
       Translator translator(random.model, options);
