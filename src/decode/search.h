@@ -48,6 +48,10 @@ class Search {
   std::size_t active() const { return active_.size(); }
   std::size_t active_source_tokens() const;
 
+  // The time of each phase; stopped at first.
+  DecodeClock& clock() { return state_.clock(); }
+  const DecodeClock& clock() const { return state_.clock(); }
+
  private:
   struct Active {
     std::size_t number;

@@ -14,6 +14,7 @@
 #include "src/core/context.h"
 #include "src/decode/search_options.h"
 #include "src/nn/model.h"
+#include "src/nn/phase.h"
 
 namespace switchyard {
 
@@ -59,6 +60,11 @@ class Translator {
 
   const TranslatorOptions& options() const { return options_; }
 
+  // Starts measuring the phases of later calls of translate(), for benchmarks.
+  void time_phases() { times_phases_ = true; }
+  // Returns their sum over all workers and calls; not while translate() runs.
+  DecodeTimes times() const;
+
  private:
   struct Worker {
     std::unique_ptr<Context> ctx;
@@ -68,6 +74,7 @@ class Translator {
   void work(Search& search, Job& job) const;
 
   TranslatorOptions options_;
+  bool times_phases_ = false;
   std::vector<Worker> workers_;
 };
 

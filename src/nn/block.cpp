@@ -98,18 +98,20 @@ void Block::backward(Context& ctx, const Pass& pass, const StackInputs& in, View
   self_norm.backward(ctx, dh, s.self_norm, dx, to.params);
 }
 
-void Block::step(Context& ctx, View x, const StepKeys& keys,
-                 const RelativeBias::Expanded& position) const {
+void Block::step(Context& ctx, View x, const StepKeys& keys, const RelativeBias::Expanded& position,
+                 DecodeClock& clock) const {
   const ArenaScope saved(ctx.saved), scratch(ctx.scratch);
   Saved s;
   add(ctx,
       self_attention.step_self(ctx, self_norm.forward(ctx, ctx.scratch, x, s.self_norm), keys.own,
                                keys.self, position),
       x);
+  clock.end(DecodePhase::self_attention);
   add(ctx,
       cross_attention->step_cross(ctx, cross_norm->forward(ctx, ctx.scratch, x, s.cross_norm),
                                   keys.cross),
       x);
+  clock.end(DecodePhase::cross_attention);
   // Each row of a step is a single token, so no capacity applies.
   const Pass pass;
   Ragged rows;
@@ -120,6 +122,7 @@ void Block::step(Context& ctx, View x, const StepKeys& keys,
       dense ? dense->forward(ctx, pass, h, rows.tags, s.dense)
             : sparse->forward(ctx, pass, h, rows, s.sparse),
       x);
+  clock.end(DecodePhase::feed_forward);
 }
 
 View Block::add_residual(Context& ctx, const Pass& pass, View x, ConstView y, ConstView tags,

@@ -9,6 +9,7 @@
 
 #include "src/nn/attention.h"
 #include "src/nn/ffn.h"
+#include "src/nn/phase.h"
 #include "src/nn/rms_norm.h"
 #include "src/nn/switch_layer.h"
 
@@ -64,9 +65,9 @@ struct Block {
   // Norm outputs are recomputed.
   void backward(Context& ctx, const Pass& pass, const StackInputs& in, View dx, const Saved& s,
                 const StackGrads& to) const;
-  // One decoding step; updates x [rows, d_model] in place.
-  void step(Context& ctx, View x, const StepKeys& keys,
-            const RelativeBias::Expanded& position) const;
+  // One decoding step; updates x [rows, d_model] in place. `clock` gets the time of each sublayer.
+  void step(Context& ctx, View x, const StepKeys& keys, const RelativeBias::Expanded& position,
+            DecodeClock& clock) const;
 
   template <class F>
   void each_param(F&& f) {

@@ -24,6 +24,7 @@ DecoderState::DecoderState(Context& ctx, const Model& model)
 std::vector<std::int32_t> DecoderState::admit(const std::vector<Ids>& sources,
                                               std::int64_t hypotheses,
                                               const CapacityOptions& capacity) {
+  clock_.end(DecodePhase::search);
   ctx_.saved.release_to(start_);
   if (free_slots_.size() == slots_.size()) bias_is_stale_ = true;
   Pass pass;
@@ -48,6 +49,7 @@ std::vector<std::int32_t> DecoderState::admit(const std::vector<Ids>& sources,
     model_.decoder.blocks[i].cross_attention->store_keys(ctx_, memory,
                                                          {cross_.keys(b), cross_.values(b), index});
   }
+  clock_.end(DecodePhase::encoder);
   return slots;
 }
 
@@ -167,6 +169,7 @@ DecoderState::Logits DecoderState::step(const Step& step) {
       longest = std::max(longest, past.size());
   expand_position(static_cast<std::int64_t>(longest));
   const RelativeBias::Expanded position{.bias = bias_, .center = bias_length_ - 1};
+  clock_.end(DecodePhase::search);
 
   const View x = ctx_.saved.make(rows, model_.config().d_model);
   embed(ctx_, model_.decoder.embedding->weight.value, in.tokens, x);
@@ -176,7 +179,7 @@ DecoderState::Logits DecoderState::step(const Step& step) {
         {self_.keys(b), self_.values(b), in.index, in.self_first, in.self_count},
         {cross_.keys(b), cross_.values(b), in.index, in.cross_first, in.cross_count},
         {self_.keys(b), self_.values(b), in.own_row}};
-    model_.decoder.blocks[i].step(ctx_, x, keys, position);
+    model_.decoder.blocks[i].step(ctx_, x, keys, position, clock_);
   }
 
   RmsNorm::Saved saved;
@@ -184,6 +187,8 @@ DecoderState::Logits DecoderState::step(const Step& step) {
   scale(ctx_, model_.head_scale(), h, h);
   const View logits = ctx_.saved.make(rows, model_.config().vocab_size);
   linear(ctx_, h, model_.head().weight, logits);
+  clock_.end(DecodePhase::head);
+  clock_.count_step();
   return {logits, step.scores.empty() ? View{} : in.scores};
 }
 

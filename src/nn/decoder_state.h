@@ -13,6 +13,7 @@
 #include "src/nn/batch.h"
 #include "src/nn/kv_pool.h"
 #include "src/nn/model.h"
+#include "src/nn/phase.h"
 
 namespace switchyard {
 
@@ -50,6 +51,10 @@ class DecoderState {
   // Pool rows that hold keys and values: of source tokens and of the hypotheses' tokens.
   std::int64_t rows_in_use() const;
 
+  // Stopped at first. The search that calls this object ends its own phase.
+  DecodeClock& clock() { return clock_; }
+  const DecodeClock& clock() const { return clock_; }
+
  private:
   struct Slot {
     bool taken = false;
@@ -75,6 +80,7 @@ class DecoderState {
   Tensor bias_;                       // the position bias, for lengths up to bias_length_
   std::int64_t bias_length_ = 0;
   bool bias_is_stale_ = true;  // the model's values may have changed while no slot was taken
+  DecodeClock clock_;
 };
 
 }  // namespace switchyard

@@ -139,6 +139,28 @@ TEST_CASE("queue: longest first, limited in sentences and tokens") {
   CHECK(queue.take(1, 0) == Numbers{});
 }
 
+TEST_CASE("phases are timed on request, over all workers and calls") {
+  RandomModel random(18);
+  TranslatorOptions options;
+  options.search.suppressed_id = 1;  // eos
+  options.search.max_new_tokens = 6;
+  options.workers = 2;
+  options.mini_batch = 2;
+  Translator translator(random.model, options);
+  const std::vector<Ids> sources = random_sources(18, 4);
+  translator.translate(sources);
+  CHECK(translator.times().steps == 0);
+  CHECK(translator.times().seconds == DecodeSeconds{});
+
+  translator.time_phases();
+  translator.translate(sources);
+  const DecodeTimes once = translator.times();
+  CHECK(once.steps >= 2 * 6);  // more if one worker takes a sentence later than another
+  for (const double seconds : once.seconds) CHECK(seconds > 0);
+  translator.translate(sources);
+  CHECK(translator.times().steps >= once.steps + 2 * 6);
+}
+
 TEST_CASE("a model that gives NaN, and options out of range, are errors") {
   RandomModel random(17);
   const float nan = std::numeric_limits<float>::quiet_NaN();
