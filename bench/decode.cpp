@@ -1,11 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // decode: how fast does a model translate? Loading and tokenization are not timed. With
 // --force-length every translation has exactly that many tokens (eos is suppressed), which makes
-// models with random weights and other programs comparable.
+// models with random weights and other programs comparable. The text is translated once, or again
+// and again for --seconds.
 #include <algorithm>
+#include <numeric>
 
+#include "bench/decode_rates.h"
 #include "bench/gemm_rate.h"
 #include "bench/harness.h"
+#include "bench/roofline.h"
 #include "src/app/text_translator.h"
 #include "src/backend/backend.h"
 #include "src/core/error.h"
@@ -17,16 +21,30 @@ namespace {
 using namespace switchyard;
 using namespace switchyard::bench;
 
-constexpr double kRateSeconds = 3;  // to measure oneDNN's own rate
+// Time to measure the rates of matmuls and of reading, or --seconds if shorter.
+constexpr double kMatmulSeconds = 3, kReadSeconds = 0.5;
 
 struct DecodeOptions {
   std::filesystem::path model, input;
   std::int64_t n = 0;
   std::int64_t force_length = 0;
+  double seconds = 0;
   int workers = 0;
   DType compute_type = DType::f32;
   bool json = false;
   TranslatorOptions translator;
+
+  double shortened(double rate_seconds) const {
+    return seconds > 0 ? std::min(seconds, rate_seconds) : rate_seconds;
+  }
+};
+
+struct Measured {
+  std::int64_t passes = 0;
+  TextSize text;  // of one pass
+  double seconds = 0;
+  DecodeTimes times;  // of all passes and workers
+  std::int64_t peak_bytes = 0;
 };
 
 std::vector<Ids> read_sources(const DecodeOptions& o, const Tokenizer& tokenizer) {
@@ -41,21 +59,100 @@ std::vector<Ids> read_sources(const DecodeOptions& o, const Tokenizer& tokenizer
   return sources;
 }
 
-// All matmuls of the input, in the shapes of full batches. A step has a row for each hypothesis;
-// without a forced length, all hypotheses are taken to be as long as the best ones.
-Matmuls matmuls_of(const ModelConfig& config, const TranslatorOptions& options,
-                   std::int64_t sentences, std::int64_t source_tokens, std::int64_t target_tokens) {
-  const std::int64_t batch = std::min(options.mini_batch, sentences);
-  const double batches = static_cast<double>(sentences) / static_cast<double>(batch);
-  const std::int64_t rows = batch * options.search.num_beams;
-  const double steps = static_cast<double>(target_tokens) / static_cast<double>(batch);
-  const auto batch_tokens =
-      static_cast<std::int64_t>(static_cast<double>(source_tokens) / batches + 0.5);
-  Matmuls all = encoder_matmuls(config, batch_tokens) + cross_key_matmuls(config, batch_tokens);
-  for (Matmul& x : all) x.count *= batches;
-  Matmuls step = decoder_matmuls(config, rows);
-  for (Matmul& x : step) x.count *= steps;
-  return all + step;
+// Translates a batch per worker, taken from the longest sentences.
+void warm_up(Translator& translator, std::vector<Ids> sources) {
+  std::sort(sources.begin(), sources.end(),
+            [](const Ids& a, const Ids& b) { return a.size() > b.size(); });
+  const TranslatorOptions& options = translator.options();
+  sources.resize(std::min(sources.size(), static_cast<std::size_t>(options.mini_batch) *
+                                              static_cast<std::size_t>(options.workers)));
+  translator.translate(sources);
+}
+
+// Translates all sources until the time is over, at least once. Every pass has the same results.
+Measured measure(Translator& translator, const std::vector<Ids>& sources, double seconds) {
+  warm_up(translator, sources);
+  translator.time_phases();
+  Measured m;
+  std::vector<NBest> found;
+  for (const Stopwatch watch; m.passes == 0 || m.seconds < seconds; m.seconds = watch.seconds()) {
+    found = translator.translate(sources);
+    ++m.passes;
+  }
+  m.times = translator.times();
+  m.peak_bytes = peak_bytes();
+  m.text.sentences = static_cast<std::int64_t>(sources.size());
+  for (const Ids& ids : sources) m.text.source_tokens += static_cast<std::int64_t>(ids.size());
+  for (const NBest& best : found)
+    m.text.target_tokens += static_cast<std::int64_t>(best.front().ids.size());
+  return m;
+}
+
+// Mean milliseconds per batch, which add up to its latency; `other` is the time in which a worker
+// had nothing to do.
+nlohmann::ordered_json phase_ms(const DecodeTimes& times, double batches, double latency_ms) {
+  nlohmann::ordered_json result;
+  double other = latency_ms;
+  for (std::size_t i = 0; i < times.seconds.size(); ++i) {
+    const double ms = times.seconds[i] * 1e3 / batches;
+    result[kDecodePhaseNames[i]] = ms;
+    other -= ms;
+  }
+  result["other"] = other;
+  return result;
+}
+
+double step_seconds(const DecodeTimes& times) {
+  const double all = std::accumulate(times.seconds.begin(), times.seconds.end(), 0.0);
+  return (all - times.seconds[static_cast<std::size_t>(DecodePhase::encoder)]) /
+         static_cast<double>(times.steps);
+}
+
+void report(const DecodeOptions& o, const Model& model, const Measured& m) {
+  const TranslatorOptions& t = o.translator;
+  const auto passes = static_cast<double>(m.passes);
+  const Matmuls matmuls = translation_matmuls(model.config(), t, m.text);
+  const double rate =
+      gemm_gflops(matmuls, DType::f32, t.workers, t.threads, o.shortened(kMatmulSeconds));
+
+  const double batches =
+      std::max(1.0, static_cast<double>(m.text.sentences) / static_cast<double>(t.mini_batch));
+  const double busy_workers = std::min<double>(t.workers, batches);
+  const double latency_ms = m.seconds * 1e3 / passes * busy_workers / batches;
+
+  // All workers read the weights they share; at batch 1 this is what limits a step.
+  const double weight_bytes =
+      step_weights(model.config(), rows_per_step(t, m.text)) * sizeof(float);
+  const double weight_rate = weight_bytes / step_seconds(m.times) * busy_workers * 1e-9;
+  const auto ctx = make_context({t.threads, false});
+  const double read_rate = shared_read_rate(*ctx, static_cast<std::int64_t>(weight_bytes),
+                                            {.workers = static_cast<int>(busy_workers),
+                                             .threads = t.threads,
+                                             .seconds = o.shortened(kReadSeconds)});
+  print_result({{"bench", "decode"},
+                {"machine", backend_description()},
+                {"sentences", m.text.sentences},
+                {"batch", t.mini_batch},
+                {"beam", t.search.num_beams},
+                {"workers", t.workers},
+                {"threads", t.threads},
+                {"compute_type", "float32"},
+                {"source_tokens", m.text.source_tokens},
+                {"target_tokens", m.text.target_tokens},
+                {"passes", m.passes},
+                {"seconds", m.seconds},
+                {"tokens_per_s", static_cast<double>(m.text.target_tokens) * passes / m.seconds},
+                {"mfu", flops(matmuls) * passes / m.seconds / (rate * 1e9)},
+                {"gemm_gflops", rate},
+                {"latency_ms", latency_ms},  // mean, per batch
+                {"phase_ms", phase_ms(m.times, batches * passes, latency_ms)},
+                {"step_ms", step_seconds(m.times) * 1e3},  // mean
+                {"weight_bytes_per_step", static_cast<std::int64_t>(weight_bytes)},
+                {"weight_gb_per_s", weight_rate},
+                {"read_gb_per_s", read_rate},
+                {"of_read", weight_rate / read_rate},
+                {"peak_bytes", m.peak_bytes}},
+               o.json);
 }
 
 int run(int argc, char** argv) {
@@ -68,6 +165,8 @@ int run(int argc, char** argv) {
   options.path("model", o.model, "DIR", "model directory");
   options.path("input", o.input, "FILE", "source text, one sentence per line");
   options.number("n", o.n, 0, std::int64_t{1} << 40, "number of lines to use; 0: all");
+  options.number("seconds", o.seconds, 0, 1e6,
+                 "translate the text until this time has passed; 0: once");
   options.number("batch", o.translator.mini_batch, 1, 65536,
                  "sentences that a worker translates at a time");
   options.number("beam", search.num_beams, 1, 1024, "beam size; 1: greedy");
@@ -93,50 +192,7 @@ int run(int argc, char** argv) {
     search.max_new_tokens = o.force_length;
   }
   Translator translator(model.model(), o.translator);
-
-  // Warm up with a batch per worker, taken from the longest sentences.
-  std::vector<Ids> first = sources;
-  std::sort(first.begin(), first.end(),
-            [](const Ids& a, const Ids& b) { return a.size() > b.size(); });
-  first.resize(std::min(first.size(), static_cast<std::size_t>(o.translator.mini_batch) *
-                                          static_cast<std::size_t>(o.translator.workers)));
-  translator.translate(first);
-
-  const Stopwatch watch;
-  const std::vector<NBest> found = translator.translate(sources);
-  const double seconds = watch.seconds();
-  const std::int64_t peak = peak_bytes();
-
-  std::int64_t source_tokens = 0, target_tokens = 0;
-  for (const Ids& ids : sources) source_tokens += static_cast<std::int64_t>(ids.size());
-  for (const NBest& best : found)
-    target_tokens += static_cast<std::int64_t>(best.front().ids.size());
-  const auto sentences = static_cast<std::int64_t>(sources.size());
-  const Matmuls matmuls =
-      matmuls_of(model.model().config(), o.translator, sentences, source_tokens, target_tokens);
-  const double rate =
-      gemm_gflops(matmuls, DType::f32, o.translator.workers, o.translator.threads, kRateSeconds);
-  const double batches =
-      std::max(1.0, static_cast<double>(sentences) / static_cast<double>(o.translator.mini_batch));
-  const double latency_ms =
-      seconds * 1e3 * std::min<double>(o.translator.workers, batches) / batches;
-  nlohmann::ordered_json result = {{"bench", "decode"},
-                                   {"machine", backend_description()},
-                                   {"sentences", sentences},
-                                   {"batch", o.translator.mini_batch},
-                                   {"beam", search.num_beams},
-                                   {"workers", o.translator.workers},
-                                   {"threads", o.translator.threads},
-                                   {"compute_type", name_of(o.compute_type)},
-                                   {"source_tokens", source_tokens},
-                                   {"target_tokens", target_tokens},
-                                   {"seconds", seconds},
-                                   {"tokens_per_s", static_cast<double>(target_tokens) / seconds},
-                                   {"mfu", flops(matmuls) / seconds / (rate * 1e9)},
-                                   {"gemm_gflops", rate},
-                                   {"latency_ms", latency_ms},  // mean, per batch
-                                   {"peak_bytes", peak}};
-  print_result(result, o.json);
+  report(o, model.model(), measure(translator, sources, o.seconds));
   return 0;
 }
 

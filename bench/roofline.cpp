@@ -2,6 +2,9 @@
 #include "bench/roofline.h"
 
 #include <algorithm>
+#include <barrier>
+#include <numeric>
+#include <thread>
 #include <vector>
 
 #include "bench/harness.h"
@@ -97,9 +100,10 @@ void each_target(const std::function<void(const std::string& target)>& f) {
   hwy::SetSupportedTargetsForTest(0);
 }
 
+// Floats: a multiple of four vectors of any target, and a page.
+constexpr std::int64_t kStep = 1024;
+
 MemoryRates memory_rates(Context& ctx, std::int64_t bytes, double seconds) {
-  // Floats: a multiple of four vectors of any target, and a page.
-  constexpr std::int64_t kStep = 1024;
   const std::int64_t floats = bytes / static_cast<std::int64_t>(sizeof(float));
   const std::int64_t half_size = std::max<std::int64_t>(1, floats / 2 / kStep) * kStep;
   const auto half = static_cast<std::size_t>(half_size), all = 2 * half;
@@ -117,6 +121,32 @@ MemoryRates memory_rates(Context& ctx, std::int64_t bytes, double seconds) {
   rates.copy = rate(set, [&] { HWY_DYNAMIC_DISPATCH(scale)(half, one, x, x + half); });
   rates.update = rate(2 * set, [&] { HWY_DYNAMIC_DISPATCH(scale)(all, one, x, x); });
   return rates;
+}
+
+double shared_read_rate(Context& ctx, std::int64_t bytes, const Readers& readers) {
+  const std::int64_t floats = bytes / static_cast<std::int64_t>(sizeof(float));
+  const std::int64_t part_size =
+      std::max<std::int64_t>(1, floats / readers.threads / kStep) * kStep;
+  const auto part = static_cast<std::size_t>(part_size);
+  const Tensor weights(ctx, 1, part_size * readers.threads);
+  auto* x = static_cast<float*>(weights.view().data);
+  std::fill(x, x + part_size * readers.threads, 1.0f);
+
+  std::vector<double> rates(static_cast<std::size_t>(readers.workers * readers.threads));
+  std::barrier start(std::ssize(rates));
+  std::vector<std::thread> running;
+  for (std::size_t r = 0; r < rates.size(); ++r) {
+    running.emplace_back([&, r] {
+      const float* own = x + part * (r % static_cast<std::size_t>(readers.threads));
+      volatile float kept;  // keeps the compiler from dropping results
+      start.arrive_and_wait();
+      const double seconds =
+          median_seconds(readers.seconds, [&] { kept = HWY_DYNAMIC_DISPATCH(read)(part, own); });
+      rates[r] = static_cast<double>(part * sizeof(float)) / seconds * 1e-9;
+    });
+  }
+  for (std::thread& t : running) t.join();
+  return std::accumulate(rates.begin(), rates.end(), 0.0);
 }
 
 double least_seconds(const Traffic& bytes, const MemoryRates& rates) {

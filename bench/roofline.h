@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The limits that kernels are measured against: how fast one thread reads, writes and multiplies in
-// plain loops, on the same instruction set.
+// plain loops, on the same instruction set; and that translation is: how fast all threads read.
 #pragma once
 
 #include <cstdint>
@@ -29,6 +29,16 @@ struct MemoryRates {
 };
 // Takes four times `seconds`.
 MemoryRates memory_rates(Context& ctx, std::int64_t bytes, double seconds);
+
+// Who reads, and for how long: workers with `threads` threads each.
+struct Readers {
+  int workers = 1, threads = 1;
+  double seconds = 0;
+};
+// GB/s that all readers together read from one array of `bytes` bytes, allocated like weights. Each
+// worker reads all of it again and again, its threads a part each, as workers read the weights they
+// share.
+double shared_read_rate(Context& ctx, std::int64_t bytes, const Readers& readers);
 
 // Returns the shortest time for this traffic: as much as possible as a copy, the rest separately.
 double least_seconds(const Traffic& bytes, const MemoryRates& rates);

@@ -62,11 +62,25 @@ def decode():
         with open(text, 'w') as file:
             file.write('abc de fgh.\n' * 5)
         subprocess.run([sys.argv[3], model], check=True, capture_output=True)
-        result = run('--model', model, '--input', text, '--batch', '2', '--force-length', '7',
-                     '--threads', '1', '--json')
-    if result['target_tokens'] != 5 * 7:
-        sys.exit(f'5 lines of 7 tokens: {result}')
-    check_positive(result, 'source_tokens', 'tokens_per_s', 'peak_bytes')
+        args = ['--model', model, '--input', text, '--batch', '2', '--force-length', '7', '--json']
+        result = run(*args, '--threads', '1')
+        repeated = run(*args, '--threads', '2', '--seconds', '0.2')
+    for r in result, repeated:
+        if r['target_tokens'] != 5 * 7:
+            sys.exit(f'5 lines of 7 tokens: {r}')
+        check_positive(r, 'source_tokens', 'tokens_per_s', 'mfu', 'gemm_gflops', 'latency_ms', 'step_ms',
+                       'weight_bytes_per_step', 'weight_gb_per_s', 'read_gb_per_s', 'of_read',
+                       'peak_bytes')
+        phases = r['phase_ms']
+        check_positive(phases, 'encoder', 'self_attention', 'cross_attention', 'feed_forward', 'head',
+                       'search')
+        if not math.isclose(sum(phases.values()), r['latency_ms']):
+            sys.exit(f'the phases do not add up: {r}')
+    if result['passes'] != 1 or repeated['passes'] < 2 or repeated['seconds'] < 0.2:
+        sys.exit(f'one pass, and passes for 0.2 s: {result}, {repeated}')
+    rate = repeated['passes'] * repeated['target_tokens'] / repeated['seconds']
+    if not math.isclose(rate, repeated['tokens_per_s']):
+        sys.exit(f'not the tokens of all passes: {repeated}')
 
 
 def compare():
