@@ -2,7 +2,7 @@
 // decode: how fast does a model translate? Loading and tokenization are not timed. With
 // --force-length every translation has exactly that many tokens (eos is suppressed), which makes
 // models with random weights and other programs comparable. The text is translated once, or again
-// and again for --seconds.
+// and again for --seconds; with --copies, by models that take turns.
 #include <algorithm>
 #include <numeric>
 
@@ -10,6 +10,7 @@
 #include "bench/gemm_rate.h"
 #include "bench/harness.h"
 #include "bench/roofline.h"
+#include "bench/rotation.h"
 #include "src/app/text_translator.h"
 #include "src/backend/backend.h"
 #include "src/core/error.h"
@@ -30,6 +31,7 @@ struct DecodeOptions {
   std::int64_t force_length = 0;
   double seconds = 0;
   int workers = 0;
+  int copies = 1;
   DType compute_type = DType::f32;
   bool json = false;
   TranslatorOptions translator;
@@ -59,23 +61,26 @@ std::vector<Ids> read_sources(const DecodeOptions& o, const Tokenizer& tokenizer
   return sources;
 }
 
-// Translates a batch per worker, taken from the longest sentences.
-void warm_up(Translator& translator, std::vector<Ids> sources) {
+// Translates a batch per worker and copy, taken from the longest sentences.
+template <class AnyTranslator>
+void warm_up(AnyTranslator& translator, std::vector<Ids> sources, int copies) {
   std::sort(sources.begin(), sources.end(),
             [](const Ids& a, const Ids& b) { return a.size() > b.size(); });
   const TranslatorOptions& options = translator.options();
   sources.resize(std::min(sources.size(), static_cast<std::size_t>(options.mini_batch) *
-                                              static_cast<std::size_t>(options.workers)));
+                                              static_cast<std::size_t>(options.workers * copies)));
   translator.translate(sources);
 }
 
 // Translates all sources until the time is over, at least once. Every pass has the same results.
-Measured measure(Translator& translator, const std::vector<Ids>& sources, double seconds) {
-  warm_up(translator, sources);
+template <class AnyTranslator>
+Measured measure(AnyTranslator& translator, const std::vector<Ids>& sources,
+                 const DecodeOptions& o) {
+  warm_up(translator, sources, o.copies);
   translator.time_phases();
   Measured m;
   std::vector<NBest> found;
-  for (const Stopwatch watch; m.passes == 0 || m.seconds < seconds; m.seconds = watch.seconds()) {
+  for (const Stopwatch watch; m.passes == 0 || m.seconds < o.seconds; m.seconds = watch.seconds()) {
     found = translator.translate(sources);
     ++m.passes;
   }
@@ -86,6 +91,18 @@ Measured measure(Translator& translator, const std::vector<Ids>& sources, double
   for (const NBest& best : found)
     m.text.target_tokens += static_cast<std::int64_t>(best.front().ids.size());
   return m;
+}
+
+Measured run_models(const DecodeOptions& o, const std::vector<TextModel>& models,
+                    const std::vector<Ids>& sources) {
+  if (models.size() == 1) {
+    Translator translator(models[0].model(), o.translator);
+    return measure(translator, sources, o);
+  }
+  std::vector<const Model*> copies;
+  for (const TextModel& model : models) copies.push_back(&model.model());
+  Rotation rotation(copies, o.translator);
+  return measure(rotation, sources, o);
 }
 
 // Mean milliseconds per batch, which add up to its latency; `other` is the time in which a worker
@@ -120,15 +137,17 @@ void report(const DecodeOptions& o, const Model& model, const Measured& m) {
   const double busy_workers = std::min<double>(t.workers, batches);
   const double latency_ms = m.seconds * 1e3 / passes * busy_workers / batches;
 
-  // All workers read the weights they share; at batch 1 this is what limits a step.
-  const double weight_bytes =
-      step_weights(model.config(), rows_per_step(t, m.text)) * sizeof(float);
+  // All workers read the weights they share; at batch 1 this is what limits a step. With copies,
+  // they come from as far away as in an array of the size of all.
+  const double weight_bytes = step_weights(model.config(), rows_per_step(t, m.text)) *
+                              static_cast<double>(size_bytes(o.compute_type));
   const double weight_rate = weight_bytes / step_seconds(m.times) * busy_workers * 1e-9;
   const auto ctx = make_context({t.threads, false});
-  const double read_rate = shared_read_rate(*ctx, static_cast<std::int64_t>(weight_bytes),
-                                            {.workers = static_cast<int>(busy_workers),
-                                             .threads = t.threads,
-                                             .seconds = o.shortened(kReadSeconds)});
+  const double read_rate =
+      shared_read_rate(*ctx, static_cast<std::int64_t>(weight_bytes) * o.copies,
+                       {.workers = static_cast<int>(busy_workers),
+                        .threads = t.threads,
+                        .seconds = o.shortened(kReadSeconds)});
   print_result({{"bench", "decode"},
                 {"machine", backend_description()},
                 {"sentences", m.text.sentences},
@@ -136,9 +155,10 @@ void report(const DecodeOptions& o, const Model& model, const Measured& m) {
                 {"beam", t.search.num_beams},
                 {"workers", t.workers},
                 {"threads", t.threads},
-                {"compute_type", "float32"},
+                {"compute_type", name_of(o.compute_type)},
                 {"source_tokens", m.text.source_tokens},
                 {"target_tokens", m.text.target_tokens},
+                {"copies", o.copies},
                 {"passes", m.passes},
                 {"seconds", m.seconds},
                 {"tokens_per_s", static_cast<double>(m.text.target_tokens) * passes / m.seconds},
@@ -174,6 +194,10 @@ int run(int argc, char** argv) {
                  "target tokens per line; 0: until eos");
   options.number("workers", o.workers, 0, 1024,
                  "workers, which share --threads; 0: one per thread");
+  options.number(
+      "copies", o.copies, 1, 1024,
+      "one worker rotates over so many copies of the model, step by step, so that weights "
+      "come from memory instead of a cache");
   options.choice("compute-type", o.compute_type, {{"float32", DType::f32}, {"int8", DType::i8}},
                  "matmul precision");
   options.flag("json", o.json, "the last line of stdout is one JSON object");
@@ -181,9 +205,16 @@ int run(int argc, char** argv) {
   check(!o.model.empty() && !o.input.empty(), ErrorKind::kUsage,
         "--model and --input: expected both");
 
-  const TextModel model = load_text_model(o.model, {o.compute_type, false});
+  check(o.copies == 1 || o.workers <= 1, ErrorKind::kUsage, "--workers: found ", o.workers,
+        ", expected 1 with --copies");
+
+  std::vector<TextModel> models;
+  for (int i = 0; i < o.copies; ++i)
+    models.push_back(load_text_model(o.model, {o.compute_type, false}));
   o.translator.compute_type = o.compute_type;
+  const TextModel& model = models[0];
   const std::vector<Ids> sources = read_sources(o, model.tokenizer);
+  if (o.copies > 1) o.workers = 1;
   o.translator.workers =
       o.workers > 0 ? o.workers : backend_defaults(options.threads()).translation_workers;
   o.translator.threads = std::max(1, options.threads() / o.translator.workers);
@@ -191,8 +222,7 @@ int run(int argc, char** argv) {
     search.suppressed_id = model.tokenizer.eos_id();
     search.max_new_tokens = o.force_length;
   }
-  Translator translator(model.model(), o.translator);
-  report(o, model.model(), measure(translator, sources, o.seconds));
+  report(o, model.model(), run_models(o, models, sources));
   return 0;
 }
 

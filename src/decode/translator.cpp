@@ -27,21 +27,6 @@ std::size_t max_tokens(const TranslatorOptions& options) {
   return static_cast<std::size_t>(std::max(kTokensPerSentence * options.mini_batch, kLeast));
 }
 
-// Times a worker's part of one translate() call. A clock that was never started stays as it is.
-class TimedScope {
- public:
-  explicit TimedScope(DecodeClock& clock) : clock_(clock) {}
-  ~TimedScope() {
-    clock_.end(DecodePhase::search);
-    clock_.stop();
-  }
-  TimedScope(const TimedScope&) = delete;
-  TimedScope& operator=(const TimedScope&) = delete;
-
- private:
-  DecodeClock& clock_;
-};
-
 }  // namespace
 
 // Shared by the workers of one translate() call.
@@ -99,8 +84,7 @@ void Translator::work(Search& search, Job& job) const {
   const std::size_t part = options_.row_invariant ? kRefillPart : 1;
   const std::size_t most_active = job.slots - std::max<std::size_t>(1, job.slots / part);
   const std::size_t most_tokens = job.tokens - job.tokens / part;
-  if (times_phases_) search.clock().start();
-  const TimedScope timed(search.clock());
+  const DecodeClockScope timed(times_phases_ ? &search.clock() : nullptr);
   try {
     for (;;) {
       const std::size_t tokens = search.active_source_tokens();

@@ -82,4 +82,22 @@ class DecodeClock {
   DecodeTimes times_;
 };
 
+// Runs a clock until the end of the scope, whose remaining time is `search`. Null: times nothing.
+class DecodeClockScope {
+ public:
+  explicit DecodeClockScope(DecodeClock* clock) : clock_(clock) {
+    if (clock_) clock_->start();
+  }
+  ~DecodeClockScope() {
+    if (!clock_) return;
+    clock_->end(DecodePhase::search);
+    clock_->stop();
+  }
+  DecodeClockScope(const DecodeClockScope&) = delete;
+  DecodeClockScope& operator=(const DecodeClockScope&) = delete;
+
+ private:
+  DecodeClock* clock_;
+};
+
 }  // namespace switchyard
