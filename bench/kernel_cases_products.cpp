@@ -58,8 +58,8 @@ void add_attention_cases(Context& ctx, const KernelSizes& s, std::vector<KernelC
                      attention_probs(call, of(q), of(k), logsumexp, probs);
                    })});
   cases.push_back({"attention_step", {k.bytes() + v.bytes()}, 0, [=] {
-                     attention_step(kHeads, d_kv, q.data(), {k, v, step_index.data, n},
-                                    {step_bias.data() + n - 1, In(step_bias).stride}, out.data(),
+                     attention_step(kHeads, d_kv, In(q), {In(k), In(v), step_index.data, n},
+                                    {step_bias.data() + n - 1, In(step_bias).stride}, Out(out),
                                     scratch.data());
                    }});
 }

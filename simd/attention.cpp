@@ -233,31 +233,34 @@ void attention_probs(const AttentionHead& head, In q, In k, In logsumexp, Out pr
 }
 
 // The rows of x that an index lists, starting at a column.
+template <class T>
 struct ListedRows {
-  In x;
+  Rows<const T> x;
   const std::int32_t* index;
   std::int64_t column;
 
-  const float* operator[](std::int64_t i) const { return x[index[i]] + column; }
+  const T* operator[](std::int64_t i) const { return x[index[i]] + column; }
 };
 
 // y [d] = p [n] . x [n, d], four vectors of y at a time.
-HWY_INLINE void weighted_sum(std::int64_t n, std::int64_t d, const float* p, const ListedRows& x,
-                             float* y) {
+template <class T>
+HWY_INLINE void weighted_sum(std::int64_t n, std::int64_t d, const float* p, const ListedRows<T>& x,
+                             T* y) {
+  const Whole whole;
   const std::int64_t step = static_cast<std::int64_t>(lanes());
   std::int64_t c = 0;
   for (; c + 4 * step <= d; c += 4 * step) {
     V s0 = hn::Zero(f32), s1 = s0, s2 = s0, s3 = s0;
     for (std::int64_t j = 0; j < n; ++j) {
       const V weight = hn::Set(f32, p[j]);
-      const float* row = x[j] + c;
-      s0 = hn::MulAdd(weight, hn::LoadU(f32, row), s0);
-      s1 = hn::MulAdd(weight, hn::LoadU(f32, row + step), s1);
-      s2 = hn::MulAdd(weight, hn::LoadU(f32, row + 2 * step), s2);
-      s3 = hn::MulAdd(weight, hn::LoadU(f32, row + 3 * step), s3);
+      const T* row = x[j] + c;
+      s0 = hn::MulAdd(weight, whole.load(row), s0);
+      s1 = hn::MulAdd(weight, whole.load(row + step), s1);
+      s2 = hn::MulAdd(weight, whole.load(row + 2 * step), s2);
+      s3 = hn::MulAdd(weight, whole.load(row + 3 * step), s3);
     }
-    hn::StoreU(s0, f32, y + c), hn::StoreU(s1, f32, y + c + step);
-    hn::StoreU(s2, f32, y + c + 2 * step), hn::StoreU(s3, f32, y + c + 3 * step);
+    whole.store(s0, y + c), whole.store(s1, y + c + step);
+    whole.store(s2, y + c + 2 * step), whole.store(s3, y + c + 3 * step);
   }
   each_vector(d - c, [&](std::size_t i, auto chunk) HWY_ATTR {
     V s = hn::Zero(f32);
@@ -267,16 +270,22 @@ HWY_INLINE void weighted_sum(std::int64_t n, std::int64_t d, const float* p, con
   });
 }
 
-void attention_step(std::int64_t num_heads, std::int64_t d_kv, const float* q, const StepKeys& keys,
-                    In bias, float* out, float* scratch) {
+void attention_step(std::int64_t num_heads, std::int64_t d_kv, AnyIn q, const StepKeys& keys,
+                    In bias, AnyOut out, float* scratch) {
   const std::int64_t n = keys.count;
-  for (std::int64_t h = 0; h < num_heads; ++h) {
-    const std::int64_t column = h * d_kv;
-    dot_rows(n, d_kv, q + column, ListedRows{keys.k, keys.index, column}, scratch);
-    if (bias) add_row(n, bias[h] - (n - 1), scratch);
-    softmax_row(n, scratch, scratch);
-    weighted_sum(n, d_kv, scratch, {keys.v, keys.index, column}, out + column);
-  }
+  with_rows(out, [&](auto y) {
+    using T = std::remove_reference_t<decltype(*y.data)>;
+    const T* const query = rows_of<T>(q).data;
+    for (std::int64_t h = 0; h < num_heads; ++h) {
+      const std::int64_t column = h * d_kv;
+      dot_rows(n, d_kv, query + column, ListedRows<T>{rows_of<T>(keys.k), keys.index, column},
+               scratch);
+      if (bias) add_row(n, bias[h] - (n - 1), scratch);
+      softmax_row(n, scratch, scratch);
+      weighted_sum(n, d_kv, scratch, ListedRows<T>{rows_of<T>(keys.v), keys.index, column},
+                   y.data + column);
+    }
+  });
 }
 
 }  // namespace HWY_NAMESPACE

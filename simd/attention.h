@@ -45,15 +45,15 @@ extern void (*const attention_probs)(const AttentionHead& head, In q, In k, In l
 // The keys and values that one row of a decoding step attends to: the rows of k and v listed in
 // index[0], ..., index[count - 1].
 struct StepKeys {
-  In k, v;  // [pool rows, num_heads * d_kv]
+  AnyIn k, v;  // [pool rows, num_heads * d_kv]
   const std::int32_t* index = nullptr;
   std::int64_t count = 0;
 };
-// One decoding step of one row, all heads: q, out [num_heads * d_kv]; bias [num_heads, ...], read
-// at bias[h][key_pos - (keys.count - 1)], so bias.data points to relative position 0 of head 0; may
-// be empty.
-extern void (*const attention_step)(std::int64_t num_heads, std::int64_t d_kv, const float* q,
-                                    const StepKeys& keys, In bias, float* out, float* scratch);
+// One decoding step of one row, all heads: q, out [1, num_heads * d_kv], of the type of the keys
+// and values; bias [num_heads, ...], read at bias[h][key_pos - (keys.count - 1)], so bias.data
+// points to relative position 0 of head 0; may be empty.
+extern void (*const attention_step)(std::int64_t num_heads, std::int64_t d_kv, AnyIn q,
+                                    const StepKeys& keys, In bias, AnyOut out, float* scratch);
 std::int64_t attention_step_scratch(std::int64_t key_count);
 
 }  // namespace switchyard::simd

@@ -12,20 +12,16 @@
 #define HWY_TARGET_INCLUDE "simd/int8_gemm.cpp"
 #include "hwy/foreach_target.h"  // first: includes this file again for each target
 #include "simd/common-inl.h"
+#include "simd/dot_gemm-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace switchyard::simd {
 namespace HWY_NAMESPACE {
 
-using I32 = hn::RebindToSigned<F32>;
-using VI = hn::Vec<I32>;
-constexpr I32 i32{};
-
 constexpr std::int64_t kRowHeader = 64;  // bytes before a row's quantized values, for its scale
 constexpr float kTiny = 1e-30f;          // 127 / kTiny is still finite
 
-// How a machine multiplies. A row of activations consists of Elements; a step multiplies kGroup of
-// them by the same inputs of each output in a vector and adds the products to the output's sum.
+// How a machine multiplies: the instruction's part of a Dot.
 struct Words {  // pairs of 16-bit integers: any machine
   using Element = std::int16_t;
   static constexpr std::int64_t kGroup = 2;
@@ -78,7 +74,7 @@ struct Vnni {  // four 8-bit integers, activations unsigned: AVX512_VNNI
 template <class F>
 HWY_INLINE auto with_dot(F&& f) {
 #if HWY_ARCH_X86_64 && HWY_TARGET <= HWY_AVX3
-  if (has_vnni()) return f(Vnni());
+  if (has_avx512_vnni()) return f(Vnni());
 #endif
   return f(Words());
 }
@@ -173,110 +169,39 @@ void quantize_rows(std::int64_t rows, std::int64_t in, In x, std::uint8_t* quant
   });
 }
 
-// A row's values at a group of inputs, in every lane.
-HWY_INLINE VI broadcast(const std::uint8_t* x) {
-  std::int32_t bits;
-  std::memcpy(&bits, x, sizeof(bits));
-  return hn::Set(i32, bits);
-}
+// A Dot on one panel.
+template <class Machine>
+struct PanelDot : Machine {
+  static constexpr std::int64_t kHeader = kRowHeader;
+  const std::int8_t* panel;
 
-HWY_INLINE void store_scaled(VI sum, float x_scale, const float* w_scale, float* y) {
-  const V scale = hn::Mul(hn::Set(f32, x_scale), hn::Load(f32, w_scale));
-  hn::StoreU(hn::Mul(hn::ConvertTo(f32, sum), scale), f32, y);
-}
-
-// y [kRows, panel] = x [kRows, groups] . panel. Twelve sums, as in packed_gemm.cpp.
-template <class Dot, int kRows>
-HWY_INLINE void multiply_panel(std::int64_t groups, Rows<const std::uint8_t> x,
-                               const std::int8_t* HWY_RESTRICT panel, Out y) {
-  static_assert(kRows >= 1 && kRows <= 6);
-  constexpr std::int64_t kStep = 4;  // bytes of a group of activations
-  static_assert(kStep == Dot::kGroup * sizeof(typename Dot::Element));
-  const std::int64_t n = static_cast<std::int64_t>(lanes());
-  const auto* const w_scale = reinterpret_cast<const float*>(panel);
-  const auto* const start = reinterpret_cast<const std::int32_t*>(panel + 8 * n);
-  const std::int8_t* w = panel + 16 * n;
-  const VI start0 = hn::Load(i32, start), start1 = hn::Load(i32, start + n);
-  VI c00 = start0, c01 = start1, c10 = start0, c11 = start1, c20 = start0, c21 = start1;
-  VI c30 = start0, c31 = start1, c40 = start0, c41 = start1, c50 = start0, c51 = start1;
-  // Rows past the last alias the first and are not read.
-  const auto row_of = [&](int r) { return x[r < kRows ? r : 0]; };
-  const std::uint8_t *x0 = row_of(0), *x1 = row_of(1), *x2 = row_of(2), *x3 = row_of(3),
-                     *x4 = row_of(4), *x5 = row_of(5);
-  for (std::int64_t g = 0; g < groups; ++g, w += 2 * n * Dot::kGroup) {
-    const auto w0 = Dot::load(w), w1 = Dot::load(w + n * Dot::kGroup);
-    const std::int64_t at = kRowHeader + g * kStep;
-    const auto row = [&](const std::uint8_t* from, VI& sum0, VI& sum1) HWY_ATTR {
-      const VI a = broadcast(from + at);
-      sum0 = Dot::add(sum0, a, w0);
-      sum1 = Dot::add(sum1, a, w1);
-    };
-    row(x0, c00, c01);
-    if constexpr (kRows > 1) row(x1, c10, c11);
-    if constexpr (kRows > 2) row(x2, c20, c21);
-    if constexpr (kRows > 3) row(x3, c30, c31);
-    if constexpr (kRows > 4) row(x4, c40, c41);
-    if constexpr (kRows > 5) row(x5, c50, c51);
+  explicit PanelDot(const std::int8_t* from) : panel(from) {}
+  VI start(std::int64_t v) const {
+    return hn::Load(i32,
+                    reinterpret_cast<const std::int32_t*>(panel + 4 * panel_outputs()) + at(v));
   }
-  const auto finish = [&](int r, VI sum0, VI sum1) HWY_ATTR {
-    if (r >= kRows) return;
-    const float x_scale = *reinterpret_cast<const float*>(x[r]);
-    store_scaled(sum0, x_scale, w_scale, y[r]);
-    store_scaled(sum1, x_scale, w_scale + n, y[r] + n);
-  };
-  finish(0, c00, c01);
-  finish(1, c10, c11);
-  finish(2, c20, c21);
-  finish(3, c30, c31);
-  finish(4, c40, c41);
-  finish(5, c50, c51);
-}
-
-template <class Dot>
-HWY_INLINE void multiply_rows(std::int64_t rows, std::int64_t groups, Rows<const std::uint8_t> x,
-                              const std::int8_t* panel, Out y) {
-  switch (rows) {
-    case 1:
-      return multiply_panel<Dot, 1>(groups, x, panel, y);
-    case 2:
-      return multiply_panel<Dot, 2>(groups, x, panel, y);
-    case 3:
-      return multiply_panel<Dot, 3>(groups, x, panel, y);
-    case 4:
-      return multiply_panel<Dot, 4>(groups, x, panel, y);
-    case 5:
-      return multiply_panel<Dot, 5>(groups, x, panel, y);
-    default:
-      return multiply_panel<Dot, 6>(groups, x, panel, y);
+  auto weights(std::int64_t g, std::int64_t v) const {
+    return Machine::load(panel + 8 * panel_outputs() +
+                         (g * panel_outputs() + at(v)) * Machine::kGroup);
   }
-}
-
-template <class Dot>
-void multiply(std::int64_t rows, std::int64_t first_col, std::int64_t last_col, std::int64_t in,
-              Rows<const std::uint8_t> x, const std::int8_t* packed, Out y) {
-  constexpr std::int64_t kRows = 6;
-  const std::int64_t panel = panel_outputs(), bytes = panel_bytes(in, Dot::kGroup);
-  const std::int64_t groups = (in + Dot::kGroup - 1) / Dot::kGroup;
-  HWY_ALIGN float edge[kRows * 2 * hn::MaxLanes(f32)];
-  for (std::int64_t col = first_col; col < last_col; col += panel) {
-    const std::int8_t* const from = packed + col / panel * bytes;
-    const std::int64_t cols = std::min(panel, last_col - col);
-    for (std::int64_t r = 0; r < rows; r += kRows) {
-      const std::int64_t count = std::min(kRows, rows - r);
-      const Rows<const std::uint8_t> x_rows{x[r], x.stride};
-      const Out y_rows{y[r] + col, y.stride}, whole{edge, panel};
-      multiply_rows<Dot>(count, groups, x_rows, from, cols == panel ? y_rows : whole);
-      if (cols == panel) continue;
-      for (std::int64_t i = 0; i < count; ++i) std::copy_n(whole[i], cols, y_rows[i]);
-    }
+  void store(VI sum, const std::uint8_t* row, std::int64_t v, float* y) const {
+    const float* const scales = reinterpret_cast<const float*>(panel) + at(v);
+    const V row_scale = hn::Set(f32, *reinterpret_cast<const float*>(row));
+    const V scale = hn::Mul(row_scale, hn::Load(f32, scales));
+    hn::StoreU(hn::Mul(hn::ConvertTo(f32, sum), scale), f32, y);
   }
-}
+  static std::int64_t at(std::int64_t v) { return v * static_cast<std::int64_t>(lanes()); }
+};
 
 void int8_gemm(std::int64_t rows, std::int64_t first_col, std::int64_t last_col, std::int64_t in,
                const std::uint8_t* x, const std::int8_t* packed, Out y) {
-  with_dot([&](auto dot) {
-    multiply<decltype(dot)>(rows, first_col, last_col, in, {x, simd::int8_row_bytes(in)}, packed,
-                            y);
+  with_dot([&](auto machine) {
+    using Machine = decltype(machine);
+    const std::int64_t bytes = panel_bytes(in, Machine::kGroup);
+    dot_gemm(rows, first_col, last_col, (in + Machine::kGroup - 1) / Machine::kGroup,
+             {x, simd::int8_row_bytes(in)}, y, [&](std::int64_t col) {
+               return PanelDot<Machine>(packed + col / panel_outputs() * bytes);
+             });
     return 0;
   });
 }

@@ -172,9 +172,14 @@ void gather_rows(std::int64_t rows, std::int64_t cols, AnyIn x, IndexIn index, A
   });
 }
 
-void scatter_rows(std::int64_t rows, std::int64_t cols, In x, IndexIn index, Out y) {
-  for (std::int64_t r = 0; r < rows; ++r)
-    if (const std::int32_t to = *index[r]; to >= 0) std::copy_n(x[r], cols, y[to]);
+void scatter_rows(std::int64_t rows, std::int64_t cols, AnyIn x, IndexIn index, AnyOut y) {
+  assert(x.dtype == y.dtype);
+  with_rows(y, [&](auto to) {
+    using T = std::remove_pointer_t<decltype(to.data)>;
+    const Rows<const T> from = rows_of<T>(x);
+    for (std::int64_t r = 0; r < rows; ++r)
+      if (const std::int32_t at = *index[r]; at >= 0) std::copy_n(from[r], cols, to[at]);
+  });
 }
 
 }  // namespace switchyard::simd

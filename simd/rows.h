@@ -25,7 +25,7 @@ void gather_rows(std::int64_t rows, std::int64_t cols, AnyIn x, IndexIn index, A
 extern void (*const gather_rows_add)(std::int64_t rows, std::int64_t cols, AnyIn x, IndexIn index,
                                      Out y);
 // y[index[r]] = x[r], unless the index is negative.
-void scatter_rows(std::int64_t rows, std::int64_t cols, In x, IndexIn index, Out y);
+void scatter_rows(std::int64_t rows, std::int64_t cols, AnyIn x, IndexIn index, AnyOut y);
 // y[index[r]] += x[r] in row order, unless the index is negative.
 extern void (*const scatter_rows_add)(std::int64_t rows, std::int64_t cols, In x, IndexIn index,
                                       Out y);

@@ -53,13 +53,20 @@ void apply_isa_cap() {
 #endif
 }
 
-bool has_vnni() {
+bool has_avx512_vnni() {
 #if HWY_ARCH_X86
-  static const bool has = [] {
-    const std::string cap = isa_cap();
-    return __builtin_cpu_supports("avx512vnni") && forbidden_targets(cap) < HWY_AVX3 &&
-           cap != "AVX512_CORE";
-  }();
+  static const bool has = __builtin_cpu_supports("avx512vnni") && isa_cap() != "AVX512_CORE" &&
+                          forbidden_targets(isa_cap()) < HWY_AVX3;
+  return has;
+#else
+  return false;
+#endif
+}
+
+bool has_avx512_bf16() {
+#if HWY_ARCH_X86
+  static const bool has =
+      __builtin_cpu_supports("avx512bf16") && has_avx512_vnni() && isa_cap() != "AVX512_CORE_VNNI";
   return has;
 #else
   return false;

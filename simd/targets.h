@@ -16,9 +16,10 @@ void apply_isa_cap();
 // The target that kernels currently use: "SSE4", "AVX2", "AVX-512", ...
 std::string target_name();
 
-// Returns true if the machine, as capped, has AVX512_VNNI, which no target that is compiled
-// implies.
-bool has_vnni();
+// Return true if the machine, as capped, has AVX512_VNNI or AVX512_BF16, which no target that is
+// compiled implies.
+bool has_avx512_vnni();
+bool has_avx512_bf16();
 
 namespace internal {
 // Every source file with kernels includes this header, so the cap is in force before any kernel can

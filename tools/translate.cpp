@@ -100,9 +100,12 @@ void declare(Options& options, TranslateOptions& o) {
                  "number of mini-batches to read ahead and sort by length");
   options.number("workers", o.workers, 0, 1024, "workers that share --threads; 0: one per thread");
   options.choice("compute-type", o.compute_type,
-                 {{"auto", kAutoType}, {"float32", DType::f32}, {"int8", DType::i8}},
-                 "matmul precision; auto: float32, as the weights are stored; int8 quantizes them: "
-                 "several times faster, and translations may differ a little");
+                 {{"auto", kAutoType},
+                  {"float32", DType::f32},
+                  {"bfloat16", DType::bf16},
+                  {"int8", DType::i8}},
+                 "matmul precision; auto: float32, as the weights are stored; bfloat16 rounds them, "
+                 "int8 quantizes them: faster, and translations may differ a little");
   options.flag("stat", o.stat, "print statistics while translating, not only at the end");
 }
 
@@ -262,6 +265,9 @@ int run(int argc, char** argv) {
   LineReader reader(o.input);
   const bool is_auto = o.compute_type == kAutoType;
   if (is_auto) o.compute_type = DType::f32;
+  check(computes_natively(o.compute_type), ErrorKind::kUsage, "--compute-type ",
+        name_of(o.compute_type), ": ", backend_description(),
+        " has no instructions for it; expected float32 or int8");
   o.text.translator.compute_type = o.compute_type;
   const TextModel model = load_text_model(o.model, {o.compute_type, o.allow_nonfinite});
   complete(options, model, o);

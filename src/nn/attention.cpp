@@ -69,14 +69,14 @@ View Attention::step_self(Context& ctx, ConstView x, const KeyRows& own, const C
   store_keys(ctx, x, own);
   const AttentionCall call{
       .num_heads = num_heads, .d_kv = d_kv, .bias = position.bias, .center = position.center};
-  const View context = ctx.saved.make(x.rows, num_heads * d_kv);
+  const View context = ctx.saved.make(x.rows, num_heads * d_kv, ctx.compute_type);
   attention_step(ctx, call, q.forward(ctx, ctx.saved, x), keys, context);
   return o.forward(ctx, ctx.saved, context);
 }
 
 View Attention::step_cross(Context& ctx, ConstView x, const CachedKeys& keys) const {
   const AttentionCall call{.num_heads = num_heads, .d_kv = d_kv};
-  const View context = ctx.saved.make(x.rows, num_heads * d_kv);
+  const View context = ctx.saved.make(x.rows, num_heads * d_kv, ctx.compute_type);
   attention_step(ctx, call, q.forward(ctx, ctx.saved, x), keys, context);
   return o.forward(ctx, ctx.saved, context);
 }

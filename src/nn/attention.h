@@ -21,7 +21,7 @@ struct States {
 
 // The rows to write in a pool of keys and values.
 struct KeyRows {
-  View k, v;        // [pool rows, inner]
+  View k, v;        // [pool rows, inner] of compute type
   ConstView index;  // [rows, 1] i32
 };
 

@@ -26,7 +26,7 @@ std::int32_t KvPool::take() {
 
 void KvPool::grow() {
   const std::int64_t larger = std::max(kFirstRows, 2 * rows_);
-  Tensor grown(ctx_, larger, 2 * blocks_ * inner_dim_);
+  Tensor grown(ctx_, larger, 2 * blocks_ * inner_dim_, ctx_.compute_type);
   if (rows_ > 0) copy(ctx_, all_, grown.view().slice_rows(0, rows_));
   all_ = std::move(grown);
   // Low rows are taken first, so the memory of the others stays untouched until needed.

@@ -13,7 +13,7 @@ namespace switchyard {
 
 class KvPool {
  public:
-  // inner_dim is the number of elements of a token's keys in one block. Allocates nothing until the
+  // Rows are of compute type; inner_dim is the number of elements of a token's keys in one block. Allocates nothing until the
   // first row is taken. ctx must outlive the pool.
   KvPool(Context& ctx, std::int64_t blocks, std::int64_t inner_dim);
 

@@ -156,8 +156,8 @@ TEST_CASE("one step attends like the last row of a sequence") {
         // Listed last first.
         std::vector<std::int32_t> index;
         for (I j = keys; j-- > 0;) index.push_back(static_cast<std::int32_t>(j));
-        attention_step(heads, d_kv, q.data(), {k.in(), v.in(), index.data(), keys},
-                       {bias.data() + keys - 1, bias.in().stride}, out.data(), scratch.data());
+        attention_step(heads, d_kv, q.in(), {k.in(), v.in(), index.data(), keys},
+                       {bias.data() + keys - 1, bias.in().stride}, out.view(), scratch.data());
         std::vector<double> want;
         for (I h = 0; h < heads; ++h) {
           std::vector<double> p;

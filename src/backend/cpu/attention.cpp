@@ -179,10 +179,11 @@ void attention_step(Context& ctx, const AttentionCall& call, ConstView q, const 
   const cpu::ThreadScratch scratch(ctx, simd::attention_step_scratch(most_keys));
   cpu::for_rows(ctx, q.rows, most_keys * q.cols, [&](std::int64_t first, std::int64_t count) {
     for (std::int64_t r = first; r < first + count; ++r) {
-      const simd::StepKeys seen{f32(keys.k), f32(keys.v),
+      const simd::StepKeys seen{any(keys.k), any(keys.v),
                                 i32(keys.index).data + *i32(keys.first)[r], *i32(keys.count)[r]};
-      simd::attention_step(call.num_heads, call.d_kv, f32(q)[r], seen,
-                           columns_from(f32(call.bias), call.center), f32(out)[r], scratch.mine());
+      simd::attention_step(call.num_heads, call.d_kv, from(any(q), r), seen,
+                           columns_from(f32(call.bias), call.center), from(any(out), r),
+                           scratch.mine());
     }
   });
 }

@@ -107,10 +107,14 @@ void check_matmul(bool ok) {
   check(ok, ErrorKind::kRuntime, "oneDNN: a matmul failed: out of memory");
 }
 
-bool has_native_bf16() {
-  return (dnnl_get_effective_cpu_isa() & dnnl_cpu_isa_avx512_core_bf16) ==
-         dnnl_cpu_isa_avx512_core_bf16;
-}
+namespace {
+
+bool has_isa(dnnl_cpu_isa_t isa) { return (dnnl_get_effective_cpu_isa() & isa) == isa; }
+
+}  // namespace
+
+bool has_native_bf16() { return has_isa(dnnl_cpu_isa_avx512_core_bf16); }
+bool has_amx_bf16() { return has_isa(dnnl_cpu_isa_avx512_core_amx); }
 
 // The primitive for one size, and the arguments of each thread's calls.
 struct Bf16Matmul::OneSize {

@@ -69,6 +69,8 @@ constexpr std::int64_t kSmallTile = 64, kLargeTile = 256;
 // Returns true if the machine, as capped by ONEDNN_MAX_CPU_ISA, has bfloat16 instructions. Without
 // them, the matmuls below run as plain loops, for tests.
 bool has_native_bf16();
+// The same for AMX, which computes tiles of 16 rows.
+bool has_amx_bf16();
 
 // The matmuls of one shape, for all sizes of the varying dimension. Several threads may call run()
 // at the same time, each with its own index below the context's number of threads.

@@ -100,7 +100,7 @@ void gather_rows_add(Context& ctx, ConstView x, ConstView index, View y) {
 
 void scatter_rows(Context& ctx, ConstView x, ConstView index, View y) {
   for_rows(ctx, x.rows, x.cols, [&](std::int64_t first, std::int64_t count) {
-    simd::scatter_rows(count, x.cols, from(f32(x), first), from(i32(index), first), f32(y));
+    simd::scatter_rows(count, x.cols, from(any(x), first), from(i32(index), first), any(y));
   });
 }
 

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// A weight in bfloat16, packed twice: w^T [in, out] for y = x . w^T, and w [out, in] for
-// dx = dy . w (a head's is in blocks of kHeadBlock rows). Tokens go through matmuls in tiles of
+// A weight in bfloat16, packed twice: w^T [in, out] for y = x . w^T and, in training, w [out, in]
+// for dx = dy . w (a head's is in blocks of kHeadBlock rows).
+//
+// In a row-invariant context, simd/bf16_gemm multiplies any number of rows, unless the machine has
+// AMX. Elsewhere oneDNN does: tokens go through matmuls in tiles of
 // rows; the last tile is rounded up to a multiple of kBf16Rounding rows, which the row capacity of
 // token matrices allows. The rows of each expert begin at such a multiple.
 #include "src/backend/cpu/weight_bf16.h"
@@ -9,6 +12,7 @@
 
 #include <atomic>
 
+#include "simd/bf16_gemm.h"
 #include "simd/pack_bf16.h"
 #include "simd/rows.h"
 #include "src/backend/cpu/bf16_gradient.h"
@@ -54,6 +58,27 @@ void run_all(Context& ctx, const ConstView& a, const Bf16* b, Write write, const
   check_matmul(ok);
 }
 
+// Returns true if matmuls with `in` inputs are computed by simd/bf16_gemm. Models have an even
+// number of inputs everywhere.
+bool uses_dot_products(const Context& ctx, std::int64_t in) {
+  return ctx.row_invariant && in % 2 == 0 && !has_amx_bf16();
+}
+
+simd::Rows<const Bf16> rows_of(const ConstView& x) { return {bf16(x), x.row_stride}; }
+
+// y = x . w^T by simd/bf16_gemm, on all threads.
+void multiply_all(Context& ctx, const ConstView& x, const Bf16* w, const View& y) {
+  constexpr std::int64_t kRowBlock = 96, kOutBlock = 256;  // of a task
+  const std::int64_t row_blocks = (x.rows + kRowBlock - 1) / kRowBlock;
+  const std::int64_t out_blocks = (y.cols + kOutBlock - 1) / kOutBlock;
+  parallel_for(ctx.threads, 0, row_blocks * out_blocks, 1, [&](std::int64_t task, std::int64_t) {
+    const std::int64_t row = task % row_blocks * kRowBlock, count = std::min(kRowBlock, x.rows - row);
+    const std::int64_t col = task / row_blocks * kOutBlock;
+    simd::bf16_gemm(count, col, std::min(y.cols, col + kOutBlock), x.cols, from(rows_of(x), row), w,
+                    from(any(y), row));
+  });
+}
+
 // Rows per task: several tiles if tiles are small.
 std::int64_t planned_rows(const Bf16Matmul& matmul) {
   return std::max(matmul.max_size(), kSmallTile);
@@ -67,6 +92,7 @@ void pack_rows(const Weight& weight, std::int64_t first) {
   simd::pack_bf16_transposed(
       w.cols, w.rows, f32(w), panel,
       bf16(weight.packed->bf16_transposed.view()) + panel * simd::packed_bf16_panel_size(w.cols));
+  if (weight.packed->bf16.bytes() == 0) return;
   const bool is_head = weight.role == WeightRole::head;
   const std::int64_t rows = std::min(simd::kBf16PanelCols, w.rows - first);
   const std::int64_t block = is_head ? first / kHeadBlock * kHeadBlock : 0;
@@ -87,7 +113,7 @@ const WeightForm& bf16_form() {
 }
 
 // Optimizers repack only this form; panels are packed when a trained model translates.
-bool is_renewed(const Weight& w) { return bf16_form().is_in(w); }
+bool is_renewed(const Weight& w) { return w.packed && w.packed->bf16.bytes() > 0; }
 void renew_rows(const Weight& w, std::int64_t first) {
   if (!is_renewed(w)) return;
   assert(first % kPackedRows == 0);
@@ -100,22 +126,24 @@ const Bf16Matmul& rows_matmul(Context& ctx, std::int64_t n, std::int64_t k, DTyp
   return ctx.device->bf16_matmuls.get(ctx, {kind, n, k, out, write == Write::add});
 }
 
-bool Bf16Form::is_in(const Weight& w) const { return w.packed && w.packed->bf16.bytes() > 0; }
+bool Bf16Form::is_in(const Weight& w) const {
+  return w.packed && w.packed->bf16_transposed.bytes() > 0;
+}
 
 void Bf16Form::pack(Context& ctx, Weight& weight) const {
   const View w = value_of(weight);
-  if (!is_in(weight)) {
-    const auto elements = [](std::int64_t k, std::int64_t n) {
-      return simd::packed_bf16_panels(n) * simd::packed_bf16_panel_size(k);
-    };
-    weight.packed->bf16_transposed = Tensor(ctx, 1, elements(w.cols, w.rows), DType::bf16);
-    weight.packed->bf16 = Tensor(ctx, 1, elements(w.rows, w.cols), DType::bf16);
-  }
+  const auto make_room = [&](Tensor& packed, std::int64_t k, std::int64_t n) {
+    const std::int64_t elements = simd::packed_bf16_panels(n) * simd::packed_bf16_panel_size(k);
+    if (packed.bytes() == 0) packed = Tensor(ctx, 1, elements, DType::bf16);
+  };
+  make_room(weight.packed->bf16_transposed, w.cols, w.rows);
+  if (!ctx.row_invariant) make_room(weight.packed->bf16, w.rows, w.cols);
   parallel_for(ctx.threads, 0, w.rows, kPackedRows,
                [&](std::int64_t first, std::int64_t) { pack_rows(weight, first); });
 }
 
 void Bf16Form::forward(Context& ctx, const ConstView& x, const Weight& w, View y) const {
+  if (uses_dot_products(ctx, x.cols)) return multiply_all(ctx, x, transposed(w), y);
   run_all(ctx, x, transposed(w), Write::overwrite, y);
 }
 
@@ -140,6 +168,7 @@ void Bf16Form::weight_gradient(Context& ctx, const ConstView& dy, const ConstVie
 
 RowPlan Bf16Form::plan_forward(Context& ctx, const Weight& w) const {
   const auto [out, in] = std::pair(w.value.rows, w.value.cols);
+  if (uses_dot_products(ctx, in)) return {kSmallTile, 0, 0};
   return {planned_rows(rows_matmul(ctx, out, in, DType::bf16, Write::overwrite)), 0, 0};
 }
 
@@ -153,6 +182,10 @@ RowPlan Bf16Form::plan_backward(Context& ctx, const Weight& w, Write write,
 
 bool Bf16Form::forward_rows(Context& ctx, const ConstView& x, const Weight& w, View y,
                             float*) const {
+  if (uses_dot_products(ctx, x.cols)) {
+    simd::bf16_gemm(x.rows, 0, y.cols, x.cols, rows_of(x), transposed(w), any(y));
+    return true;
+  }
   return run_rows(rows_matmul(ctx, y.cols, x.cols, y.dtype, Write::overwrite), x, transposed(w), y);
 }
 
