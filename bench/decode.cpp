@@ -198,7 +198,7 @@ int run(int argc, char** argv) {
       "copies", o.copies, 1, 1024,
       "one worker rotates over so many copies of the model, step by step, so that weights "
       "come from memory instead of a cache");
-  options.choice("compute-type", o.compute_type, {{"float32", DType::f32}, {"int8", DType::i8}},
+  options.choice("compute-type", o.compute_type, {{"float32", DType::f32}, {"bfloat16", DType::bf16}, {"int8", DType::i8}},
                  "matmul precision");
   options.flag("json", o.json, "the last line of stdout is one JSON object");
   if (!options.parse(argc, argv)) return 0;

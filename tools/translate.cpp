@@ -99,13 +99,14 @@ void declare(Options& options, TranslateOptions& o) {
   options.number("maxi-batch", o.maxi_batch, 1, 65536,
                  "number of mini-batches to read ahead and sort by length");
   options.number("workers", o.workers, 0, 1024, "workers that share --threads; 0: one per thread");
-  options.choice("compute-type", o.compute_type,
-                 {{"auto", kAutoType},
-                  {"float32", DType::f32},
-                  {"bfloat16", DType::bf16},
-                  {"int8", DType::i8}},
-                 "matmul precision; auto: float32, as the weights are stored; bfloat16 rounds them, "
-                 "int8 quantizes them: faster, and translations may differ a little");
+  options.choice(
+      "compute-type", o.compute_type,
+      {{"auto", kAutoType},
+       {"float32", DType::f32},
+       {"bfloat16", DType::bf16},
+       {"int8", DType::i8}},
+      "matmul precision; auto: float32, as the weights are stored; bfloat16 rounds them, "
+      "int8 quantizes them: faster, and translations may differ a little");
   options.flag("stat", o.stat, "print statistics while translating, not only at the end");
 }
 

@@ -114,7 +114,8 @@ struct Weight {
 
 // Packs or repacks the value into the form that the context's matmuls read. Call it after loading
 // and, in contexts that compute in bfloat16, after every change of the value except an optimizer's,
-// which repacks it. Without that form, matmuls read the value and are f32.
+// which repacks it. Without that form, matmuls read the value and are f32. What a row-invariant
+// context packs in bfloat16 or int8 is for translation: gradients throw Error(kRuntime).
 void prepare_weight(Context& ctx, Weight& weight);
 
 // y [T, out] = x [T, in] . w^T. x compute type; y f32 or bf16. If the matmul is in bfloat16, x and

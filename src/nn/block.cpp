@@ -102,26 +102,21 @@ void Block::step(Context& ctx, View x, const StepKeys& keys, const RelativeBias:
                  DecodeClock& clock) const {
   const ArenaScope saved(ctx.saved), scratch(ctx.scratch);
   Saved s;
-  add(ctx,
-      self_attention.step_self(ctx, self_norm.forward(ctx, ctx.scratch, x, s.self_norm), keys.own,
-                               keys.self, position),
-      x);
-  clock.end(DecodePhase::self_attention);
-  add(ctx,
-      cross_attention->step_cross(ctx, cross_norm->forward(ctx, ctx.scratch, x, s.cross_norm),
-                                  keys.cross),
-      x);
-  clock.end(DecodePhase::cross_attention);
   // Each row of a step is a single token, so no capacity applies.
   const Pass pass;
   Ragged rows;
   rows.tokens = rows.batch = x.rows;
   rows.max_len = 1;
+  const auto add_to_x = [&](const View& y) { add_residual(ctx, pass, x, y, rows.tags, site); };
+  add_to_x(self_attention.step_self(ctx, self_norm.forward(ctx, ctx.scratch, x, s.self_norm),
+                                    keys.own, keys.self, position));
+  clock.end(DecodePhase::self_attention);
+  add_to_x(cross_attention->step_cross(ctx, cross_norm->forward(ctx, ctx.scratch, x, s.cross_norm),
+                                       keys.cross));
+  clock.end(DecodePhase::cross_attention);
   const View h = ffn_norm.forward(ctx, ctx.scratch, x, s.ffn_norm);
-  add(ctx,
-      dense ? dense->forward(ctx, pass, h, rows.tags, s.dense)
-            : sparse->forward(ctx, pass, h, rows, s.sparse),
-      x);
+  add_to_x(dense ? dense->forward(ctx, pass, h, rows.tags, s.dense)
+                 : sparse->forward(ctx, pass, h, rows, s.sparse));
   clock.end(DecodePhase::feed_forward);
 }
 

@@ -86,8 +86,8 @@ class HelpTest(unittest.TestCase):
                 ('translate', 'long-input', 'crop|split|error longer lines: crop loses the rest, '
                  'split translates it in parts, error stops [crop]'),
                 ('translate', 'compute-type',
-                 'auto|float32|int8 matmul precision; auto: float32, as the weights are stored; int8 quantizes '
-                 'them: several times faster, and translations may differ a little [auto]')):
+                 'auto|float32|bfloat16|int8 matmul precision; auto: float32, as the weights are stored; '
+                 'bfloat16 rounds them, int8 quantizes them: faster, and translations may differ a little [auto]')):
             self.assertEqual(self.explained(name, option), text)
 
     def test_files(self):

@@ -339,7 +339,7 @@ class Mistakes(unittest.TestCase):
                               ("--long-input", "drop"), ("--compute-type", "int3")):
             args = [option] if value is None else [option, value]
             self.fails(2, "expected", "-m", MODEL, *args)
-        self.fails(2, "found 'int4', expected one of: auto, float32, int8\n", "-m", MODEL,
+        self.fails(2, "found 'int4', expected one of: auto, float32, bfloat16, int8\n", "-m", MODEL,
                    "--compute-type", "int4")
         self.fails(2, "--n-best=3 needs --beam-size 3 or more; it is 2\n", "-m", MODEL, "-b", "2",
                    "--n-best=3")

@@ -15,7 +15,7 @@
 using namespace switchyard;
 
 TEST_CASE("a translation is bit-identical to that of the sentence alone") {
-  const DType compute_type = GENERATE(DType::f32, DType::i8);
+  const DType compute_type = GENERATE(DType::f32, DType::bf16, DType::i8);
   RandomModel random(11);
   random.model.prepare(*make_context({1, true, compute_type}));
   std::vector<Ids> sources = random_sources(11, 70);

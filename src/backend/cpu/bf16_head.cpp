@@ -61,7 +61,7 @@ void Bf16Form::logits_backward(Context& ctx, const ConstView& h, const Weight& h
   };
   const std::int64_t tile = std::min(dh_matmul(0).max_size(), dh_matmul(last).max_size());
   const std::int64_t tiles = dh ? (shape.rows + tile - 1) / tile : 0;
-  const Bf16* packed = bf16(head.packed->bf16.view());
+  const Bf16* packed = plain(head);
   const std::int64_t block_size =
       simd::packed_bf16_panels(d_model) * kHeadBlock * simd::kBf16PanelCols;
 

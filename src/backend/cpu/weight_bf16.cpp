@@ -17,6 +17,7 @@
 #include "simd/rows.h"
 #include "src/backend/cpu/bf16_gradient.h"
 #include "src/backend/cpu/views.h"
+#include "src/core/error.h"
 
 namespace switchyard::cpu {
 
@@ -25,7 +26,6 @@ static_assert(kPackedRows == simd::kBf16PanelCols);
 namespace {
 
 const Bf16* transposed(const Weight& w) { return bf16(w.packed->bf16_transposed.view()); }
-const Bf16* plain(const Weight& w) { return bf16(w.packed->bf16.view()); }
 
 // At most one tile of rows, on the calling thread.
 bool run_tile(const Bf16Matmul& matmul, const ConstView& a, const Bf16* b, const View& c) {
@@ -72,7 +72,8 @@ void multiply_all(Context& ctx, const ConstView& x, const Bf16* w, const View& y
   const std::int64_t row_blocks = (x.rows + kRowBlock - 1) / kRowBlock;
   const std::int64_t out_blocks = (y.cols + kOutBlock - 1) / kOutBlock;
   parallel_for(ctx.threads, 0, row_blocks * out_blocks, 1, [&](std::int64_t task, std::int64_t) {
-    const std::int64_t row = task % row_blocks * kRowBlock, count = std::min(kRowBlock, x.rows - row);
+    const std::int64_t row = task % row_blocks * kRowBlock,
+                       count = std::min(kRowBlock, x.rows - row);
     const std::int64_t col = task / row_blocks * kOutBlock;
     simd::bf16_gemm(count, col, std::min(y.cols, col + kOutBlock), x.cols, from(rows_of(x), row), w,
                     from(any(y), row));
@@ -106,6 +107,12 @@ void pack_rows(const Weight& weight, std::int64_t first) {
 }
 
 }  // namespace
+
+const Bf16* plain(const Weight& w) {
+  check(w.packed->bf16.bytes() > 0, ErrorKind::kRuntime, "a weight [", w.value.rows, ", ",
+        w.value.cols, "] is needed for gradients, but was prepared for a row-invariant context");
+  return bf16(w.packed->bf16.view());
+}
 
 const WeightForm& bf16_form() {
   static const Bf16Form form;
@@ -174,6 +181,7 @@ RowPlan Bf16Form::plan_forward(Context& ctx, const Weight& w) const {
 
 RowPlan Bf16Form::plan_backward(Context& ctx, const Weight& w, Write write,
                                 std::int64_t tokens) const {
+  plain(w);
   const auto [out, in] = std::pair(w.value.rows, w.value.cols);
   const Bf16Gradient gradient(ctx, out, in);
   return {planned_rows(rows_matmul(ctx, in, out, DType::bf16, write)),

@@ -38,6 +38,9 @@ class Bf16Form : public WeightForm {
                        View dh, View dw) const override;
 };
 
+// The packed w [out, in]. Error(kRuntime) if the weight was prepared for translation only.
+const Bf16* plain(const Weight& w);
+
 // c [rows, n] (=|+=) a [rows, k] . b, in tiles of rows; in a row-invariant context all tiles have
 // the same size. Compiles a shape on first use, which must not happen in a parallel loop.
 const Bf16Matmul& rows_matmul(Context& ctx, std::int64_t n, std::int64_t k, DType out, Write write);

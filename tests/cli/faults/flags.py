@@ -108,7 +108,7 @@ def names(commands):
             (commands.translate + ['--long-input', 'split', '--scores'], ['no n-best list and no score']),
             (commands.translate + ['-b', '2', '--n-best=3'], ['--n-best=3 needs --beam-size 3 or more; it is 2']),
             (commands.translate + ['--compute-type', 'int4'],
-             ["--compute-type: found 'int4', expected one of: auto, float32, int8"]),
+             ["--compute-type: found 'int4', expected one of: auto, float32, bfloat16, int8"]),
             ([judge.tools.translate, '-i', 'lines'], ['--model: missing']),
             (commands.evaluate + ['-m', 'bleu', 'chrf', '--sentence-level'], ['--sentence-level: found 2 metrics']),
             ([judge.tools.evaluate], ['no reference']),
