@@ -177,5 +177,11 @@ std::int64_t packed_gemm_floats(std::int64_t out, std::int64_t in) {
   return (out + panel - 1) / panel * panel * in;
 }
 
+void unpack_weight_row(std::int64_t out, std::int64_t in, const float* packed, float* y) {
+  const std::int64_t panel = packed_gemm_panel();
+  const float* const from = packed + out / panel * panel * in + out % panel;
+  for (std::int64_t k = 0; k < in; ++k) y[k] = from[k * panel];
+}
+
 }  // namespace switchyard::simd
 #endif

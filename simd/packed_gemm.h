@@ -14,6 +14,8 @@ extern std::int64_t (*const packed_gemm_panel)();  // outputs per panel: 8, 16 o
 std::int64_t packed_gemm_floats(std::int64_t out, std::int64_t in);
 // w [out, in]
 extern void (*const pack_weight)(std::int64_t out, std::int64_t in, In w, float* packed);
+// y [in] = row `out` of a packed weight
+void unpack_weight_row(std::int64_t out, std::int64_t in, const float* packed, float* y);
 
 // Computes columns [first_col, last_col) of y [rows, out] = x [rows, in] . w^T. first_col is a
 // multiple of packed_gemm_panel(); so is last_col, unless it is `out`. `packed` is 64-byte aligned.

@@ -102,8 +102,8 @@ enum class WeightRole {
   head,    // of the output head: gradients come only from linear_cross_entropy()
 };
 
-// A weight: its value [out, in] and the forms that a backend has packed it into. If a file holds
-// only a packed form, the value has a shape but no data, and an operation that needs it (an f32
+// A weight: its value [out, in] and the forms that a backend has packed it into. If only
+// a packed form is kept, the value has a shape but no data, and an operation that needs it (an f32
 // gradient, packing, a matmul in a context that cannot read the form) throws Error(kRuntime).
 struct PackedWeight;
 struct Weight {
@@ -116,7 +116,10 @@ struct Weight {
 // and, in contexts that compute in bfloat16, after every change of the value except an optimizer's,
 // which repacks it. Without that form, matmuls read the value and are f32. What a row-invariant
 // context packs in bfloat16 or int8 is for translation: gradients throw Error(kRuntime).
-void prepare_weight(Context& ctx, Weight& weight);
+// Returns true if the form replaces the value in contexts like this one: linear(), experts() and
+// embed() do without it, so a caller that computes no gradients may release it and set its data to
+// null.
+bool prepare_weight(Context& ctx, Weight& weight);
 
 // y [T, out] = x [T, in] . w^T. x compute type; y f32 or bf16. If the matmul is in bfloat16, x and
 // y (in backward, dy and dx) have no gaps between rows.
@@ -150,8 +153,9 @@ struct Dropout {
   std::uint64_t stream = 0;  // stream_key(seed, step, site)
 };
 
-// y[t] = table[ids[t]];  grad_table[ids[t]] += dy[t], in token order
-void embed(Context& ctx, ConstView table, ConstView ids, View y);
+// y[t] = table[ids[t]], from the value or, if that is absent, from the form that the context's
+// matmuls read;  grad_table[ids[t]] += dy[t], in token order
+void embed(Context& ctx, const Weight& table, ConstView ids, View y);
 void embed_backward(Context& ctx, ConstView ids, ConstView dy, View grad_table);
 
 // y = dropout(x); each f32 or bf16; y may alias x.

@@ -172,7 +172,7 @@ DecoderState::Logits DecoderState::step(const Step& step) {
   clock_.end(DecodePhase::search);
 
   const View x = ctx_.saved.make(rows, model_.config().d_model);
-  embed(ctx_, model_.decoder.embedding->weight.value, in.tokens, x);
+  embed(ctx_, model_.decoder.embedding->weight, in.tokens, x);
   for (std::size_t i = 0; i < model_.decoder.blocks.size(); ++i) {
     const auto b = static_cast<std::int64_t>(i);
     const StepKeys keys{

@@ -61,7 +61,7 @@ View Stack::forward(Context& ctx, const Pass& pass, ConstView ids, const Ragged&
   s.in.tokens = tokens;
   if (memory) s.in.memory = *memory;
   View x = ctx.saved.make(tokens.tokens, embedding->cols);
-  embed(ctx, embedding->weight.value, ids, x);
+  embed(ctx, embedding->weight, ids, x);
   dropout(ctx, pass.dropout(site + kEmbeddingSite), tokens.tags, x, x);
   std::vector<ConstView>* states = nullptr;
   if (pass.record)

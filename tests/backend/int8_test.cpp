@@ -43,6 +43,18 @@ TEST_CASE("int8: a router stays float32") {
   CHECK(m.differs(y, reference::linear(m.reals(x), m.reals(w.value))) == "");
 }
 
+TEST_CASE("int8: an embedding without its value is rounded to int8") {
+  const std::int64_t cols = GENERATE(1, 64, 130);
+  Machine m(3, true, true, DType::i8);
+  const View value = m.normal(100, cols), ids = m.indices(50, 100), y = m.output(50, cols);
+  Weight table{value, nullptr, WeightRole::head};
+  if (prepare_weight(*m.ctx, table)) table.value.data = nullptr;
+  embed(*m.ctx, table, ids, y);
+  // Half a step, and the rounding of the scale.
+  const Reals expected = reference::embed(m.reals(value), m.whole_numbers(ids));
+  CHECK(m.differs(y, expected, 0.5 / 127 + 1e-6) == "");
+}
+
 TEST_CASE("int8: experts are near float32, and a row's bits are its own") {
   const bool gated = GENERATE(false, true);
   const int threads = GENERATE(1, 3);

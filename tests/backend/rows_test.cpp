@@ -41,12 +41,29 @@ TEST_CASE("embedding and its backward") {
   const std::int64_t cols = GENERATE(1, 12, 130);
   const View table = m.normal(11, cols), ids = m.indices(kTokens, 11);
   const View y = m.output(kTokens, cols), grad_table = m.normal(11, cols);
-  embed(*m.ctx, table, ids, y);
+  embed(*m.ctx, {table, nullptr}, ids, y);
   CHECK(m.differs(y, reference::embed(m.reals(table), m.whole_numbers(ids)), 0) == "");
   Reals grad = m.reals(grad_table);
   reference::embed_backward(m.whole_numbers(ids), m.reals(y), grad);
   embed_backward(*m.ctx, ids, y, grad_table);
   CHECK(m.differs(grad_table, grad) == "");
+}
+
+TEST_CASE("embedding from a packed form without the value") {
+  const int threads = GENERATE(1, 3);
+  const bool strided = GENERATE(false, true);
+  const std::int64_t vocab = GENERATE(1, 33, 100), cols = GENERATE(1, 12, 130);
+  CAPTURE(threads, strided, vocab, cols);
+  Machine m(threads, strided, true);
+  Weight table{m.normal(vocab, cols), nullptr, WeightRole::head};
+  const View ids = m.indices(kTokens, vocab), y = m.output(kTokens, cols);
+  const Reals expected = reference::embed(m.reals(table.value), m.whole_numbers(ids));
+  if (prepare_weight(*m.ctx, table)) {
+    fill(*m.ctx, 0, table.value);
+    table.value.data = nullptr;
+  }
+  embed(*m.ctx, table, ids, y);
+  CHECK(m.differs(y, expected, 0) == "");
 }
 
 TEST_CASE("dropout and jitter") {

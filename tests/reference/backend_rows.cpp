@@ -14,7 +14,7 @@ using reference::load_ints;
 using reference::store;
 
 // This backend has no packed form.
-void prepare_weight(Context&, Weight&) {}
+bool prepare_weight(Context&, Weight&) { return false; }
 
 void linear(Context&, ConstView x, const Weight& w, View y) {
   store(reference::linear(load(x), load(w.value)), y);
@@ -42,8 +42,8 @@ void bias_backward(Context&, ConstView dy, View grad_bias) {
   store(sum, grad_bias);
 }
 
-void embed(Context&, ConstView table, ConstView ids, View y) {
-  store(reference::embed(load(table), load_ints(ids)), y);
+void embed(Context&, const Weight& table, ConstView ids, View y) {
+  store(reference::embed(load(table.value), load_ints(ids)), y);
 }
 void embed_backward(Context&, ConstView ids, ConstView dy, View grad_table) {
   Reals sum = load(grad_table);

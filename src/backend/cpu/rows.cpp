@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Operations on rows of tokens: embedding, dropout, norm, activation, gather and scatter.
+// Operations on rows of tokens: gradient of the embedding, dropout, norm, activation, gather and
+// scatter.
 #include "simd/rows.h"
 
 #include "simd/activation.h"
@@ -14,10 +15,6 @@ using cpu::f32;
 using cpu::for_rows;
 using cpu::from;
 using cpu::i32;
-
-void embed(Context& ctx, ConstView table, ConstView ids, View y) {
-  gather_rows(ctx, table, ids, y);
-}
 
 // Threads split the columns, so that each element of grad_table is summed in token order.
 void embed_backward(Context& ctx, ConstView ids, ConstView dy, View grad_table) {

@@ -112,6 +112,16 @@ void for_rows(Context& ctx, std::int64_t rows, std::int64_t cols, F&& f) {
                [&](std::int64_t first, std::int64_t last) { f(first, last - first); });
 }
 
+// Calls f(id, row) for each row of y, f32, with its element of ids [y.rows, 1].
+template <class F>
+void for_looked_up_rows(Context& ctx, const ConstView& ids, const View& y, F&& f) {
+  for_rows(ctx, y.rows, y.cols, [&](std::int64_t first, std::int64_t count) {
+    const simd::IndexIn id = from(i32(ids), first);
+    const simd::Out row = from(f32(y), first);
+    for (std::int64_t t = 0; t < count; ++t) f(std::int64_t{*id[t]}, row[t]);
+  });
+}
+
 // Uninitialized scratch for `count` values, valid until the caller's ArenaScope ends.
 template <class T>
 T* scratch_array(Context& ctx, std::int64_t count) {

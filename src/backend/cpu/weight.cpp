@@ -35,9 +35,16 @@ View value_of(const Weight& w) {
 
 }  // namespace cpu
 
-void prepare_weight(Context& ctx, Weight& weight) {
+bool prepare_weight(Context& ctx, Weight& weight) {
   if (!weight.packed) weight.packed = std::make_shared<PackedWeight>();
-  cpu::preferred_form(ctx, weight).pack(ctx, weight);
+  const cpu::WeightForm& form = cpu::preferred_form(ctx, weight);
+  form.pack(ctx, weight);
+  return form.replaces_value();
+}
+
+void embed(Context& ctx, const Weight& table, ConstView ids, View y) {
+  const cpu::WeightForm& form = table.value ? cpu::value_form() : cpu::form_of(ctx, table);
+  form.rows(ctx, table, ids, y);
 }
 
 }  // namespace switchyard

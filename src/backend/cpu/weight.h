@@ -8,8 +8,8 @@
 // - bfloat16 (weight_bf16.cpp, bf16_head.cpp): rounded and repacked, for bfloat16 contexts.
 //
 // A new form derives from WeightForm, stores its data in PackedWeight, and overrides the functions
-// in which it differs from the value. A form used only for translation needs is_in(), pack(), and
-// the forward functions.
+// in which it differs from the value. A form used only for translation needs is_in(), pack(), the
+// forward functions and, to replace the value, rows().
 #pragma once
 
 #include <cstdint>
@@ -55,6 +55,8 @@ class WeightForm {
   virtual bool is_in(const Weight& w) const { return static_cast<bool>(w.value); }
   // Packs or repacks the value. Error(kRuntime) if the weight has none.
   virtual void pack(Context&, Weight&) const {}
+  // Returns true if the forward functions and rows() do without the value once it is packed.
+  virtual bool replaces_value() const { return false; }
   // The type of the matrices that the weight is multiplied by.
   virtual DType type() const { return DType::f32; }
 
@@ -68,6 +70,8 @@ class WeightForm {
   // dw += dy^T . x
   virtual void weight_gradient(Context& ctx, const ConstView& dy, const ConstView& x,
                                View dw) const;
+  // y [T, in] f32 = rows ids[t] of the weight; ids [T, 1] i32.
+  virtual void rows(Context& ctx, const Weight& w, ConstView ids, View y) const;
 
   // The plans are made before a parallel loop under OneThreadEach: they throw as forward() does and
   // compile what the calls need. The *_rows() functions run on the calling thread of that loop and

@@ -30,6 +30,10 @@ void WeightForm::weight_gradient(Context& ctx, const ConstView& dy, const ConstV
   check_matmul(gemm_tn(dy, x, 1, dw));
 }
 
+void WeightForm::rows(Context& ctx, const Weight& w, ConstView ids, View y) const {
+  gather_rows(ctx, value_of(w), ids, y);
+}
+
 // Few enough rows that they and their results stay in a core's cache.
 RowPlan WeightForm::plan_forward(Context&, const Weight& w) const {
   value_of(w);

@@ -55,6 +55,15 @@ class Int8 : public WeightForm {
     });
   }
 
+  bool replaces_value() const override { return true; }
+
+  void rows(Context& ctx, const Weight& w, ConstView ids, View y) const override {
+    check_layout(w);
+    for_looked_up_rows(ctx, ids, y, [&](std::int64_t id, float* row) {
+      simd::unpack_int8_row(id, y.cols, panels_of(w), row);
+    });
+  }
+
   void forward(Context& ctx, const ConstView& x, const Weight& w, View y) const override {
     check_layout(w);
     const ArenaScope scope(ctx.scratch);

@@ -26,17 +26,22 @@ void pack_panels(const ConstView& w, float* panels) {
   simd::pack_weight(w.rows, w.cols, f32(w), panels);
 }
 
+// Panels packed for another instruction set would be read as garbage.
+void check_layout(const Weight& w) {
+  const std::int64_t packed = w.packed->panel_outputs, now = simd::packed_gemm_panel();
+  check(packed == now, ErrorKind::kRuntime, "a weight was packed in panels of ", packed,
+        " outputs, but the kernels (", simd::target_name(), ") read panels of ", now,
+        ": the instruction set has changed since prepare_weight()");
+}
+
 // The scratch, in floats, needed to pack a weight that has no panels. Error(kRuntime) if its panels
-// were packed for another instruction set: the kernels would read garbage.
+// cannot be read.
 std::int64_t packing_floats(const Weight& w) {
   if (!panels_of(w)) {
     const View value = value_of(w);
     return simd::packed_gemm_floats(value.rows, value.cols);
   }
-  const std::int64_t packed = w.packed->panel_outputs, now = simd::packed_gemm_panel();
-  check(packed == now, ErrorKind::kRuntime, "a weight was packed in panels of ", packed,
-        " outputs, but the kernels (", simd::target_name(), ") read panels of ", now,
-        ": the instruction set has changed since prepare_weight()");
+  check_layout(w);
   return 0;
 }
 
@@ -54,6 +59,8 @@ class Panels : public WeightForm {
     pack_panels(w, f32(panels.view()).data);
   }
 
+  bool replaces_value() const override { return true; }
+
   void forward(Context& ctx, const ConstView& x, const Weight& w, View y) const override {
     ArenaScope scope(ctx.scratch);
     auto* const scratch = scratch_array<float>(ctx, packing_floats(w));
@@ -67,6 +74,14 @@ class Panels : public WeightForm {
       const std::int64_t col = task / row_blocks * kOutBlock;
       simd::packed_gemm(std::min(kRowBlock, x.rows - row), col, std::min(out, col + kOutBlock), in,
                         from(f32(x), row), panels, from(f32(y), row));
+    });
+  }
+
+  void rows(Context& ctx, const Weight& w, ConstView ids, View y) const override {
+    if (!panels_of(w)) return WeightForm::rows(ctx, w, ids, y);
+    check_layout(w);
+    for_looked_up_rows(ctx, ids, y, [&](std::int64_t id, float* row) {
+      simd::unpack_weight_row(id, y.cols, panels_of(w), row);
     });
   }
 
