@@ -28,7 +28,7 @@ class Mean {
     values_.resize(size);
     sums_.assign(size, 0);
     for (const SafetensorsFile& file : files_) {
-      file.read_f32(name, values_);
+      file.read_f32(name, 0, values_);
       for (std::size_t i = 0; i < size; ++i) sums_[i] += static_cast<double>(values_[i]);
     }
     const auto count = static_cast<double>(files_.size());

@@ -97,7 +97,7 @@ void fill(Context& ctx, const SafetensorsFile& file, const std::string& name,
     fail(ErrorKind::kData, escaped(file.path().native()), ": tensor ", escaped(name), ": shape ",
          shape_text(tensor.shape), ", expected ", shape_text(shape), " for this run's model");
   host.resize(static_cast<std::size_t>(values.size()));
-  file.read_f32(name, host);
+  file.read_f32(name, 0, host);
   upload(ctx, host.data(), values.size(), values);
 }
 

@@ -84,35 +84,76 @@ std::vector<float>::const_iterator first_nonfinite(const std::vector<float>& val
   return std::find_if(values.begin(), values.end(), [](float x) { return !std::isfinite(x); });
 }
 
+// A model without values, and where to find them.
+struct ModelFiles {
+  LoadedModel loaded;
+  std::unique_ptr<TensorSource> source;
+  std::vector<std::string> names;  // of the tensors, by Param::index
+};
+
+ModelFiles open_model(const fs::path& directory) {
+  check_directory(directory);
+  FileConfig file = read_config(directory / "config.json");
+  ModelFiles files;
+  files.loaded.generation =
+      read_generation_config(directory / "generation_config.json", file.model);
+  warn_of_settings_in_config(directory, file.generation_settings);
+  files.source = open_weights(directory);
+  with_context(escaped(files.source->path().native()), [&] {
+    HfTensors tensors(*files.source);
+    files.loaded.model = std::make_unique<Model>(config_by_tensors(file, tensors));
+    files.names = locate(*files.loaded.model, tensors);
+  });
+  return files;
+}
+
+// Reads parameters in blocks of rows, so that large ones need no copy on the host.
+class ParamReader {
+ public:
+  ParamReader(Context& ctx, const ModelFiles& files, bool allow_nonfinite)
+      : ctx_(ctx), files_(files), allow_nonfinite_(allow_nonfinite) {}
+
+  void operator()(const Param& param, View to) {
+    const std::string& name = files_.names[static_cast<std::size_t>(param.index)];
+    const std::int64_t block = std::max<std::int64_t>(1, kBlock / param.cols);
+    for (std::int64_t row = 0; row < param.rows; row += block) {
+      const View rows = to.slice_rows(row, std::min(block, param.rows - row));
+      const std::int64_t begin = row * param.cols;
+      host_.resize(static_cast<std::size_t>(rows.size()));
+      files_.source->read_f32(name, static_cast<std::size_t>(begin), host_);
+      if (!allow_nonfinite_) check_finite(name, begin);
+      upload(ctx_, host_.data(), rows.size(), rows);
+    }
+  }
+
+ private:
+  static constexpr std::int64_t kBlock = std::int64_t{1} << 18;  // elements: 1 MiB
+
+  // Checks the elements read last, which start at element `begin` of the tensor.
+  void check_finite(const std::string& name, std::int64_t begin) const {
+    const auto bad = first_nonfinite(host_);
+    if (bad != host_.end())
+      fail(ErrorKind::kData, escaped(files_.source->file_of(name).native()), ": tensor ",
+           escaped(name), ": ", *bad, " at element ", begin + (bad - host_.begin()),
+           ", expected finite numbers");
+  }
+
+  Context& ctx_;
+  const ModelFiles& files_;
+  const bool allow_nonfinite_;
+  std::vector<float> host_;
+};
+
 }  // namespace
 
 LoadedModel load_model(Context& ctx, const fs::path& directory, bool allow_nonfinite) {
-  check_directory(directory);
-  FileConfig file = read_config(directory / "config.json");
-  LoadedModel loaded;
-  loaded.generation = read_generation_config(directory / "generation_config.json", file.model);
-  warn_of_settings_in_config(directory, file.generation_settings);
-  const std::unique_ptr<TensorSource> source = open_weights(directory);
-  std::vector<std::string> names;
-  with_context(escaped(source->path().native()), [&] {
-    HfTensors tensors(*source);
-    loaded.model = std::make_unique<Model>(config_by_tensors(file, tensors));
-    names = locate(*loaded.model, tensors);
-  });
+  ModelFiles files = open_model(directory);
+  LoadedModel& loaded = files.loaded;
+  ParamReader read(ctx, files, allow_nonfinite);
   loaded.values = std::make_unique<ParamBuffer>(ctx, loaded.model->layout());
-  std::vector<float> host;
-  loaded.model->each_param([&](const Param& param) {
-    const std::string& name = names[static_cast<std::size_t>(param.index)];
-    host.resize(static_cast<std::size_t>(param.size()));
-    source->read_f32(name, host);
-    const auto bad = first_nonfinite(host);
-    if (bad != host.end() && !allow_nonfinite)
-      fail(ErrorKind::kData, escaped(source->file_of(name).native()), ": tensor ", escaped(name),
-           ": ", *bad, " at element ", bad - host.begin(), ", expected finite numbers");
-    upload(ctx, host.data(), param.size(), (*loaded.values)[param]);
-  });
+  loaded.model->each_param([&](const Param& param) { read(param, (*loaded.values)[param]); });
   loaded.model->bind(ctx, *loaded.values);
-  return loaded;
+  return std::move(loaded);
 }
 
 TensorToWrite tensor_to_write(Context& ctx, std::string name, std::vector<std::int64_t> shape,

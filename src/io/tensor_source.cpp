@@ -38,9 +38,9 @@ const StoredTensor& TensorSource::at(std::string_view name) const {
   return found->second;
 }
 
-void TensorSource::read_f32(std::string_view name, std::span<float> to) const {
+void TensorSource::read_f32(std::string_view name, std::size_t begin, std::span<float> to) const {
   const std::string_view dtype = at(name).dtype;
-  if (dtype == "F32") return read_bytes(name, 0, std::as_writable_bytes(to));
+  if (dtype == "F32") return read_bytes(name, 4 * begin, std::as_writable_bytes(to));
   const bool bf16 = dtype == "BF16";
   if (!bf16 && dtype != "F16")
     fail(ErrorKind::kData, escaped(file_of(name).native()), ": tensor ", escaped(name), ": dtype ",
@@ -48,7 +48,7 @@ void TensorSource::read_f32(std::string_view name, std::span<float> to) const {
   std::vector<std::uint16_t> block(std::min(kBlock, to.size()));
   for (std::size_t first = 0; first < to.size(); first += kBlock) {
     block.resize(std::min(kBlock, to.size() - first));
-    read_bytes(name, 2 * first, std::as_writable_bytes(std::span(block)));
+    read_bytes(name, 2 * (begin + first), std::as_writable_bytes(std::span(block)));
     for (std::size_t i = 0; i < block.size(); ++i)
       to[first + i] = bf16 ? bf16_to_f32(block[i]) : f16_to_f32(block[i]);
   }

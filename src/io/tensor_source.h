@@ -49,9 +49,9 @@ class TensorSource {
 
   // Error(kData) naming path() if there is no such tensor.
   const StoredTensor& at(std::string_view name) const;
-  // Converts an F32, BF16 or F16 tensor to float32; `to` has its size(). Error(kData) naming the
-  // file and the tensor if it has another dtype.
-  void read_f32(std::string_view name, std::span<float> to) const;
+  // Fills `to` with elements of an F32, BF16 or F16 tensor, converted to float32, starting at
+  // element `begin`. Error(kData) naming the file and the tensor if it has another dtype.
+  void read_f32(std::string_view name, std::size_t begin, std::span<float> to) const;
   // Returns true if two tensors have the same dtype, shape and bytes.
   bool same_values(std::string_view a, std::string_view b) const;
 };

@@ -47,6 +47,16 @@ TEST_CASE("hf: missing, extra, wrong and non-finite tensors") {
   }
 }
 
+TEST_CASE("hf: a tensor that is read in several blocks") {
+  ModelConfig config = switch_config();
+  config.vocab_size = 100'003;
+  SavedModel saved(config);
+  CHECK(all_values(saved, *saved.load().values) == all_values(saved, saved.tiny.values));
+  saved.change_tensors(
+      [](SavedModel::HostTensors& t) { t["shared.weight"].values[600'001] = NAN; });
+  CHECK(contains(saved.error(), "tensor shared.weight: nan at element 600001, expected finite"));
+}
+
 TEST_CASE("hf: alternative names and copies of tensors are accepted") {
   using HostTensors = SavedModel::HostTensors;
   ModelConfig untied = switch_config();

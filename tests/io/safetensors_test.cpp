@@ -127,6 +127,11 @@ TEST_CASE("safetensors: half and integer types") {
   const SafetensorsFile file(directory / "m");
   CHECK(read_f32(file, "bf") == std::vector<float>{1, -2});
   CHECK(read_f32(file, "h") == std::vector<float>{1, -2});
+  for (const char* name : {"bf", "h"}) {
+    float second = 0;
+    file.read_f32(name, 1, {&second, 1});
+    CHECK(second == -2);
+  }
   CHECK(read_i64(file, "i") == std::vector<std::int64_t>{-100, std::int64_t{1} << 40});
   CHECK(read_f32(file, "none").empty());
   CHECK(file.at("one").size() == 1);

@@ -13,7 +13,7 @@ namespace switchyard {
 
 inline std::vector<float> read_f32(const TensorSource& source, const std::string& name) {
   std::vector<float> values(static_cast<std::size_t>(source.at(name).size()));
-  source.read_f32(name, values);
+  source.read_f32(name, 0, values);
   return values;
 }
 
