@@ -93,12 +93,11 @@ TextModel load_text_model(const fs::path& directory, const TextModelOptions& opt
     pieces = directory / "spiece.model";
 
   auto ctx = make_context({1, true, options.compute_type});
-  LoadedModel loaded = load_model(*ctx, found, options.allow_nonfinite);
+  LoadedModel loaded = load_prepared_model(*ctx, found, options.allow_nonfinite);
   check(is_there(pieces), ErrorKind::kData, escaped(found.native()),
         ": no spiece.model, expected the model's SentencePiece vocabulary next to its weights");
   Tokenizer tokenizer = Tokenizer::load(pieces);
   check_tokenizer(tokenizer, loaded.model->config(), pieces.string());
-  loaded.model->prepare(*ctx);
   return {found, std::move(ctx), std::move(loaded), std::move(tokenizer)};
 }
 

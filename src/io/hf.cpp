@@ -156,6 +156,12 @@ LoadedModel load_model(Context& ctx, const fs::path& directory, bool allow_nonfi
   return std::move(loaded);
 }
 
+LoadedModel load_prepared_model(Context& ctx, const fs::path& directory, bool allow_nonfinite) {
+  ModelFiles files = open_model(directory);
+  files.loaded.model->load_prepared(ctx, ParamReader(ctx, files, allow_nonfinite));
+  return std::move(files.loaded);
+}
+
 TensorToWrite tensor_to_write(Context& ctx, std::string name, std::vector<std::int64_t> shape,
                               View values, std::vector<float>& host) {
   return {name, std::move(shape), [&ctx, &host, values, name] {

@@ -17,8 +17,8 @@
 namespace switchyard {
 
 struct LoadedModel {
-  std::unique_ptr<ParamBuffer> values;
-  std::unique_ptr<Model> model;  // bound to values
+  std::unique_ptr<ParamBuffer> values;  // null if the model owns its values
+  std::unique_ptr<Model> model;         // bound to values
   GenerationConfig generation;
 };
 
@@ -27,6 +27,10 @@ struct LoadedModel {
 // value expected. Non-finite values are an error unless `allow_nonfinite` is set.
 LoadedModel load_model(Context& ctx, const std::filesystem::path& directory,
                        bool allow_nonfinite = false);
+// The same for translation, by Model::load_prepared(): each weight is packed for contexts like ctx
+// as soon as it has been read, and values that packed forms replace are not kept.
+LoadedModel load_prepared_model(Context& ctx, const std::filesystem::path& directory,
+                                bool allow_nonfinite = false);
 
 // A tensor whose values are downloaded into `host` when it is written. Writing throws
 // Error(kDiverged) naming the tensor if a value is not finite: non-finite values are never saved.

@@ -152,16 +152,47 @@ void Model::bind(Context& ctx, const ParamBuffer& values) {
     param.weight.value = values[param];
     param.weight.packed = nullptr;
   });
+  owned_.clear();
   bind_experts(ctx);
   finish(ctx);
 }
 
 void Model::prepare(Context& ctx) {
   each_param([&](Param& param) {
-    if (!param.vector && !param.lookup) prepare_weight(ctx, param.weight);
+    if (param.in_matmuls()) prepare_weight(ctx, param.weight);
   });
   bind_experts(ctx);
   finish(ctx);
+}
+
+void Model::load_prepared(Context& ctx, const ReadParam& read) {
+  owned_.clear();
+  std::int64_t largest = 0;
+  each_param([&](const Param& param) {
+    if (param.in_matmuls()) largest = std::max(largest, param.size());
+  });
+  const Tensor unpacked(ctx, 1, largest);
+  each_param([&](Param& param) {
+    Weight& weight = param.weight;
+    weight.packed = nullptr;
+    weight.value = param.in_matmuls() ? unpacked.view().matrix(0, param.rows, param.cols)
+                                      : own_value(ctx, param);
+    read(param, weight.value);
+    if (!param.in_matmuls()) return;
+    if (prepare_weight(ctx, weight)) {
+      weight.value.data = nullptr;
+    } else {
+      const View value = own_value(ctx, param);
+      copy(ctx, weight.value, value);
+      weight.value = value;
+    }
+  });
+  bind_experts(ctx);
+  finish(ctx);
+}
+
+View Model::own_value(Context& ctx, const Param& param) {
+  return owned_.emplace_back(ctx, 1, param.size()).view().matrix(0, param.rows, param.cols);
 }
 
 void Model::bind_experts(Context& ctx) {

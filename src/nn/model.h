@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -81,6 +82,12 @@ class Model {
   // Packs every matmul weight for contexts like ctx. Call it once the values are final; in
   // bfloat16, also whenever anything but an optimizer has changed them.
   void prepare(Context& ctx);
+  // For translation, instead of bind() and prepare(): loads one parameter after another and keeps
+  // the values, which the model then owns, only if no packed form replaces them. Thus one matmul
+  // weight at a time is in memory twice. `read` writes a parameter's value to a view of its shape
+  // without gaps; if it throws, load the model again or discard it.
+  using ReadParam = std::function<void(const Param&, View)>;
+  void load_prepared(Context& ctx, const ReadParam& read);
 
   // Calls f(Param&) for every parameter, in the order of Param::index.
   template <class F>
@@ -108,9 +115,12 @@ class Model {
 
  private:
   void bind_experts(Context& ctx);
+  // Zeros of the parameter's shape, which the model owns.
+  View own_value(Context& ctx, const Param& param);
 
   ModelConfig config_;
   ParamLayout layout_;
+  std::vector<Tensor> owned_;  // values, after load_prepared()
 };
 
 // The number of parameters of a model, and of those that one token uses: one expert per sparse

@@ -37,6 +37,7 @@ struct Param {
   Weight weight;
 
   std::int64_t size() const { return rows * cols; }
+  bool in_matmuls() const { return !vector && !lookup; }
 };
 
 // A tensor that an optimizer or a moving average stores for a parameter.

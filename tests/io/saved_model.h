@@ -31,13 +31,19 @@ struct SavedModel {
     save_model(*tiny.ctx, directory.path(), tiny.model, tiny.values, {});
   }
 
+  // The error of both ways to load the model, which must be the same.
   std::string error() {
-    try {
-      load_model(*tiny.ctx, directory.path());
-      return "";
-    } catch (const Error& e) {
-      return e.what();
-    }
+    const auto error_of = [&](auto load) -> std::string {
+      try {
+        load(*tiny.ctx, directory.path(), false);
+        return "";
+      } catch (const Error& e) {
+        return e.what();
+      }
+    };
+    const std::string result = error_of(load_model);
+    CHECK(error_of(load_prepared_model) == result);
+    return result;
   }
   LoadedModel load() { return load_model(*tiny.ctx, directory.path()); }
 
