@@ -52,7 +52,7 @@ may_include() {
 
 below_nn='src/core/|src/backend/backend\.h|src/nn/'
 may_include src/core 'src/core/'
-may_include simd 'simd/|hwy/|src/core/(activation|dtype|rng)\.h'
+may_include simd 'simd/|hwy/|src/core/(activation|dtype|rng|round)\.h'
 may_include src/backend 'src/core/|simd/|src/backend/'
 may_include src/nn "$below_nn"
 may_include src/io "$below_nn|src/io/"

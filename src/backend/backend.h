@@ -110,6 +110,9 @@ struct Weight {
   View value;
   std::shared_ptr<PackedWeight> packed;
   WeightRole role = WeightRole::matmul;
+
+  // Leaves only the shape: the value's memory is about to be released or reused.
+  void forget_value() { value.data = nullptr; }
 };
 
 // Packs or repacks the value into the form that the context's matmuls read. Call it after loading
@@ -117,8 +120,7 @@ struct Weight {
 // which repacks it. Without that form, matmuls read the value and are f32. What a row-invariant
 // context packs in bfloat16 or int8 is for translation: gradients throw Error(kRuntime).
 // Returns true if the form replaces the value in contexts like this one: linear(), experts() and
-// embed() do without it, so a caller that computes no gradients may release it and set its data to
-// null.
+// embed() do without it, so a caller that computes no gradients may call forget_value().
 bool prepare_weight(Context& ctx, Weight& weight);
 
 // y [T, out] = x [T, in] . w^T. x compute type; y f32 or bf16. If the matmul is in bfloat16, x and

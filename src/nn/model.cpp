@@ -180,7 +180,7 @@ void Model::load_prepared(Context& ctx, const ReadParam& read) {
     read(param, weight.value);
     if (!param.in_matmuls()) return;
     if (prepare_weight(ctx, weight)) {
-      weight.value.data = nullptr;
+      weight.forget_value();
     } else {
       const View value = own_value(ctx, param);
       copy(ctx, weight.value, value);

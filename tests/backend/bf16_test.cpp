@@ -213,8 +213,9 @@ TEST_CASE("a step of attention in bfloat16 is that of the rounded values") {
     return result;
   };
   reference::AttentionSpec<double> spec;
-  spec.num_heads = 2;
-  spec.d_kv = d_kv;
+  spec.num_heads = call.num_heads;
+  spec.d_kv = call.d_kv;
+  spec.drop = call.drop;
   const Reals expected = reference::attention_step(
       spec, q, k, v, {matrix(listed, 1), matrix(first, 3), matrix(count, 3)});
   CHECK(close(m.values(out), expected.values, 0.005, 1e-6) == "");
@@ -235,6 +236,22 @@ TEST_CASE("a step of attention in bfloat16 is that of the rounded values") {
   const std::vector<double> after = m.values(wide);
   for (std::size_t i = 0; i < after.size(); ++i) changed += after[i] != before[i] ? 1 : 0;
   CHECK(changed <= static_cast<std::size_t>(3 * inner));
+}
+
+TEST_CASE("an embedding without its value is rounded to bfloat16") {
+  Bf16Machine m(2, true);
+  const std::int64_t cols = GENERATE(1, 24, 130);
+  const Reals value = m.whole(100, cols);
+  Weight table{m.place(value, DType::f32), nullptr, WeightRole::head};
+  if (prepare_weight(*m.ctx, table)) table.forget_value();
+  const View ids = m.ctx->scratch.make(3, 1, DType::i32), y = m.place(m.whole(3, cols), DType::f32);
+  const std::vector<std::int32_t> listed = {99, 0, 64};
+  upload(*m.ctx, listed.data(), 3, ids);
+  embed(*m.ctx, table, ids, y);
+  std::vector<double> expected;
+  for (const std::int32_t id : listed)
+    for (std::int64_t c = 0; c < cols; ++c) expected.push_back(value(id, c));
+  CHECK(m.values(y) == expected);
 }
 
 TEST_CASE("after an update bfloat16 matmuls read the new value, a router's always do") {

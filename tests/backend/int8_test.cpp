@@ -48,7 +48,7 @@ TEST_CASE("int8: an embedding without its value is rounded to int8") {
   Machine m(3, true, true, DType::i8);
   const View value = m.normal(100, cols), ids = m.indices(50, 100), y = m.output(50, cols);
   Weight table{value, nullptr, WeightRole::head};
-  if (prepare_weight(*m.ctx, table)) table.value.data = nullptr;
+  if (prepare_weight(*m.ctx, table)) table.forget_value();
   embed(*m.ctx, table, ids, y);
   // Half a step, and the rounding of the scale.
   const Reals expected = reference::embed(m.reals(value), m.whole_numbers(ids));

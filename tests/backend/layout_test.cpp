@@ -30,7 +30,7 @@ TEST_CASE("a weight without a value does what its packed form allows") {
   fill(*ctx, 3, value);
   Weight weight;
   weight.value = value;
-  CHECK(prepare_weight(*ctx, weight) == !in_bf16);
+  CHECK(prepare_weight(*ctx, weight));
   weight.value.data = nullptr;
   const auto first_of = [&](const View& v) {
     const View f32 = ctx->scratch.make(1, 1);
@@ -57,14 +57,13 @@ TEST_CASE("a weight without a value does what its packed form allows") {
   FfnSaved saved{matrix(kTokens, kOut), {}};
   experts(*ctx, call, routing, x, saved, dx);
   const Tensor id(*ctx, 1, 1, DType::i32), row(*ctx, 1, kIn);
+  embed(*ctx, weight, id, row);
+  CHECK(first_of(row) == 3);
   if (in_bf16) {
-    CHECK_THROWS_AS(embed(*ctx, weight, id, row), Error);
     linear_backward_input(*ctx, y, weight, dx);
     CHECK(first_of(dx) == 48 * 3 * 16);
     CHECK_THROWS_AS(linear(*plain, Tensor(*plain, 1, kIn), weight, Tensor(*plain, 1, kOut)), Error);
   } else {
-    embed(*ctx, weight, id, row);
-    CHECK(first_of(row) == 3);
     CHECK_THROWS_AS(linear_backward_input(*ctx, y, weight, dx), Error);
     const ExpertsBackwardInput in{.x = x, .hidden = saved.hidden, .gate = {}, .dy = x};
     CHECK_THROWS_AS(experts_backward(*ctx, call, routing, in, dx, {}), Error);

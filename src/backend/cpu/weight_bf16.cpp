@@ -173,6 +173,15 @@ void Bf16Form::weight_gradient(Context& ctx, const ConstView& dy, const ConstVie
   check_matmul(gradient.run(0, ctx.threads, tokens, dy, x, dw, scratch));
 }
 
+void Bf16Form::rows(Context& ctx, const Weight& w, ConstView ids, View y) const {
+  for_looked_up_rows(ctx, ids, y, [&](std::int64_t id, float* row) {
+    const Bf16* const panel =
+        transposed(w) + id / simd::kBf16PanelCols * simd::packed_bf16_panel_size(y.cols);
+    for (std::int64_t k = 0; k < y.cols; ++k)
+      row[k] = bf16_to_f32(panel[simd::packed_bf16_index(k, id)].bits);
+  });
+}
+
 RowPlan Bf16Form::plan_forward(Context& ctx, const Weight& w) const {
   const auto [out, in] = std::pair(w.value.rows, w.value.cols);
   if (uses_dot_products(ctx, in)) return {kSmallTile, 0, 0};

@@ -14,6 +14,7 @@ class Bf16Form : public WeightForm {
  public:
   bool is_in(const Weight& w) const override;
   void pack(Context& ctx, Weight& weight) const override;
+  bool replaces_value() const override { return true; }
   DType type() const override { return DType::bf16; }
 
   void forward(Context& ctx, const ConstView& x, const Weight& w, View y) const override;
@@ -21,6 +22,8 @@ class Bf16Form : public WeightForm {
                       View dx) const override;
   void weight_gradient(Context& ctx, const ConstView& dy, const ConstView& x,
                        View dw) const override;
+
+  void rows(Context& ctx, const Weight& w, ConstView ids, View y) const override;
 
   RowPlan plan_forward(Context& ctx, const Weight& w) const override;
   RowPlan plan_backward(Context& ctx, const Weight& w, Write write,
