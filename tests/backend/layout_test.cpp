@@ -31,7 +31,7 @@ TEST_CASE("a weight without a value does what its packed form allows") {
   Weight weight;
   weight.value = value;
   CHECK(prepare_weight(*ctx, weight));
-  weight.value.data = nullptr;
+  weight.forget_value();
   const auto first_of = [&](const View& v) {
     const View f32 = ctx->scratch.make(1, 1);
     copy(*ctx, v.slice_rows(0, 1).slice_cols(0, 1), f32);
@@ -116,7 +116,7 @@ TEST_CASE("a weight packed for another instruction set is an error, not garbage"
   FfnSaved saved{hidden, {}};
   CHECK_THROWS_AS(experts(*ctx, call, routing, x, saved, y), Error);
   Weight packed = weight;
-  packed.value.data = nullptr;
+  packed.forget_value();
   const Tensor id(*ctx, 1, 1, DType::i32);
   CHECK_THROWS_AS(embed(*ctx, packed, id, hidden.view().slice_rows(0, 1).slice_cols(0, kIn)),
                   Error);

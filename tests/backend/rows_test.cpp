@@ -60,7 +60,7 @@ TEST_CASE("embedding from a packed form without the value") {
   const Reals expected = reference::embed(m.reals(table.value), m.whole_numbers(ids));
   if (prepare_weight(*m.ctx, table)) {
     fill(*m.ctx, 0, table.value);
-    table.value.data = nullptr;
+    table.forget_value();
   }
   embed(*m.ctx, table, ids, y);
   CHECK(m.differs(y, expected, 0) == "");
