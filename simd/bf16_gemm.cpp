@@ -43,13 +43,13 @@ struct Bf16Dot : Machine {
   const Bf16* columns;
 
   explicit Bf16Dot(const Bf16* from) : columns(from) {}
-  V start(std::int64_t) const { return hn::Zero(f32); }
-  VI weights(std::int64_t g, std::int64_t v) const {
+  HWY_INLINE V start(std::int64_t) const { return hn::Zero(f32); }
+  HWY_INLINE VI weights(std::int64_t g, std::int64_t v) const {
     const std::int64_t at = g * kGroup * kBf16PanelCols + v * kGroup * std::int64_t(lanes());
     return hn::LoadU(i32, reinterpret_cast<const std::int32_t*>(columns + at));
   }
   template <class T>
-  void store(V sum, const std::uint8_t*, std::int64_t, T* y) const {
+  HWY_INLINE void store(V sum, const std::uint8_t*, std::int64_t, T* y) const {
     Whole().store(sum, y);
   }
 };

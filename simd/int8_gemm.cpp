@@ -79,7 +79,7 @@ HWY_INLINE auto with_dot(F&& f) {
   return f(Words());
 }
 
-std::int64_t panel_outputs() { return static_cast<std::int64_t>(2 * lanes()); }
+HWY_INLINE std::int64_t panel_outputs() { return static_cast<std::int64_t>(2 * lanes()); }
 
 std::int64_t panel_bytes(std::int64_t in, std::int64_t group) {
   return panel_outputs() * (8 + round_up(in, group));
@@ -176,21 +176,23 @@ struct PanelDot : Machine {
   const std::int8_t* panel;
 
   explicit PanelDot(const std::int8_t* from) : panel(from) {}
-  VI start(std::int64_t v) const {
+  HWY_INLINE VI start(std::int64_t v) const {
     return hn::Load(i32,
                     reinterpret_cast<const std::int32_t*>(panel + 4 * panel_outputs()) + at(v));
   }
-  auto weights(std::int64_t g, std::int64_t v) const {
+  HWY_INLINE auto weights(std::int64_t g, std::int64_t v) const {
     return Machine::load(panel + 8 * panel_outputs() +
                          (g * panel_outputs() + at(v)) * Machine::kGroup);
   }
-  void store(VI sum, const std::uint8_t* row, std::int64_t v, float* y) const {
+  HWY_INLINE void store(VI sum, const std::uint8_t* row, std::int64_t v, float* y) const {
     const float* const scales = reinterpret_cast<const float*>(panel) + at(v);
     const V row_scale = hn::Set(f32, *reinterpret_cast<const float*>(row));
     const V scale = hn::Mul(row_scale, hn::Load(f32, scales));
     hn::StoreU(hn::Mul(hn::ConvertTo(f32, sum), scale), f32, y);
   }
-  static std::int64_t at(std::int64_t v) { return v * static_cast<std::int64_t>(lanes()); }
+  static HWY_INLINE std::int64_t at(std::int64_t v) {
+    return v * static_cast<std::int64_t>(lanes());
+  }
 };
 
 void int8_gemm(std::int64_t rows, std::int64_t first_col, std::int64_t last_col, std::int64_t in,
