@@ -60,7 +60,7 @@ void multiply(std::int64_t rows, std::int64_t first_col, std::int64_t last_col, 
   const Rows<const std::uint8_t> bytes{reinterpret_cast<const std::uint8_t*>(x.data),
                                        x.stride * std::int64_t(sizeof(Bf16))};
   with_rows(y, [&](auto y_rows) {
-    dot_gemm(rows, first_col, last_col, in / 2, bytes, y_rows, [&](std::int64_t col) {
+    dot_gemm(rows, first_col, last_col, in, bytes, y_rows, [&](std::int64_t col) {
       return Bf16Dot<Machine>(packed + col / kBf16PanelCols * packed_bf16_panel_size(in) +
                               packed_bf16_index(0, col));
     });

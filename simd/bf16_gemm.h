@@ -8,8 +8,8 @@
 
 namespace switchyard::simd {
 
-// Computes columns [first_col, last_col) of y [rows, out] = x [rows, in] . w^T, y f32 or bf16. `in`
-// is even; `packed` is w^T as pack_bf16_transposed() writes it, panel after panel. first_col is a
+// Computes columns [first_col, last_col) of y [rows, out] = x [rows, in] . w^T, y f32 or bf16.
+// `packed` is w^T as pack_bf16_transposed() writes it, panel after panel. first_col is a
 // multiple of 32; so is last_col, unless it is `out`.
 extern void (*const bf16_gemm)(std::int64_t rows, std::int64_t first_col, std::int64_t last_col,
                                std::int64_t in, Rows<const Bf16> x, const Bf16* packed, AnyOut y);

@@ -36,7 +36,7 @@ constexpr std::int64_t kDotRows = 6;  // of a tile
 // y [kRows, two vectors] = x . w^T. Twelve sums and two vectors of weights fill the sixteen
 // registers of SSE4 and AVX2, and twelve chains hide the latency of an instruction.
 template <int kRows, class Dot, class T>
-HWY_INLINE void dot_tile(const Dot& dot, std::int64_t groups, Rows<const std::uint8_t> x,
+HWY_INLINE void dot_tile(const Dot& dot, std::int64_t inputs, Rows<const std::uint8_t> x,
                          Rows<T> y) {
   static_assert(kRows >= 1 && kRows <= kDotRows);
   static_assert(Dot::kGroup * sizeof(typename Dot::Element) == 4);
@@ -47,11 +47,13 @@ HWY_INLINE void dot_tile(const Dot& dot, std::int64_t groups, Rows<const std::ui
   const auto row_of = [&](int r) { return x[r < kRows ? r : 0] + Dot::kHeader; };
   const std::uint8_t *x0 = row_of(0), *x1 = row_of(1), *x2 = row_of(2), *x3 = row_of(3),
                      *x4 = row_of(4), *x5 = row_of(5);
-  for (std::int64_t g = 0; g < groups; ++g) {
+  // Group g, of which `bytes` are inputs; the rest may be outside the matrix.
+  const auto add_group = [&](std::int64_t g, std::size_t bytes) HWY_ATTR
+      __attribute__((always_inline)) {
     const auto w0 = dot.weights(g, 0), w1 = dot.weights(g, 1);
     const auto row = [&](const std::uint8_t* from, auto& sum0, auto& sum1) HWY_ATTR {
-      std::int32_t bits;
-      std::memcpy(&bits, from + 4 * g, sizeof(bits));
+      std::int32_t bits = 0;
+      std::memcpy(&bits, from + 4 * g, bytes);
       const VI group = hn::Set(i32, bits);
       sum0 = Dot::add(sum0, group, w0);
       sum1 = Dot::add(sum1, group, w1);
@@ -62,7 +64,10 @@ HWY_INLINE void dot_tile(const Dot& dot, std::int64_t groups, Rows<const std::ui
     if constexpr (kRows > 3) row(x3, c30, c31);
     if constexpr (kRows > 4) row(x4, c40, c41);
     if constexpr (kRows > 5) row(x5, c50, c51);
-  }
+  };
+  const std::int64_t groups = inputs / Dot::kGroup, rest = inputs % Dot::kGroup;
+  for (std::int64_t g = 0; g < groups; ++g) add_group(g, 4);
+  if (rest > 0) add_group(groups, static_cast<std::size_t>(rest) * sizeof(typename Dot::Element));
   const auto store = [&](int r, auto sum0, auto sum1) HWY_ATTR {
     if (r >= kRows) return;
     dot.store(sum0, x[r], 0, y[r]);
@@ -78,21 +83,21 @@ HWY_INLINE void dot_tile(const Dot& dot, std::int64_t groups, Rows<const std::ui
 
 // At most kDotRows rows.
 template <class Dot, class T>
-HWY_INLINE void dot_rows_tile(const Dot& dot, std::int64_t rows, std::int64_t groups,
+HWY_INLINE void dot_rows_tile(const Dot& dot, std::int64_t rows, std::int64_t inputs,
                               Rows<const std::uint8_t> x, Rows<T> y) {
   switch (rows) {
     case 1:
-      return dot_tile<1>(dot, groups, x, y);
+      return dot_tile<1>(dot, inputs, x, y);
     case 2:
-      return dot_tile<2>(dot, groups, x, y);
+      return dot_tile<2>(dot, inputs, x, y);
     case 3:
-      return dot_tile<3>(dot, groups, x, y);
+      return dot_tile<3>(dot, inputs, x, y);
     case 4:
-      return dot_tile<4>(dot, groups, x, y);
+      return dot_tile<4>(dot, inputs, x, y);
     case 5:
-      return dot_tile<5>(dot, groups, x, y);
+      return dot_tile<5>(dot, inputs, x, y);
     default:
-      return dot_tile<6>(dot, groups, x, y);
+      return dot_tile<6>(dot, inputs, x, y);
   }
 }
 
@@ -100,7 +105,7 @@ HWY_INLINE void dot_rows_tile(const Dot& dot, std::int64_t rows, std::int64_t gr
 // outputs that begin at column col.
 template <class T, class DotOf>
 HWY_INLINE void dot_gemm(std::int64_t rows, std::int64_t first_col, std::int64_t last_col,
-                         std::int64_t groups, Rows<const std::uint8_t> x, Rows<T> y,
+                         std::int64_t inputs, Rows<const std::uint8_t> x, Rows<T> y,
                          DotOf&& dot_of) {
   const std::int64_t width = static_cast<std::int64_t>(2 * lanes());
   HWY_ALIGN T edge[static_cast<std::size_t>(kDotRows) * 2 * hn::MaxLanes(f32)];
@@ -111,7 +116,7 @@ HWY_INLINE void dot_gemm(std::int64_t rows, std::int64_t first_col, std::int64_t
     for (std::int64_t r = 0; r < rows; r += kDotRows) {
       const std::int64_t count = std::min(kDotRows, rows - r);
       const Rows<T> y_rows{y[r] + col, y.stride};
-      dot_rows_tile(dot, count, groups, {x[r], x.stride}, cols == width ? y_rows : whole);
+      dot_rows_tile(dot, count, inputs, {x[r], x.stride}, cols == width ? y_rows : whole);
       for (std::int64_t i = 0; cols < width && i < count; ++i)
         std::copy_n(whole[i], cols, y_rows[i]);
     }

@@ -200,7 +200,7 @@ void int8_gemm(std::int64_t rows, std::int64_t first_col, std::int64_t last_col,
   with_dot([&](auto machine) {
     using Machine = decltype(machine);
     const std::int64_t bytes = panel_bytes(in, Machine::kGroup);
-    dot_gemm(rows, first_col, last_col, (in + Machine::kGroup - 1) / Machine::kGroup,
+    dot_gemm(rows, first_col, last_col, in,
              {x, simd::int8_row_bytes(in)}, y, [&](std::int64_t col) {
                return PanelDot<Machine>(packed + col / panel_outputs() * bytes);
              });

@@ -4,8 +4,8 @@
 #include "simd/routing.h"
 
 #include "simd/rows.h"
-#include "src/backend/cpu/onednn.h"
 #include "src/backend/cpu/views.h"
+#include "src/backend/cpu/weight_bf16.h"
 
 namespace switchyard {
 
@@ -19,7 +19,7 @@ namespace {
 
 // Each expert's first slot is a multiple of this.
 std::int64_t slot_rounding(const Context& ctx) {
-  return ctx.compute_type == DType::bf16 ? cpu::kBf16Rounding : 1;
+  return ctx.compute_type == DType::bf16 && !cpu::takes_any_rows(ctx) ? cpu::kBf16Rounding : 1;
 }
 
 // Assigns slots by a stable counting sort of the kept tokens. A few integer operations per token

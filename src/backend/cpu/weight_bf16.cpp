@@ -58,12 +58,6 @@ void run_all(Context& ctx, const ConstView& a, const Bf16* b, Write write, const
   check_matmul(ok);
 }
 
-// Returns true if matmuls with `in` inputs are computed by simd/bf16_gemm. Models have an even
-// number of inputs everywhere.
-bool uses_dot_products(const Context& ctx, std::int64_t in) {
-  return ctx.row_invariant && in % 2 == 0 && !has_amx_bf16();
-}
-
 simd::Rows<const Bf16> rows_of(const ConstView& x) { return {bf16(x), x.row_stride}; }
 
 // y = x . w^T by simd/bf16_gemm, on all threads.
@@ -119,6 +113,8 @@ const WeightForm& bf16_form() {
   return form;
 }
 
+bool takes_any_rows(const Context& ctx) { return ctx.row_invariant && !has_amx_bf16(); }
+
 // Optimizers repack only this form; panels are packed when a trained model translates.
 bool is_renewed(const Weight& w) { return w.packed && w.packed->bf16.bytes() > 0; }
 void renew_rows(const Weight& w, std::int64_t first) {
@@ -150,7 +146,7 @@ void Bf16Form::pack(Context& ctx, Weight& weight) const {
 }
 
 void Bf16Form::forward(Context& ctx, const ConstView& x, const Weight& w, View y) const {
-  if (uses_dot_products(ctx, x.cols)) return multiply_all(ctx, x, transposed(w), y);
+  if (takes_any_rows(ctx)) return multiply_all(ctx, x, transposed(w), y);
   run_all(ctx, x, transposed(w), Write::overwrite, y);
 }
 
@@ -184,7 +180,7 @@ void Bf16Form::rows(Context& ctx, const Weight& w, ConstView ids, View y) const 
 
 RowPlan Bf16Form::plan_forward(Context& ctx, const Weight& w) const {
   const auto [out, in] = std::pair(w.value.rows, w.value.cols);
-  if (uses_dot_products(ctx, in)) return {kSmallTile, 0, 0};
+  if (takes_any_rows(ctx)) return {kSmallTile, 0, 0};
   return {planned_rows(rows_matmul(ctx, out, in, DType::bf16, Write::overwrite)), 0, 0};
 }
 
@@ -199,7 +195,7 @@ RowPlan Bf16Form::plan_backward(Context& ctx, const Weight& w, Write write,
 
 bool Bf16Form::forward_rows(Context& ctx, const ConstView& x, const Weight& w, View y,
                             float*) const {
-  if (uses_dot_products(ctx, x.cols)) {
+  if (takes_any_rows(ctx)) {
     simd::bf16_gemm(x.rows, 0, y.cols, x.cols, rows_of(x), transposed(w), any(y));
     return true;
   }

@@ -41,6 +41,10 @@ class Bf16Form : public WeightForm {
                        View dh, View dw) const override;
 };
 
+// Returns true if the context's matmuls, by simd/bf16_gemm, take any number of rows, so that token
+// matrices need no rounding to kBf16Rounding.
+bool takes_any_rows(const Context& ctx);
+
 // The packed w [out, in]. Error(kRuntime) if the weight was prepared for translation only.
 const Bf16* plain(const Weight& w);
 
