@@ -129,6 +129,7 @@ void report(const DecodeOptions& o, const Model& model, const Measured& m) {
   const TranslatorOptions& t = o.translator;
   const auto passes = static_cast<double>(m.passes);
   const Matmuls matmuls = translation_matmuls(model.config(), t, m.text);
+  // Of oneDNN in float32, whatever the compute type: mfu can exceed 1 in bfloat16 and int8.
   const double rate =
       gemm_gflops(matmuls, DType::f32, t.workers, t.threads, o.shortened(kMatmulSeconds));
 
@@ -198,7 +199,8 @@ int run(int argc, char** argv) {
       "copies", o.copies, 1, 1024,
       "one worker rotates over so many copies of the model, step by step, so that weights "
       "come from memory instead of a cache");
-  options.choice("compute-type", o.compute_type, {{"float32", DType::f32}, {"bfloat16", DType::bf16}, {"int8", DType::i8}},
+  options.choice("compute-type", o.compute_type,
+                 {{"float32", DType::f32}, {"bfloat16", DType::bf16}, {"int8", DType::i8}},
                  "matmul precision");
   options.flag("json", o.json, "the last line of stdout is one JSON object");
   if (!options.parse(argc, argv)) return 0;

@@ -2,6 +2,7 @@
 #include "simd/attention.h"
 
 #include <algorithm>
+#include <cassert>
 #include <cmath>
 #include <limits>
 
@@ -272,8 +273,9 @@ HWY_INLINE void weighted_sum(std::int64_t n, std::int64_t d, const float* p, con
 
 void attention_step(std::int64_t num_heads, std::int64_t d_kv, AnyIn q, const StepKeys& keys,
                     In bias, AnyOut out, float* scratch) {
+  assert(q.dtype == out.dtype && keys.k.dtype == out.dtype && keys.v.dtype == out.dtype);
   const std::int64_t n = keys.count;
-  with_rows(out, [&](auto y) {
+  with_rows(out, [&](auto y) HWY_ATTR {
     using T = std::remove_reference_t<decltype(*y.data)>;
     const T* const query = rows_of<T>(q).data;
     for (std::int64_t h = 0; h < num_heads; ++h) {

@@ -14,8 +14,8 @@ HWY_BEFORE_NAMESPACE();
 namespace switchyard::simd {
 namespace HWY_NAMESPACE {
 
-// How a machine multiplies: the instruction's part of a Dot (simd/dot_gemm-inl.h). Weights are
-// pairs of bfloat16, in order of their inputs.
+// The multiplications of a Dot (simd/dot_gemm-inl.h). Weights are pairs of bfloat16, in order of
+// their inputs.
 struct Widened {  // any machine: two multiply-adds in f32
   static HWY_INLINE V add(V sum, VI x, VI w) {
     const auto even = [](VI pair) HWY_ATTR { return hn::BitCast(f32, hn::ShiftLeft<16>(pair)); };
@@ -28,7 +28,7 @@ struct Widened {  // any machine: two multiply-adds in f32
 
 #if HWY_ARCH_X86_64 && HWY_TARGET <= HWY_AVX3
 struct Native {  // AVX512_BF16
-  // In assembly, because Highway's AVX3 target is compiled without this instruction.
+  // In assembly, because the AVX3 target is compiled without this instruction.
   static HWY_INLINE V add(V sum, VI x, VI w) {
     asm("vdpbf16ps %2, %1, %0" : "+v"(sum.raw) : "v"(x.raw), "v"(w.raw));
     return sum;
@@ -59,8 +59,8 @@ void multiply(std::int64_t rows, std::int64_t first_col, std::int64_t last_col, 
               Rows<const Bf16> x, const Bf16* packed, AnyOut y) {
   const Rows<const std::uint8_t> bytes{reinterpret_cast<const std::uint8_t*>(x.data),
                                        x.stride * std::int64_t(sizeof(Bf16))};
-  with_rows(y, [&](auto y_rows) {
-    dot_gemm(rows, first_col, last_col, in, bytes, y_rows, [&](std::int64_t col) {
+  with_rows(y, [&](auto y_rows) HWY_ATTR {
+    dot_gemm(rows, first_col, last_col, in, bytes, y_rows, [&](std::int64_t col) HWY_ATTR {
       return Bf16Dot<Machine>(packed + col / kBf16PanelCols * packed_bf16_panel_size(in) +
                               packed_bf16_index(0, col));
     });

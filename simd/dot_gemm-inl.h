@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Register tiles of matmuls by dot-product instructions, which multiply a group of neighboring
+// Register tiles for matmuls with dot-product instructions, which multiply a group of neighboring
 // inputs (4 int8, 2 bfloat16) of each output in a vector and add the products to the output's sum.
 // What the instruction is, and how weights and sums are stored, is up to a Dot:
 //

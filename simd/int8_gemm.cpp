@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <cstring>
-#include <vector>
 
 #include "simd/targets.h"
 #include "src/core/round.h"
@@ -21,7 +20,7 @@ namespace HWY_NAMESPACE {
 constexpr std::int64_t kRowHeader = 64;  // bytes before a row's quantized values, for its scale
 constexpr float kTiny = 1e-30f;          // 127 / kTiny is still finite
 
-// How a machine multiplies: the instruction's part of a Dot.
+// The multiplications of a Dot.
 struct Words {  // pairs of 16-bit integers: any machine
   using Element = std::int16_t;
   static constexpr std::int64_t kGroup = 2;
@@ -62,7 +61,7 @@ struct Vnni {  // four 8-bit integers, activations unsigned: AVX512_VNNI
   static HWY_INLINE Weights load(const std::int8_t* p) {
     return hn::LoadU(i32, reinterpret_cast<const std::int32_t*>(p));
   }
-  // In assembly, because Highway's AVX3 target is compiled without this instruction.
+  // In assembly, because the AVX3 target is compiled without this instruction.
   static HWY_INLINE VI add(VI sum, VI x, Weights w) {
     asm("vpdpbusd %2, %1, %0" : "+v"(sum.raw) : "v"(x.raw), "v"(w.raw));
     return sum;
@@ -70,7 +69,7 @@ struct Vnni {  // four 8-bit integers, activations unsigned: AVX512_VNNI
 };
 #endif
 
-// Calls f with the way in which this machine multiplies.
+// Calls f with this machine's multiplications.
 template <class F>
 HWY_INLINE auto with_dot(F&& f) {
 #if HWY_ARCH_X86_64 && HWY_TARGET <= HWY_AVX3
@@ -86,10 +85,12 @@ std::int64_t panel_bytes(std::int64_t in, std::int64_t group) {
 }
 
 Int8Layout int8_layout() {
-  return with_dot([](auto dot) -> Int8Layout { return {panel_outputs(), decltype(dot)::kGroup}; });
+  return with_dot([](auto dot) HWY_ATTR -> Int8Layout {
+    return {panel_outputs(), decltype(dot)::kGroup};
+  });
 }
 
-// Returns max |x|. Compares bits, in which NaN is the largest.
+// Returns max |x|, or NaN if an element is NaN: compared as integers, NaN is the largest.
 HWY_INLINE float largest(std::int64_t n, const float* x) {
   VI most = hn::Zero(i32);
   each_vector(n, [&](std::size_t i, auto chunk) HWY_ATTR {
@@ -134,15 +135,14 @@ void pack_panel(std::int64_t outputs, std::int64_t in, In w, std::int8_t* row,
   }
 }
 
-void pack_int8_weight(std::int64_t out, std::int64_t in, In w, std::int8_t* packed) {
-  std::vector<std::int8_t> row(static_cast<std::size_t>(round_up(in, panel_outputs())));
-  with_dot([&](auto dot) {
+void pack_int8_weight(std::int64_t out, std::int64_t in, In w, std::int8_t* row,
+                      std::int8_t* packed) {
+  with_dot([&](auto dot) HWY_ATTR {
     using Dot = decltype(dot);
     const std::int64_t panel = panel_outputs();
     for (std::int64_t first = 0; first < out; first += panel)
-      pack_panel<Dot>(std::min(panel, out - first), in, {w[first], w.stride}, row.data(),
+      pack_panel<Dot>(std::min(panel, out - first), in, {w[first], w.stride}, row,
                       packed + first / panel * panel_bytes(in, Dot::kGroup));
-    return 0;
   });
 }
 
@@ -157,7 +157,7 @@ void unpack_int8_row(std::int64_t out, std::int64_t in, const std::int8_t* packe
 }
 
 void quantize_rows(std::int64_t rows, std::int64_t in, In x, std::uint8_t* quantized) {
-  with_dot([&](auto dot) {
+  with_dot([&](auto dot) HWY_ATTR {
     using Dot = decltype(dot);
     using Element = typename Dot::Element;
     for (std::int64_t r = 0; r < rows; ++r) {
@@ -165,7 +165,6 @@ void quantize_rows(std::int64_t rows, std::int64_t in, In x, std::uint8_t* quant
       *reinterpret_cast<float*>(row) =
           quantize(in, x[r], Dot::kOffset, reinterpret_cast<Element*>(row + kRowHeader));
     }
-    return 0;
   });
 }
 
@@ -197,14 +196,12 @@ struct PanelDot : Machine {
 
 void int8_gemm(std::int64_t rows, std::int64_t first_col, std::int64_t last_col, std::int64_t in,
                const std::uint8_t* x, const std::int8_t* packed, Out y) {
-  with_dot([&](auto machine) {
+  with_dot([&](auto machine) HWY_ATTR {
     using Machine = decltype(machine);
     const std::int64_t bytes = panel_bytes(in, Machine::kGroup);
-    dot_gemm(rows, first_col, last_col, in,
-             {x, simd::int8_row_bytes(in)}, y, [&](std::int64_t col) {
-               return PanelDot<Machine>(packed + col / panel_outputs() * bytes);
-             });
-    return 0;
+    dot_gemm(rows, first_col, last_col, in, {x, simd::int8_row_bytes(in)}, y,
+             [&](std::int64_t col)
+                 HWY_ATTR { return PanelDot<Machine>(packed + col / panel_outputs() * bytes); });
   });
 }
 

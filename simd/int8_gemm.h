@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Matmuls of int8 weights and activations, for translation: y = x . w^T with
 //   y[r, c] = float(sum over k of q_x[r, k] * q_w[c, k]) * (x_scale[r] * w_scale[c])
-//   q = round(v / scale), scale = max |v| / 127 of the row, ties to even
+//   q = round(v * (127 / max |v|)), ties to even; scale = max |v| / 127; both 0 if max |v| < 1e-30
 // Each output of the weight and each row of activations has a scale of its own. The sums are exact
 // integers on every instruction set, so results do not depend on it. The usual AVX2 instruction
 // (vpmaddubsw) saturates; these kernels widen to 16 bits instead.
@@ -25,10 +25,12 @@ extern Int8Layout (*const int8_layout)();
 // More inputs could overflow the 32-bit sums.
 constexpr std::int64_t kMaxInt8Inputs = std::int64_t{1} << 16;
 
-// Bytes of a packed weight [out, in]; a multiple of 64.
+// Bytes of a packed weight [out, in]; a multiple of 64 if `out` is.
 std::int64_t int8_weight_bytes(std::int64_t out, std::int64_t in);
-// Quantizes and packs w [out, in]. `packed` is 64-byte aligned.
-extern void (*const pack_int8_weight)(std::int64_t out, std::int64_t in, In w, std::int8_t* packed);
+// Quantizes and packs w [out, in]. `packed` is 64-byte aligned; `row` is scratch of
+// int8_row_bytes(in).
+extern void (*const pack_int8_weight)(std::int64_t out, std::int64_t in, In w, std::int8_t* row,
+                                      std::int8_t* packed);
 // y [in] = row `out` of a packed weight, in float32.
 extern void (*const unpack_int8_row)(std::int64_t out, std::int64_t in, const std::int8_t* packed,
                                      float* y);

@@ -16,8 +16,8 @@ void apply_isa_cap();
 // The target that kernels currently use: "SSE4", "AVX2", "AVX-512", ...
 std::string target_name();
 
-// Return true if the machine, as capped, has AVX512_VNNI or AVX512_BF16, which no target that is
-// compiled implies.
+// Return true if the machine, as capped, has AVX512_VNNI or AVX512_BF16. Kernels must ask: the AVX3
+// target does not imply them.
 bool has_avx512_vnni();
 bool has_avx512_bf16();
 

@@ -45,7 +45,10 @@ constexpr Advice kAdvice[] = {
     {"compute-type", "bfloat16", "use --compute-type bfloat16 (there is no float16)",
      "fp16 float16 half memory-efficient-fp16"},
     {"compute-type", "", "use --compute-type float32", "fp32 float32 no-bf16 no-fp16"},
-    {"compute-type", "", "translation computes in float32", "bf16 bfloat16 fp16 float16 half int8"},
+    {"compute-type", "", "use --compute-type int8", "int8"},
+    {"compute-type", "", "use --compute-type bfloat16", "bf16 bfloat16"},
+    {"compute-type", "", "use --compute-type bfloat16 or int8 (there is no float16)",
+     "fp16 float16 half"},
     {"compute-type", "", "use --compute-type", "precision dtype torch-dtype model-dtype"},
     {"num-experts", "", "use --num-experts {8}",
      "experts expert n-experts moe-experts moe-expert-count num-moe-experts expert-count "

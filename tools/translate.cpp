@@ -99,14 +99,13 @@ void declare(Options& options, TranslateOptions& o) {
   options.number("maxi-batch", o.maxi_batch, 1, 65536,
                  "number of mini-batches to read ahead and sort by length");
   options.number("workers", o.workers, 0, 1024, "workers that share --threads; 0: one per thread");
-  options.choice(
-      "compute-type", o.compute_type,
-      {{"auto", kAutoType},
-       {"float32", DType::f32},
-       {"bfloat16", DType::bf16},
-       {"int8", DType::i8}},
-      "matmul precision; auto: float32, as the weights are stored; bfloat16 rounds them, "
-      "int8 quantizes them: faster, and translations may differ a little");
+  options.choice("compute-type", o.compute_type,
+                 {{"auto", kAutoType},
+                  {"float32", DType::f32},
+                  {"bfloat16", DType::bf16},
+                  {"int8", DType::i8}},
+                 "matmul precision; auto: float32; bfloat16 and int8 are faster, and translations "
+                 "may differ slightly");
   options.flag("stat", o.stat, "print statistics while translating, not only at the end");
 }
 
@@ -284,7 +283,7 @@ int run(int argc, char** argv) {
   log_info(std::string(kTool) + " " + std::string(version()) + " (" + backend_description() +
            ", workers " + std::to_string(o.text.translator.workers) + " x threads " +
            std::to_string(o.text.translator.threads) + ", " + name_of(o.compute_type) +
-           (is_auto ? " (auto: as the weights are stored)" : "") + ") model " +
+           (is_auto ? " (auto: as in training)" : "") + ") model " +
            escaped(model.directory.string()) + ": " +
            with_commas(parameter_count(model.model().config())) + " parameters, " +
            with_commas(active_parameter_count(model.model().config())) + " active/token");

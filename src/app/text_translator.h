@@ -27,14 +27,16 @@ struct TextModel {
   const Model& model() const { return *loaded.model; }
 };
 
+struct TextModelOptions {
+  DType compute_type = DType::f32;  // f32, bf16 or i8: what the weights are packed for
+  bool allow_nonfinite = false;
+};
+
 // `directory` is a model directory, or a training directory, whose best model is loaded. Throws
 // what load_model() and Tokenizer::load() throw, and Error(kData) if the tokenizer does not fit the
 // model or the training run has no best model yet.
-struct TextModelOptions {
-  DType compute_type = DType::f32;  // or i8: what the weights are packed for
-  bool allow_nonfinite = false;
-};
-TextModel load_text_model(const std::filesystem::path& directory, const TextModelOptions& options);
+TextModel load_text_model(const std::filesystem::path& directory,
+                          const TextModelOptions& options = {});
 
 // Error(kData), with `name` and both numbers, unless the tokenizer's vocabulary fits into the
 // model's, eos is the same, and so is pad if the tokenizer has one.

@@ -47,8 +47,8 @@ namespace switchyard {
 struct ContextOptions {
   int threads = 1;  // within one operation; Context::threads is the number granted
   bool row_invariant = false;
-  // Of matmuls: f32, bf16, or i8, in which prepared weights are int8, activations are quantized on
-  // the fly, and gradients are not computed.
+  // Of matmuls: f32, bf16, or i8, in which prepared weights are int8 and activations are quantized
+  // on the fly (translation only).
   DType compute_type = DType::f32;
 };
 // For the calling thread and threads it creates later, which flush denormals to zero from now on.
@@ -117,10 +117,11 @@ struct Weight {
 
 // Packs or repacks the value into the form that the context's matmuls read. Call it after loading
 // and, in contexts that compute in bfloat16, after every change of the value except an optimizer's,
-// which repacks it. Without that form, matmuls read the value and are f32. What a row-invariant
-// context packs in bfloat16 or int8 is for translation: gradients throw Error(kRuntime).
-// Returns true if the form replaces the value in contexts like this one: linear(), experts() and
-// embed() do without it, so a caller that computes no gradients may call forget_value().
+// which repacks it. Without that form, matmuls read the value and are f32. A form in int8,
+// or in bfloat16 by a row-invariant context, is for translation: optimizers do not repack it, and
+// in bfloat16 such a context throws Error(kRuntime) if asked for gradients. Returns true if the
+// form replaces the value in contexts like this one: linear(), experts() and embed() do without it,
+// so a caller that computes no gradients may call forget_value().
 bool prepare_weight(Context& ctx, Weight& weight);
 
 // y [T, out] = x [T, in] . w^T. x compute type; y f32 or bf16. If the matmul is in bfloat16, x and
@@ -361,7 +362,8 @@ struct CachedKeys {
   ConstView index;         // [1, n] i32
   ConstView first, count;  // [R, 1] i32; count > 0
 };
-// q [R, inner] -> out [R, inner], compute type. If call.bias is set, row r is at position count[r] - 1.
+// q [R, inner] -> out [R, inner], compute type. If call.bias is set, row r is at position count[r]
+// - 1.
 void attention_step(Context& ctx, const AttentionCall& call, ConstView q, const CachedKeys& keys,
                     View out);
 // y[index[r]] = x[r]; x [R, n] compute type, index [R, 1] i32, without duplicates.

@@ -17,11 +17,12 @@ namespace switchyard {
 
 namespace {
 
-// Slots are refilled once 1/kRefillPart of them are free: the encoder is slow on few sentences.
+// Slots are refilled once 1/kRefillPart of them, and of the limit of tokens, are free: the encoder
+// is slow on few sentences.
 constexpr std::size_t kRefillPart = 4;
 
-// The longest sentences come first, together, and the memory for keys and values grows with their
-// tokens; so a worker takes fewer of them at a time.
+// Limits a worker's source tokens. The longest sentences come first, and their keys and values need
+// the most memory, so a worker holds fewer of them at a time.
 std::size_t max_tokens(const TranslatorOptions& options) {
   constexpr std::int64_t kTokensPerSentence = 32, kLeast = 1024;
   return static_cast<std::size_t>(std::max(kTokensPerSentence * options.mini_batch, kLeast));
@@ -60,6 +61,7 @@ Translator::Translator(Translator&&) noexcept = default;
 void Translator::translate(const std::vector<Ids>& sources, const std::vector<Ids>& prefixes,
                            const Found& found) {
   assert(prefixes.empty() || prefixes.size() == sources.size());
+  if (sources.empty()) return;
   // Splits a small input among all workers.
   const std::size_t share = (sources.size() + workers_.size() - 1) / workers_.size();
   const std::size_t slots = std::min(static_cast<std::size_t>(options_.mini_batch), share);
@@ -68,7 +70,7 @@ void Translator::translate(const std::vector<Ids>& sources, const std::vector<Id
 
   // The caller's thread is the first worker. Starts no more threads than there is work for, and
   // fewer if the system refuses to start more.
-  const std::size_t busy = slots == 0 ? 1 : (sources.size() + slots - 1) / slots;
+  const std::size_t busy = (sources.size() + slots - 1) / slots;
   std::vector<std::thread> others;
   try {
     for (std::size_t w = 1; w < std::min(workers_.size(), busy); ++w)

@@ -25,9 +25,10 @@ struct TranslatorOptions {
   SearchOptions search;
   // Each worker is a thread with slots and a Context of its own; all share the weights.
   int workers = 1;
-  int threads = 1;  // inside one operation of one worker
-  DType compute_type = DType::f32;  // or i8; the model must be prepared for it
-  // Maximum number of sentences that a worker holds at a time.
+  int threads = 1;                  // inside one operation of one worker
+  DType compute_type = DType::f32;  // f32, bf16 or i8; the model must be prepared for it
+  // Maximum number of sentences that a worker holds at a time. Its source tokens are limited, too:
+  // 32 per sentence on average, but at least 1,024 in all, or a single longer sentence.
   std::int64_t mini_batch = backend_defaults().translation_batch;
   // If false, a translation depends on the sentences it is searched with. These then form fixed
   // batches, without refilling, so that results do not depend on the timing of the workers.

@@ -45,7 +45,7 @@ class DecoderState {
   Logits step(const Step& step);
 
   // Makes hypothesis i of the slot continue hypothesis parent[i]. Keys and values that no
-  // hypothesis has any more are freed.
+  // hypothesis uses any longer are freed.
   void reorder(std::int32_t slot, std::span<const std::int32_t> parent);
 
   // Pool rows that hold keys and values: of source tokens and of the hypotheses' tokens.

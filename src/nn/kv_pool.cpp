@@ -8,8 +8,8 @@ namespace switchyard {
 
 namespace {
 
-// Enough for a default batch of sentences of ordinary length: growing copies all rows, and for that
-// moment needs the memory twice.
+// Enough for a default batch of ordinary sentences. Growing copies every row and briefly needs both
+// copies.
 constexpr std::int64_t kFirstRows = 2048;
 
 }  // namespace

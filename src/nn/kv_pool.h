@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Keys and values of the decoder's blocks. A token has one row, with the keys and values of all
-// blocks side by side, so a pool is a single allocation of which only rows in use are touched. The
-// free list is on the host.
+// blocks side by side: one allocation, whose untouched rows use no memory. The free list is on the
+// host.
 #pragma once
 
 #include <cstdint>
@@ -13,13 +13,14 @@ namespace switchyard {
 
 class KvPool {
  public:
-  // Rows are of compute type; inner_dim is the number of elements of a token's keys in one block. Allocates nothing until the
-  // first row is taken. ctx must outlive the pool.
+  // Rows are of compute type. inner_dim: elements of a token's keys in one block. Allocates nothing
+  // until the first row is taken. ctx must outlive the pool.
   KvPool(Context& ctx, std::int64_t blocks, std::int64_t inner_dim);
 
   // Returns a free row. If none is free, the pool doubles, which invalidates its views. It never
   // shrinks.
   std::int32_t take();
+  // row: from take(), not yet given back.
   void give_back(std::int32_t row) { free_.push_back(row); }
 
   std::int64_t rows() const { return rows_; }

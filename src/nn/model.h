@@ -115,7 +115,7 @@ class Model {
 
  private:
   void bind_experts(Context& ctx);
-  // Zeros of the parameter's shape, which the model owns.
+  // Allocates a value of the parameter's shape, zeroed and owned by the model.
   View own_value(Context& ctx, const Param& param);
 
   ModelConfig config_;

@@ -28,10 +28,10 @@ constexpr const char* kPhaseNames[] = {
     "update"};
 using PhaseSeconds = std::array<double, std::size(kPhaseNames)>;
 
-// The phases of translation. `encoder`, once per sentence, includes the keys and values of
-// cross-attention; the others recur in each step. Each sublayer includes its norm and residual sum;
-// `self_attention` also has the embedding, `head` the final norm, and `search` the candidates, the
-// transfers to and from the backend and all work of the host.
+// The phases of translation. `encoder` runs once per group of admitted sentences and includes the
+// keys and values of cross-attention; the others recur in each step. Each sublayer includes its
+// norm and residual sum; `self_attention` also has the embedding, `head` the final norm, and
+// `search` the candidates, the transfers to and from the backend and all work of the host.
 enum class DecodePhase { encoder, self_attention, cross_attention, feed_forward, head, search };
 constexpr const char* kDecodePhaseNames[] = {"encoder",      "self_attention", "cross_attention",
                                              "feed_forward", "head",           "search"};

@@ -86,8 +86,8 @@ class HelpTest(unittest.TestCase):
                 ('translate', 'long-input', 'crop|split|error longer lines: crop loses the rest, '
                  'split translates it in parts, error stops [crop]'),
                 ('translate', 'compute-type',
-                 'auto|float32|bfloat16|int8 matmul precision; auto: float32, as the weights are stored; '
-                 'bfloat16 rounds them, int8 quantizes them: faster, and translations may differ a little [auto]')):
+                 'auto|float32|bfloat16|int8 matmul precision; auto: float32; bfloat16 and int8 are faster, '
+                 'and translations may differ slightly [auto]')):
             self.assertEqual(self.explained(name, option), text)
 
     def test_files(self):
@@ -144,6 +144,8 @@ class HelpTest(unittest.TestCase):
                  'use --mini-batch 64 (sentences) or --mini-batch-words 4096 (tokens)'),
                 ('train', ['--bf16'], 'use --compute-type bfloat16'),
                 ('train', ['--fp16'], 'use --compute-type bfloat16 (there is no float16)'),
+                ('translate', ['--int8'], 'use --compute-type int8'),
+                ('translate', ['--fp16'], 'use --compute-type bfloat16 or int8 (there is no float16)'),
                 ('train', ['--experts', '4'], 'use --num-experts 4'),
                 ('train', ['--resume'], 'rerun the same command to resume'),
                 ('train', ['--learning-rate', '0.001'], 'use --learn-rate 0.001'),

@@ -188,7 +188,7 @@ TEST_CASE("decoder state: scores reach the backend with the step's indices") {
   CHECK(tiny.read(state.step(step).scores) == step.scores);
 }
 
-TEST_CASE("decoder state: keys and values that no hypothesis has any more are freed") {
+TEST_CASE("decoder state: keys and values that no hypothesis uses any longer are freed") {
   TinyModel tiny(dense_config());
   DecoderState state(*tiny.ctx, tiny.model);
   const std::vector<std::int32_t> slots = state.admit({{3, 4, 1}, {5, 1}}, 3, {});

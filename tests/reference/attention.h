@@ -174,7 +174,7 @@ template <class T>
 Matrix<T> attention_step(const AttentionSpec<T>& spec, const Matrix<T>& q, const Matrix<T>& k,
                          const Matrix<T>& v, const KeyLists& lists) {
   Matrix<T> out(q.rows, q.cols);
-  const IntMatrix tags(q.rows, 2);  // of no importance: a step has no dropout
+  const IntMatrix tags(q.rows, 2);  // unused: a step has no dropout
   for (std::int64_t r = 0; r < q.rows; ++r) {
     const std::int64_t n = lists.count[r];
     Matrix<T> keys(n, k.cols), values(n, v.cols);

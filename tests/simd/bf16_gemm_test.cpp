@@ -22,7 +22,7 @@ std::vector<Bf16> packed_weight(Matrix& w, std::int64_t out, std::int64_t in) {
   return packed;
 }
 
-TEST_CASE("bfloat16 products are sums of rounded operands, and a row's bits are its own") {
+TEST_CASE("bfloat16 matmuls sum products of rounded operands, and a row's bits are its own") {
   for_each_target([&] {
     for (const std::int64_t in : {1, 2, 7, 30, 64, 129, 512}) {
       for (const std::int64_t out : {1, 31, 32, 64, 100, 130}) {

@@ -47,6 +47,7 @@ void Bf16Form::logits(Context& ctx, const ConstView& h, const Weight& head, View
 
 void Bf16Form::logits_backward(Context& ctx, const ConstView& h, const Weight& head,
                                View grad_logits, View dh, View dw) const {
+  check_gradients(ctx);
   const simd::LogitBlocks shape = logit_blocks(grad_logits);
   assert(head.role == WeightRole::head && shape.rows <= kHeadTokens && h.contiguous());
   assert(!dh || (dh.dtype == DType::f32 && dh.contiguous() && dh.row_capacity >= shape.rows));

@@ -102,6 +102,11 @@ void pack_rows(const Weight& weight, std::int64_t first) {
 
 }  // namespace
 
+void check_gradients(const Context& ctx) {
+  check(!ctx.row_invariant, ErrorKind::kRuntime,
+        "gradients in bfloat16 need a context that is not row-invariant");
+}
+
 const Bf16* plain(const Weight& w) {
   check(w.packed->bf16.bytes() > 0, ErrorKind::kRuntime, "a weight [", w.value.rows, ", ",
         w.value.cols, "] is needed for gradients, but was prepared for a row-invariant context");
@@ -153,11 +158,13 @@ void Bf16Form::forward(Context& ctx, const ConstView& x, const Weight& w, View y
 void Bf16Form::input_gradient(Context& ctx, const ConstView& dy, const Weight& w, Write write,
                               View dx) const {
   assert(w.role != WeightRole::head);
+  check_gradients(ctx);
   run_all(ctx, dy, plain(w), write, dx);
 }
 
 void Bf16Form::weight_gradient(Context& ctx, const ConstView& dy, const ConstView& x,
                                View dw) const {
+  check_gradients(ctx);
   const std::int64_t tokens = bf16_rounded(dy.rows);
   // The sum over tokens includes the padding.
   for (const ConstView& v : {dy, x})
@@ -186,6 +193,7 @@ RowPlan Bf16Form::plan_forward(Context& ctx, const Weight& w) const {
 
 RowPlan Bf16Form::plan_backward(Context& ctx, const Weight& w, Write write,
                                 std::int64_t tokens) const {
+  check_gradients(ctx);
   plain(w);
   const auto [out, in] = std::pair(w.value.rows, w.value.cols);
   const Bf16Gradient gradient(ctx, out, in);

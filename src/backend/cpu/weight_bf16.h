@@ -45,6 +45,9 @@ class Bf16Form : public WeightForm {
 // matrices need no rounding to kBf16Rounding.
 bool takes_any_rows(const Context& ctx);
 
+// Error(kRuntime) in a row-invariant context: its experts' rows need not have room for rounding.
+void check_gradients(const Context& ctx);
+
 // The packed w [out, in]. Error(kRuntime) if the weight was prepared for translation only.
 const Bf16* plain(const Weight& w);
 

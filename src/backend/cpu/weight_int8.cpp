@@ -48,9 +48,12 @@ class Int8 : public WeightForm {
     if (packed.bytes() == 0 || weight.packed->int8_layout != layout)
       packed = Tensor(ctx, 1, simd::int8_weight_bytes(w.rows, w.cols), DType::i8);
     weight.packed->int8_layout = layout;
+    const ArenaScope scope(ctx.scratch);
+    const ThreadScratch rows(ctx, simd::int8_row_bytes(w.cols) / 4);
     parallel_for(ctx.threads, 0, w.rows, kOutBlock, [&](std::int64_t first, std::int64_t last) {
       simd::pack_int8_weight(
           last - first, w.cols, from(f32(ConstView(w)), first),
+          reinterpret_cast<std::int8_t*>(rows.mine()),
           static_cast<std::int8_t*>(packed.view().data) + simd::int8_weight_bytes(first, w.cols));
     });
   }
