@@ -40,15 +40,14 @@ constexpr Advice kAdvice[] = {
     {"max-length", "", "use --max-length {128}",
      "max-source-length max-target-length max-source-positions max-target-positions "
      "max-seq-length seq-length src-seq-length tgt-seq-length max-seq-len"},
+    {"compute-type", "int8", "use --compute-type int8", "int8"},
+    {"compute-type", "int8", "use --compute-type bfloat16 or int8 (there is no float16)",
+     "fp16 float16 half"},
     {"compute-type", "bfloat16", "use --compute-type bfloat16",
      "bf16 bfloat16 amp mixed-precision"},
     {"compute-type", "bfloat16", "use --compute-type bfloat16 (there is no float16)",
      "fp16 float16 half memory-efficient-fp16"},
     {"compute-type", "", "use --compute-type float32", "fp32 float32 no-bf16 no-fp16"},
-    {"compute-type", "", "use --compute-type int8", "int8"},
-    {"compute-type", "", "use --compute-type bfloat16", "bf16 bfloat16"},
-    {"compute-type", "", "use --compute-type bfloat16 or int8 (there is no float16)",
-     "fp16 float16 half"},
     {"compute-type", "", "use --compute-type", "precision dtype torch-dtype model-dtype"},
     {"num-experts", "", "use --num-experts {8}",
      "experts expert n-experts moe-experts moe-expert-count num-moe-experts expert-count "
