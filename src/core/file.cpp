@@ -12,33 +12,26 @@
 
 namespace switchyard {
 
-namespace {
-
-// Opens a regular file for reading; anything else is an error. O_NONBLOCK keeps open() from waiting
-// for a FIFO's writer.
-int open_regular(const fs::path& path, std::size_t& size_bytes) {
-  const int fd =
-      retry([&] { return ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY); });
-  if (fd < 0) fail_errno(path, "cannot open", errno);
+FileState state_of(int fd, const fs::path& path) {
   struct stat status = {};
-  if (::fstat(fd, &status) != 0) {
-    const int error = errno;
-    ::close(fd);
-    fail_errno(path, "cannot stat", error);
-  }
-  if (!S_ISREG(status.st_mode)) {
-    ::close(fd);
-    const char* what = S_ISDIR(status.st_mode)                              ? "a directory"
-                       : S_ISFIFO(status.st_mode)                           ? "a named pipe"
-                       : S_ISCHR(status.st_mode) || S_ISBLK(status.st_mode) ? "a device"
-                                                                            : "a special file";
-    fail(ErrorKind::kRuntime, escaped(path.native()), ": ", what, ", expected a regular file");
-  }
-  size_bytes = static_cast<std::size_t>(status.st_size);
-  return fd;
+  if (::fstat(fd, &status) != 0) fail_errno(path, "cannot stat", errno);
+  return {static_cast<std::size_t>(status.st_size),
+          std::int64_t{status.st_mtim.tv_sec} * 1'000'000'000 + status.st_mtim.tv_nsec};
 }
 
-}  // namespace
+int open_regular(const fs::path& path) {
+  Descriptor file(
+      retry([&] { return ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY); }));
+  if (file.get() < 0) fail_errno(path, "cannot open", errno);
+  struct stat status = {};
+  if (::fstat(file.get(), &status) != 0) fail_errno(path, "cannot stat", errno);
+  if (S_ISREG(status.st_mode)) return file.release();
+  const char* what = S_ISDIR(status.st_mode)                              ? "a directory"
+                     : S_ISFIFO(status.st_mode)                           ? "a named pipe"
+                     : S_ISCHR(status.st_mode) || S_ISBLK(status.st_mode) ? "a device"
+                                                                          : "a special file";
+  fail(ErrorKind::kRuntime, escaped(path.native()), ": ", what, ", expected a regular file");
+}
 
 std::size_t checked_mul(std::size_t a, std::size_t b, std::string_view what) {
   std::size_t result = 0;
@@ -47,7 +40,11 @@ std::size_t checked_mul(std::size_t a, std::size_t b, std::string_view what) {
   return result;
 }
 
-InputFile::InputFile(const fs::path& path) : path_(path), fd_(open_regular(path, size_bytes_)) {}
+InputFile::InputFile(const fs::path& path) : path_(path) {
+  Descriptor file(open_regular(path));
+  state_ = state_of(file.get(), path);
+  fd_ = file.release();
+}
 
 InputFile::~InputFile() { ::close(fd_); }
 
@@ -58,7 +55,7 @@ void InputFile::read(std::size_t begin, std::span<std::byte> to) const {
     const ssize_t n = retry([&] { return ::pread(fd_, to.data() + done, to.size() - done, at); });
     if (n < 0) fail_errno(path_, "cannot read", errno);
     check(n > 0, ErrorKind::kRuntime, escaped(path_.native()), ": ended after ", begin + done,
-          " of ", size_bytes_, " bytes; was it truncated while being read?");
+          " of ", size_bytes(), " bytes; was it truncated while being read?");
     done += static_cast<std::size_t>(n);
   }
 }
