@@ -30,6 +30,7 @@
 // This header and the headers it includes also compile as C++17.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -123,6 +124,20 @@ struct Weight {
 // form replaces the value in contexts like this one: linear(), experts() and embed() do without it,
 // so a caller that computes no gradients may call forget_value().
 bool prepare_weight(Context& ctx, Weight& weight);
+
+// Packed forms in files. The name of the layout that prepare_weight() packs such a weight in:
+// "int8-32x4". A name stands for every byte: a layout that changes gets another one. Empty if the
+// form does not replace the value or is not for files.
+std::string packed_layout(const Context& ctx, const Weight& weight);
+// Size of that form. Like the layout, it depends only on the context and the weight's shape and
+// role.
+std::size_t packed_bytes(const Context& ctx, const Weight& weight);
+// Copies the form, which prepare_weight() has packed in a context like this one, to the host.
+void download_packed(Context& ctx, const Weight& weight, void* host);
+// Instead of prepare_weight(): adopts packed_bytes() bytes in packed_layout(), 64-byte aligned on
+// the host, which must not change. A backend may read them in place, and then shares ownership. The
+// weight's value is not used.
+void adopt_packed(Context& ctx, Weight& weight, std::shared_ptr<const void> host);
 
 // y [T, out] = x [T, in] . w^T. x compute type; y f32 or bf16. If the matmul is in bfloat16, x and
 // y (in backward, dy and dx) have no gaps between rows.

@@ -78,6 +78,11 @@ Tensor::Tensor(const Context& ctx, std::int64_t rows, std::int64_t cols, DType d
   view_ = {memory_->allocate(bytes_), rows, cols, cols, rows, dtype};
 }
 
+Tensor::Tensor(std::shared_ptr<Memory> memory, void* data, std::int64_t count, DType dtype)
+    : view_{data, 1, count, count, 1, dtype},
+      bytes_(static_cast<std::size_t>(count) * size_bytes(dtype)),
+      memory_(std::move(memory)) {}
+
 Tensor::~Tensor() {
   if (view_.data) memory_->release(view_.data, bytes_);
 }

@@ -129,6 +129,9 @@ class Tensor {
  public:
   Tensor() = default;
   Tensor(const Context& ctx, std::int64_t rows, std::int64_t cols, DType dtype = DType::f32);
+  // Takes over `count` elements at `data`: releases them to `memory`, which allocated them or, if
+  // they are somebody else's, keeps them alive and releases nothing.
+  Tensor(std::shared_ptr<Memory> memory, void* data, std::int64_t count, DType dtype);
   ~Tensor();
   Tensor(Tensor&& other) noexcept;
   Tensor& operator=(Tensor&& other) noexcept;

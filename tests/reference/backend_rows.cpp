@@ -15,6 +15,10 @@ using reference::store;
 
 // This backend has no packed form.
 bool prepare_weight(Context&, Weight&) { return false; }
+std::string packed_layout(const Context&, const Weight&) { return {}; }
+std::size_t packed_bytes(const Context&, const Weight&) { return 0; }
+void download_packed(Context&, const Weight&, void*) {}
+void adopt_packed(Context&, Weight&, std::shared_ptr<const void>) {}
 
 void linear(Context&, ConstView x, const Weight& w, View y) {
   store(reference::linear(load(x), load(w.value)), y);

@@ -2,6 +2,10 @@
 // Chooses the form that a weight is packed into, and the one that is read.
 #include "src/backend/cpu/weight.h"
 
+#include <cassert>
+#include <cstring>
+#include <utility>
+
 #include "src/core/error.h"
 
 namespace switchyard {
@@ -18,6 +22,19 @@ const WeightForm& preferred_form(const Context& ctx, const Weight& w) {
   }
   return ctx.row_invariant ? panels_form() : value_form();
 }
+
+// Keeps alive what adopt_packed() was given, and allocates nothing.
+class Borrowed : public Memory {
+ public:
+  explicit Borrowed(std::shared_ptr<const void> owner) : owner_(std::move(owner)) {}
+  void* allocate(std::size_t) override {
+    fail(ErrorKind::kRuntime, "memory of an adopted weight cannot be allocated");
+  }
+  void release(void*, std::size_t) noexcept override {}
+
+ private:
+  std::shared_ptr<const void> owner_;
+};
 
 }  // namespace
 
@@ -36,10 +53,42 @@ View value_of(const Weight& w) {
 }  // namespace cpu
 
 bool prepare_weight(Context& ctx, Weight& weight) {
-  if (!weight.packed) weight.packed = std::make_shared<PackedWeight>();
+  if (!weight.packed || (weight.packed->adopted && weight.value))
+    weight.packed = std::make_shared<PackedWeight>();
   const cpu::WeightForm& form = cpu::preferred_form(ctx, weight);
   form.pack(ctx, weight);
   return form.replaces_value();
+}
+
+std::string packed_layout(const Context& ctx, const Weight& weight) {
+  return cpu::preferred_form(ctx, weight).layout(ctx);
+}
+
+std::size_t packed_bytes(const Context& ctx, const Weight& weight) {
+  const cpu::WeightForm& form = cpu::preferred_form(ctx, weight);
+  if (form.layout(ctx).empty()) return 0;
+  return static_cast<std::size_t>(form.packed_bytes(weight.value.rows, weight.value.cols));
+}
+
+void download_packed(Context& ctx, const Weight& weight, void* host) {
+  const cpu::WeightForm& form = cpu::preferred_form(ctx, weight);
+  assert(form.is_in(weight) && !form.layout(ctx).empty());
+  std::memcpy(host, form.storage(*weight.packed)->view().data, packed_bytes(ctx, weight));
+}
+
+void adopt_packed(Context& ctx, Weight& weight, std::shared_ptr<const void> host) {
+  const cpu::WeightForm& form = cpu::preferred_form(ctx, weight);
+  assert(!form.layout(ctx).empty() && reinterpret_cast<std::uintptr_t>(host.get()) % 64 == 0);
+  const std::size_t bytes = packed_bytes(ctx, weight);
+  // Never written through: see PackedWeight::adopted.
+  void* const data = const_cast<void*>(host.get());
+  auto packed = std::make_shared<PackedWeight>();
+  packed->adopted = true;
+  *form.storage(*packed) = Tensor(
+      std::make_shared<cpu::Borrowed>(std::move(host)), data,
+      static_cast<std::int64_t>(bytes / size_bytes(form.storage_type())), form.storage_type());
+  form.note_layout(*packed);
+  weight.packed = std::move(packed);
 }
 
 void embed(Context& ctx, const Weight& table, ConstView ids, View y) {

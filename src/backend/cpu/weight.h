@@ -9,10 +9,12 @@
 //
 // A new form derives from WeightForm, stores its data in PackedWeight, and overrides the functions
 // in which it differs from the value. A form used only for translation needs is_in(), pack(), the
-// forward functions and, to replace the value, rows().
+// forward functions and, to replace the value, rows(). For prepared files it also needs layout(),
+// packed_bytes(), storage() and note_layout().
 #pragma once
 
 #include <cstdint>
+#include <string>
 
 #include "simd/cross_entropy.h"
 #include "simd/int8_gemm.h"
@@ -27,6 +29,7 @@ struct PackedWeight {
   Tensor bf16_transposed, bf16;
   Tensor int8;
   simd::Int8Layout int8_layout;
+  bool adopted = false;  // the bytes are somebody else's, and must not be written
 };
 
 namespace cpu {
@@ -57,6 +60,13 @@ class WeightForm {
   virtual void pack(Context&, Weight&) const {}
   // Returns true if the forward functions and rows() do without the value once it is packed.
   virtual bool replaces_value() const { return false; }
+  // For forms that files may hold: packed_layout() and packed_bytes() of a weight [out, in], the
+  // tensor with the form's bytes, its type, and a note that they are in the current layout.
+  virtual std::string layout(const Context&) const { return {}; }
+  virtual std::int64_t packed_bytes(std::int64_t, std::int64_t) const { return 0; }
+  virtual Tensor* storage(PackedWeight&) const { return nullptr; }
+  virtual DType storage_type() const { return type(); }
+  virtual void note_layout(PackedWeight&) const {}
   // The type of the matrices that the weight is multiplied by.
   virtual DType type() const { return DType::f32; }
 

@@ -27,6 +27,11 @@ namespace {
 
 const Bf16* transposed(const Weight& w) { return bf16(w.packed->bf16_transposed.view()); }
 
+// Of a packed matrix [k, n].
+std::int64_t packed_elements(std::int64_t k, std::int64_t n) {
+  return simd::packed_bf16_panels(n) * simd::packed_bf16_panel_size(k);
+}
+
 // At most one tile of rows, on the calling thread.
 bool run_tile(const Bf16Matmul& matmul, const ConstView& a, const Bf16* b, const View& c) {
   return matmul.run(omp_get_thread_num(), bf16_rounded(a.rows), bf16(a), b, c.data);
@@ -141,13 +146,23 @@ bool Bf16Form::is_in(const Weight& w) const {
 void Bf16Form::pack(Context& ctx, Weight& weight) const {
   const View w = value_of(weight);
   const auto make_room = [&](Tensor& packed, std::int64_t k, std::int64_t n) {
-    const std::int64_t elements = simd::packed_bf16_panels(n) * simd::packed_bf16_panel_size(k);
-    if (packed.bytes() == 0) packed = Tensor(ctx, 1, elements, DType::bf16);
+    if (packed.bytes() == 0) packed = Tensor(ctx, 1, packed_elements(k, n), DType::bf16);
   };
   make_room(weight.packed->bf16_transposed, w.cols, w.rows);
   if (!ctx.row_invariant) make_room(weight.packed->bf16, w.rows, w.cols);
   parallel_for(ctx.threads, 0, w.rows, kPackedRows,
                [&](std::int64_t first, std::int64_t) { pack_rows(weight, first); });
+}
+
+// Training has w [out, in] too, which changes with every update.
+std::string Bf16Form::layout(const Context& ctx) const {
+  if (!ctx.row_invariant) return {};
+  return "bfloat16-" + std::to_string(simd::kBf16PanelCols) + "x" +
+         std::to_string(simd::kBf16PanelRows);
+}
+
+std::int64_t Bf16Form::packed_bytes(std::int64_t out, std::int64_t in) const {
+  return packed_elements(in, out) * std::int64_t{sizeof(Bf16)};
 }
 
 void Bf16Form::forward(Context& ctx, const ConstView& x, const Weight& w, View y) const {

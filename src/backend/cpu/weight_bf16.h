@@ -15,6 +15,9 @@ class Bf16Form : public WeightForm {
   bool is_in(const Weight& w) const override;
   void pack(Context& ctx, Weight& weight) const override;
   bool replaces_value() const override { return true; }
+  std::string layout(const Context& ctx) const override;
+  std::int64_t packed_bytes(std::int64_t out, std::int64_t in) const override;
+  Tensor* storage(PackedWeight& packed) const override { return &packed.bf16_transposed; }
   DType type() const override { return DType::bf16; }
 
   void forward(Context& ctx, const ConstView& x, const Weight& w, View y) const override;

@@ -59,6 +59,18 @@ class Int8 : public WeightForm {
   }
 
   bool replaces_value() const override { return true; }
+  std::string layout(const Context&) const override {
+    const simd::Int8Layout layout = simd::int8_layout();
+    return "int8-" + std::to_string(layout.panel) + "x" + std::to_string(layout.group);
+  }
+  std::int64_t packed_bytes(std::int64_t out, std::int64_t in) const override {
+    return simd::int8_weight_bytes(out, in);
+  }
+  Tensor* storage(PackedWeight& packed) const override { return &packed.int8; }
+  DType storage_type() const override { return DType::i8; }
+  void note_layout(PackedWeight& packed) const override {
+    packed.int8_layout = simd::int8_layout();
+  }
 
   void rows(Context& ctx, const Weight& w, ConstView ids, View y) const override {
     check_layout(w);

@@ -60,6 +60,16 @@ class Panels : public WeightForm {
   }
 
   bool replaces_value() const override { return true; }
+  std::string layout(const Context&) const override {
+    return "float32-" + std::to_string(simd::packed_gemm_panel());
+  }
+  std::int64_t packed_bytes(std::int64_t out, std::int64_t in) const override {
+    return simd::packed_gemm_floats(out, in) * std::int64_t{sizeof(float)};
+  }
+  Tensor* storage(PackedWeight& packed) const override { return &packed.panels; }
+  void note_layout(PackedWeight& packed) const override {
+    packed.panel_outputs = simd::packed_gemm_panel();
+  }
 
   void forward(Context& ctx, const ConstView& x, const Weight& w, View y) const override {
     ArenaScope scope(ctx.scratch);
