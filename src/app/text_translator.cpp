@@ -10,6 +10,7 @@
 #include "src/core/counted.h"
 #include "src/core/error.h"
 #include "src/core/log.h"
+#include "src/io/prepared_model.h"
 
 namespace switchyard {
 namespace {
@@ -68,6 +69,13 @@ bool is_there(const fs::path& path) {
   return fs::exists(path, error);
 }
 
+// Whoever prepared a file chose its type: it is used even if this machine must pack it anew.
+DType automatic_type(const fs::path& directory) {
+  for (const DType type : {DType::i8, DType::bf16})
+    if (computes_natively(type) && is_there(directory / prepared_name(type))) return type;
+  return DType::f32;
+}
+
 // Explains a training directory that has no best model yet.
 void check_no_training_directory(const fs::path& directory) {
   if (!is_there(directory / kSettingsFile)) return;
@@ -92,13 +100,18 @@ TextModel load_text_model(const fs::path& directory, const TextModelOptions& opt
   if (!is_there(pieces) && is_there(directory / "spiece.model"))
     pieces = directory / "spiece.model";
 
-  auto ctx = make_context({1, true, options.compute_type});
+  const DType type = options.compute_type.value_or(automatic_type(found));
+  auto ctx = make_context({1, true, type});
   LoadedModel loaded = load_prepared_model(*ctx, found, options.allow_nonfinite);
   check(is_there(pieces), ErrorKind::kData, escaped(found.native()),
         ": no spiece.model, expected the model's SentencePiece vocabulary next to its weights");
   Tokenizer tokenizer = Tokenizer::load(pieces);
   check_tokenizer(tokenizer, loaded.model->config(), pieces.string());
-  return {found, std::move(ctx), std::move(loaded), std::move(tokenizer)};
+  std::string reason;
+  if (!options.compute_type)
+    reason = is_there(found / prepared_name(type)) ? "auto: " + prepared_name(type)
+                                                   : "auto: as the weights are stored";
+  return {found, std::move(ctx), std::move(loaded), std::move(tokenizer), type, std::move(reason)};
 }
 
 void check_tokenizer(const Tokenizer& tokenizer, const ModelConfig& config,
@@ -119,6 +132,7 @@ TextTranslator::TextTranslator(const Model& model, const Tokenizer& tokenizer,
       prefix_(tokenizer.encode(options.source_prefix)),
       vocab_size_(tokenizer.vocab_size()),
       options_(options),
+      model_(model),
       translator_(model, translator_options(options, tokenizer)) {
   prefix_.pop_back();
   const auto least = static_cast<std::int64_t>(prefix_.size()) + 2;
@@ -148,6 +162,7 @@ std::vector<Translations> TextTranslator::translate(const std::vector<std::strin
   translator_.translate(parts, {}, [&](std::size_t part, NBest hypotheses) {
     found[part] = distinct(std::move(hypotheses));
   });
+  model_.check_unchanged();
   for (const Translations& part : found) count(part.front().ids);
 
   std::vector<Translations> result;

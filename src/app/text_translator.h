@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -23,12 +24,17 @@ struct TextModel {
   std::unique_ptr<Context> ctx;
   LoadedModel loaded;
   Tokenizer tokenizer;
+  DType compute_type = DType::f32;
+  // The reason for an automatic compute type, for messages: "auto: prepared-int8.bin".
+  std::string type_reason;
 
   const Model& model() const { return *loaded.model; }
 };
 
 struct TextModelOptions {
-  DType compute_type = DType::f32;  // f32, bf16 or i8: what the weights are packed for
+  // What the weights are packed for: f32, bf16 or i8. Unset: int8, bfloat16 or float32, the first
+  // of which the directory has a prepared file and the machine has instructions; else float32.
+  std::optional<DType> compute_type = DType::f32;
   bool allow_nonfinite = false;
 };
 
@@ -74,7 +80,8 @@ class TextTranslator {
   // For each line (without its line end), returns SearchOptions::num_return_sequences translations,
   // or fewer if the search found fewer distinct texts; for a blank line, one empty translation.
   // Messages count lines over all calls. Warns about every cropped line, and once about a model
-  // that fills gaps instead of translating.
+  // that fills gaps instead of translating. Error(kData) if the prepared file that holds the
+  // model's weights has changed since it was loaded.
   std::vector<Translations> translate(const std::vector<std::string>& lines);
 
   struct Counts {
@@ -104,6 +111,7 @@ class TextTranslator {
   Ids prefix_;  // of source_prefix, without eos
   std::int64_t vocab_size_;
   TextTranslatorOptions options_;
+  const Model& model_;
   Translator translator_;
   Counts counts_;
   UnknownTokens unknown_;

@@ -13,6 +13,7 @@
 #include "src/io/hf_architecture.h"
 #include "src/io/hf_config.h"
 #include "src/io/hf_tensors.h"
+#include "src/io/prepared_model.h"
 #include "src/io/weight_files.h"
 
 namespace switchyard {
@@ -158,8 +159,20 @@ LoadedModel load_model(Context& ctx, const fs::path& directory, bool allow_nonfi
 
 LoadedModel load_prepared_model(Context& ctx, const fs::path& directory, bool allow_nonfinite) {
   ModelFiles files = open_model(directory);
-  files.loaded.model->load_prepared(ctx, ParamReader(ctx, files, allow_nonfinite));
+  Model& model = *files.loaded.model;
+  files.loaded.prepared_file = adopt_prepared_file(ctx, directory, *files.source, model);
+  if (files.loaded.prepared_file.empty())
+    model.load_prepared(ctx, ParamReader(ctx, files, allow_nonfinite));
   return std::move(files.loaded);
+}
+
+fs::path write_prepared_model(Context& ctx, const fs::path& directory) {
+  const ModelFiles files = open_model(directory);
+  const Source source(*files.source);
+  files.loaded.model->load_prepared(ctx, ParamReader(ctx, files, false));
+  const fs::path path = directory / prepared_name(ctx.weight_type);
+  write_prepared_file(ctx, path, *files.loaded.model, source);
+  return path;
 }
 
 TensorToWrite tensor_to_write(Context& ctx, std::string name, std::vector<std::int64_t> shape,

@@ -20,6 +20,7 @@ struct LoadedModel {
   std::unique_ptr<ParamBuffer> values;  // null if the model owns its values
   std::unique_ptr<Model> model;         // bound to values
   GenerationConfig generation;
+  std::string prepared_file;  // the name of the prepared file that was adopted; empty if none
 };
 
 // Error(kRuntime) if the directory does not exist or a file cannot be read, Error(kData) if a file
@@ -28,9 +29,15 @@ struct LoadedModel {
 LoadedModel load_model(Context& ctx, const std::filesystem::path& directory,
                        bool allow_nonfinite = false);
 // The same for translation, by Model::load_prepared(): each weight is packed for contexts like ctx
-// as soon as it has been read, and values that packed forms replace are not kept.
+// as soon as it has been read, and values that packed forms replace are not kept. If the directory
+// has a prepared file (io/prepared_model.h) of the context's type, with its layout and made from
+// these weights, its packed weights are mapped instead; one that is damaged is an Error(kData).
 LoadedModel load_prepared_model(Context& ctx, const std::filesystem::path& directory,
                                 bool allow_nonfinite = false);
+
+// Writes the prepared file for contexts like ctx into a model directory, durably, and returns its
+// path. Errors as load_model(); non-finite values are an error.
+std::filesystem::path write_prepared_model(Context& ctx, const std::filesystem::path& directory);
 
 // A tensor whose values are downloaded into `host` when it is written. Writing throws
 // Error(kDiverged) naming the tensor if a value is not finite: non-finite values are never saved.

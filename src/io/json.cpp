@@ -83,7 +83,11 @@ json parse_json(std::string_view text, const fs::path& path) {
 }  // namespace
 
 json read_json_object(const fs::path& path) {
-  json object = parse_json(read_file(path, kMaxBytes), path);
+  return parse_json_object(read_file(path, kMaxBytes), path);
+}
+
+json parse_json_object(std::string_view text, const fs::path& path) {
+  json object = parse_json(text, path);
   check(object.is_object(), ErrorKind::kData, escaped(path.native()), ": JSON ", object.type_name(),
         ", expected an object");
   return object;

@@ -7,11 +7,15 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <string_view>
 
 namespace switchyard {
 
 // Reads a file that holds one JSON object.
 nlohmann::json read_json_object(const std::filesystem::path& path);
+
+// The same for text that is not a whole file; `path` is named in errors.
+nlohmann::json parse_json_object(std::string_view text, const std::filesystem::path& path);
 
 // If `object` has a member `key`, assigns it to `value` and returns true. Error(kData) if it has
 // another type; the message names the key, the value found and the type expected. A number with a

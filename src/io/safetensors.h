@@ -19,6 +19,7 @@ class SafetensorsFile : public TensorSource {
   explicit SafetensorsFile(const fs::path& path);
 
   const fs::path& path() const override { return file_.path(); }
+  std::vector<fs::path> files() const override { return {path()}; }
   const TensorMap& tensors() const override { return tensors_; }
   const fs::path& file_of(std::string_view) const override { return file_.path(); }
   void read_bytes(std::string_view name, std::size_t begin, std::span<std::byte> to) const override;

@@ -74,4 +74,10 @@ SafetensorsShards::SafetensorsShards(const fs::path& index) : path_(index) {
            escaped(name), ", but the index says that it is in this shard");
 }
 
+std::vector<fs::path> SafetensorsShards::files() const {
+  std::vector<fs::path> paths = {path_};
+  for (const SafetensorsFile& shard : shards_) paths.push_back(shard.path());
+  return paths;
+}
+
 }  // namespace switchyard

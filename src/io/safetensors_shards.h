@@ -10,6 +10,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "src/io/safetensors.h"
 
@@ -23,6 +24,7 @@ class SafetensorsShards : public TensorSource {
   explicit SafetensorsShards(const fs::path& index);
 
   const fs::path& path() const override { return path_; }
+  std::vector<fs::path> files() const override;
   const TensorMap& tensors() const override { return tensors_; }
   const fs::path& file_of(std::string_view name) const override { return shard_of(name).path(); }
   void read_bytes(std::string_view name, std::size_t begin,

@@ -38,7 +38,8 @@ class TensorSource {
  public:
   virtual ~TensorSource() = default;
 
-  virtual const fs::path& path() const = 0;  // the file, or the index of several
+  virtual const fs::path& path() const = 0;         // the file, or the index of several
+  virtual std::vector<fs::path> files() const = 0;  // every file that is read
   virtual const TensorMap& tensors() const = 0;
   // The file that holds a tensor, for messages.
   virtual const fs::path& file_of(std::string_view name) const = 0;

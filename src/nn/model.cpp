@@ -153,6 +153,7 @@ void Model::bind(Context& ctx, const ParamBuffer& values) {
     param.weight.packed = nullptr;
   });
   owned_.clear();
+  check_unchanged_ = nullptr;
   bind_experts(ctx);
   finish(ctx);
 }
@@ -167,6 +168,7 @@ void Model::prepare(Context& ctx) {
 
 void Model::load_prepared(Context& ctx, const ReadParam& read) {
   owned_.clear();
+  check_unchanged_ = nullptr;
   std::int64_t largest = 0;
   each_param([&](const Param& param) {
     if (param.in_matmuls()) largest = std::max(largest, param.size());
@@ -186,6 +188,28 @@ void Model::load_prepared(Context& ctx, const ReadParam& read) {
       copy(ctx, weight.value, value);
       weight.value = value;
     }
+  });
+  bind_experts(ctx);
+  finish(ctx);
+}
+
+std::string stored_layout(const Context& ctx, const Param& param) {
+  return param.in_matmuls() ? packed_layout(ctx, param.weight) : std::string();
+}
+
+void Model::adopt_prepared(Context& ctx, const PreparedWeights& weights) {
+  owned_.clear();
+  check_unchanged_ = weights.check_unchanged;
+  each_param([&](Param& param) {
+    Weight& weight = param.weight;
+    weight.packed = nullptr;
+    weight.value = {nullptr, param.rows, param.cols, param.cols, param.rows, DType::f32};
+    if (!stored_layout(ctx, param).empty()) {
+      adopt_packed(ctx, weight, weights.packed(param));
+      return;
+    }
+    weight.value = own_value(ctx, param);
+    weights.read(param, weight.value);
   });
   bind_experts(ctx);
   finish(ctx);

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -88,6 +89,20 @@ class Model {
   // without gaps; if it throws, load the model again or discard it.
   using ReadParam = std::function<void(const Param&, View)>;
   void load_prepared(Context& ctx, const ReadParam& read);
+  // The same from a file that has packed weights.
+  struct PreparedWeights {
+    // Returns the bytes for adopt_packed(), of a parameter that stored_layout() finds packed.
+    std::function<std::shared_ptr<const void>(const Param&)> packed;
+    ReadParam read;  // of all others
+    // Throws Error(kData) if the bytes of packed weights have changed since they were returned.
+    std::function<void()> check_unchanged;
+  };
+  void adopt_prepared(Context& ctx, const PreparedWeights& weights);
+  // Throws PreparedWeights::check_unchanged()'s error. Call it after computing and before using the
+  // results. Thread-safe.
+  void check_unchanged() const {
+    if (check_unchanged_) check_unchanged_();
+  }
 
   // Calls f(Param&) for every parameter, in the order of Param::index.
   template <class F>
@@ -121,7 +136,12 @@ class Model {
   ModelConfig config_;
   ParamLayout layout_;
   std::vector<Tensor> owned_;  // values, after load_prepared()
+  std::function<void()> check_unchanged_;
 };
+
+// The layout in which a file has the parameter for contexts like ctx: packed_layout(), or empty for
+// its float32 value.
+std::string stored_layout(const Context& ctx, const Param& param);
 
 // The number of parameters of a model, and of those that one token uses: one expert per sparse
 // layer. Counted with each_param on a model with one expert per layer, so thousands of experts cost

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+// The header of a prepared file: which tensors it has, in which layout, and where.
+//
+//   bytes 0-7    "\x93SWPREP\n"
+//   8-11         the version of the format, as all numbers in the machine's byte order
+//   12-15        0x01020304, which tells that order
+//   16-23        size of the JSON text that starts at byte 64
+//   24-31        XXH64 of that text
+//   32-39        size of the file
+//   40-63        0
+//
+// The text is {"compute_type": "int8", "source": [{"name", "bytes", "modified_ns", "sample",
+// "checksum"}...], "tensors": {NAME: {"layout", "shape", "offset", "bytes", "checksum"}...}}. The
+// data begins at the next multiple of 4096; offsets are relative to it, multiples of 64 and, of
+// tensors of 64 KiB or more, of 4096. Gaps are zeros.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <span>
+#include <string>
+
+#include "src/io/source.h"
+
+namespace switchyard {
+
+struct PreparedTensor {
+  std::string layout;  // packed_layout(); empty: the float32 value
+  std::int64_t rows = 0, cols = 0;
+  std::uint64_t offset = 0, bytes = 0;
+  std::uint64_t checksum = 0;  // XXH64
+
+  bool operator==(const PreparedTensor&) const = default;
+};
+
+struct PreparedHeader {
+  std::string compute_type;
+  Source source;
+  std::map<std::string, PreparedTensor, std::less<>> tensors;
+  std::uint64_t data_begin = 0;
+
+  // For writing: places the tensors one after another, in order of their names, and returns the
+  // bytes of the file before its data.
+  std::string lay_out();
+
+  // Reads the header of a file; `path` is named in errors. Error(kData) if it is damaged: then
+  // nothing in it can be trusted. Every tensor is inside the file and overlaps no other. Returns
+  // false, with no tensors, if the file is of another version or byte order.
+  bool read(std::span<const std::byte> file, const fs::path& path);
+
+ private:
+  void check_places(std::uint64_t data_bytes) const;
+};
+
+}  // namespace switchyard
