@@ -15,6 +15,7 @@
 
 #include "src/core/error.h"
 #include "src/core/log.h"
+#include "src/core/mapped_file.h"
 
 namespace switchyard {
 
@@ -42,6 +43,33 @@ void occupy_standard_streams() {
       (void)::open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY);
 }
 
+// A mapped file was truncated while it was in use (core/mapped_file.h). Any other fault is a
+// mistake of ours and gets what it would get without this. Calls only async-signal-safe functions.
+std::string& fault_prefix() {
+  static std::string prefix;  // "TOOL: error: "
+  return prefix;
+}
+void on_bus_error(int signal, siginfo_t* info, void*) {
+  const char* const path = mapped_file_at(info->si_addr);
+  if (!path) {
+    std::signal(signal, SIG_DFL);
+    return;  // the access is repeated
+  }
+  for (const std::string_view part :
+       {std::string_view(fault_prefix()), std::string_view(path),
+        std::string_view(": changed while in use: it was truncated, or cannot be read\n")})
+    if (::write(STDERR_FILENO, part.data(), part.size()) < 0) break;
+  _exit(static_cast<int>(ErrorKind::kRuntime));
+}
+
+void catch_bus_errors(std::string_view tool) {
+  fault_prefix() = std::string(tool) + ": error: ";
+  struct sigaction action = {};
+  action.sa_sigaction = on_bus_error;
+  action.sa_flags = SA_SIGINFO;
+  ::sigaction(SIGBUS, &action, nullptr);
+}
+
 int report(std::string_view message, int code) {
   set_status_line("");
   // Always one line: file names may contain newlines and escape codes.
@@ -57,6 +85,7 @@ int run_main(std::string_view tool, const std::function<int()>& f) {
   std::signal(SIGPIPE, SIG_IGN);
   std::signal(SIGXFSZ, SIG_IGN);
   set_tool_name(tool);
+  catch_bus_errors(tool);
   try {
     const int code = f();
     flush_stdout();

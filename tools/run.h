@@ -10,7 +10,8 @@ namespace switchyard {
 
 // Runs `f` and returns its result as the exit code. An Error is printed as "TOOL: error: ..." and
 // gives the exit code of its kind; running out of memory gives 1. If the reader of stdout is gone
-// (`| head -1`), the program exits quietly with 0. SIGPIPE is ignored.
+// (`| head -1`), the program exits quietly with 0. SIGPIPE is ignored. If a mapped file is
+// truncated while it is in use, the program ends at once with a message and 1.
 int run_main(std::string_view tool, const std::function<int()>& f);
 
 // Write to stdout, buffered; a failure throws Error(kRuntime) now or at the next flush. Use these

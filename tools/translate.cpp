@@ -9,6 +9,7 @@
 #include <csignal>
 #include <cstdio>
 #include <iomanip>
+#include <optional>
 #include <sstream>
 #include <string>
 #include <string_view>
@@ -36,7 +37,6 @@ constexpr const char* kTool = "switch-translate";
 // Also limits reading ahead, so that long lines do not fill the memory.
 constexpr std::size_t kReadAheadBytes = std::size_t{8} << 20;
 constexpr std::int64_t kWholeBeam = 0;
-constexpr DType kAutoType = DType::i32;  // no matmul computes in it
 
 struct TranslateOptions {
   fs::path model, input = "-", output = "-";
@@ -45,7 +45,7 @@ struct TranslateOptions {
   bool list = false, scores = false;  // --n-best, --scores
   std::int64_t maxi_batch = 100;
   int workers = 0;
-  DType compute_type = kAutoType;
+  std::optional<DType> compute_type;  // unset: chosen by load_text_model()
   bool hf_capacity = false, allow_nonfinite = false, stat = false;
 };
 
@@ -99,13 +99,14 @@ void declare(Options& options, TranslateOptions& o) {
   options.number("maxi-batch", o.maxi_batch, 1, 65536,
                  "number of mini-batches to read ahead and sort by length");
   options.number("workers", o.workers, 0, 1024, "workers that share --threads; 0: one per thread");
-  options.choice("compute-type", o.compute_type,
-                 {{"auto", kAutoType},
-                  {"float32", DType::f32},
-                  {"bfloat16", DType::bf16},
-                  {"int8", DType::i8}},
-                 "matmul precision; auto: float32; bfloat16 and int8 are faster, and translations "
-                 "may differ slightly");
+  options.choice(
+      "compute-type", o.compute_type,
+      {{"auto", std::nullopt},
+       {"float32", DType::f32},
+       {"bfloat16", DType::bf16},
+       {"int8", DType::i8}},
+      "matmul precision; auto: the type of the model's prepared file, else float32; bfloat16 and "
+      "int8 are faster, and translations may differ slightly");
   options.flag("stat", o.stat, "print statistics while translating, not only at the end");
 }
 
@@ -254,6 +255,7 @@ int run(int argc, char** argv) {
                     "switch-translate -m en-de --n-best=3 < text.en"},
        .files = {{"config.json, generation_config.json", "model sizes and search defaults"},
                  {"model.safetensors", "weights; or shards and model.safetensors.index.json"},
+                 {"prepared-TYPE.bin", "packed weights, by switch-convert --prepare; optional"},
                  {"spiece.model", "SentencePiece vocabulary"},
                  {"best, last, checkpoint-N",
                   "the models of a training directory, each selectable with -m"}},
@@ -263,13 +265,12 @@ int run(int argc, char** argv) {
   check(!o.model.empty(), ErrorKind::kUsage, "--model: missing, expected a directory; see --help");
 
   LineReader reader(o.input);
-  const bool is_auto = o.compute_type == kAutoType;
-  if (is_auto) o.compute_type = DType::f32;
-  check(computes_natively(o.compute_type), ErrorKind::kUsage, "--compute-type ",
-        name_of(o.compute_type), ": ", backend_description(),
-        " has no instructions for it; expected float32 or int8");
-  o.text.translator.compute_type = o.compute_type;
+  if (o.compute_type)
+    check(computes_natively(*o.compute_type), ErrorKind::kUsage, "--compute-type ",
+          name_of(*o.compute_type), ": ", backend_description(),
+          " has no instructions for it; expected float32 or int8");
   const TextModel model = load_text_model(o.model, {o.compute_type, o.allow_nonfinite});
+  o.text.translator.compute_type = model.compute_type;
   complete(options, model, o);
   o.text.input = o.input == "-" ? "stdin" : escaped(o.input.string());
   TextTranslator translator(model.model(), model.tokenizer, o.text);
@@ -282,8 +283,8 @@ int run(int argc, char** argv) {
 
   log_info(std::string(kTool) + " " + std::string(version()) + " (" + backend_description() +
            ", workers " + std::to_string(o.text.translator.workers) + " x threads " +
-           std::to_string(o.text.translator.threads) + ", " + name_of(o.compute_type) +
-           (is_auto ? " (auto: as in training)" : "") + ") model " +
+           std::to_string(o.text.translator.threads) + ", " + name_of(model.compute_type) +
+           (model.type_reason.empty() ? "" : " (" + model.type_reason + ")") + ") model " +
            escaped(model.directory.string()) + ": " +
            with_commas(parameter_count(model.model().config())) + " parameters, " +
            with_commas(active_parameter_count(model.model().config())) + " active/token");
