@@ -78,19 +78,6 @@ struct Prepared {
   std::string good;
 };
 
-TEST_CASE("xxh64 has the values of its specification") {
-  const auto hash = [](std::string_view text) {
-    Xxh64 by_bytes;
-    for (const char& c : text) by_bytes.add(std::as_bytes(std::span(&c, 1)));
-    CHECK(by_bytes.value() == xxh64(std::as_bytes(std::span(text))));
-    return by_bytes.value();
-  };
-  CHECK(hash("") == 0xEF46DB3751D8E999u);
-  CHECK(hash("a") == 0xD24EC4F1A98C6E5Bu);
-  CHECK(hash("abc") == 0x44BC2CF5AD770999u);
-  CHECK(hash("Nobody inspects the spammish repetition") == 0xFBCEA83C8A378BF1u);
-}
-
 TEST_CASE("a prepared file gives the same bits as packing in memory") {
   const DType type = GENERATE(DType::f32, DType::i8, DType::bf16);
   for (const ModelConfig& config : {config_with_panels(), dense_config()}) {
