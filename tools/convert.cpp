@@ -34,17 +34,15 @@ void declare(Options& options, ConvertOptions& o) {
                 {.min = 1, .max = 1});
   options.positional("model");
   options.path("output,o", o.output, "DIR",
-               "a new model directory, which gets a copy of the model and the prepared file; by "
-               "default, the prepared file is written into the model's own directory");
+               "copy the model to this new directory and write there, not into the model");
   options.group("Conversion");
   options.flag("prepare", o.prepare,
-               "pack the weights for this machine's instruction set and write them to "
-               "DIR/prepared-TYPE.bin, which switch-translate maps instead of reading and packing "
-               "the weights: it starts faster, and its processes share the memory");
+               "write prepared-TYPE.bin: weights packed for this machine's instruction set, which "
+               "switch-translate maps: a faster start, shared memory");
   options.choice("compute-type", o.compute_type,
                  {{"int8", DType::i8}, {"bfloat16", DType::bf16}, {"float32", DType::f32}},
-                 "the type of the prepared weights; switch-translate then uses it by default");
-  options.flag("verify", o.verify, "check all checksums of the directory's prepared files");
+                 "type of the prepared weights, which switch-translate then uses by default");
+  options.flag("verify", o.verify, "check all checksums of prepared files");
 }
 
 bool is_there(const fs::path& path) {
@@ -100,6 +98,7 @@ int run(int argc, char** argv) {
       {.name = kTool,
        .usage = "DIR --prepare [options]",
        .about = "prepares a model for fast translation",
+       .essentials = {"model", "prepare", "compute-type", "output", "verify"},
        .examples = {"switch-convert en-de --prepare",
                     "switch-convert en-de --prepare --compute-type float32",
                     "switch-convert en-de --prepare -o en-de-int8"},

@@ -159,9 +159,14 @@ std::vector<Translations> TextTranslator::translate(const std::vector<std::strin
   }
 
   std::vector<Translations> found(parts.size());
-  translator_.translate(parts, {}, [&](std::size_t part, NBest hypotheses) {
-    found[part] = distinct(std::move(hypotheses));
-  });
+  try {
+    translator_.translate(parts, {}, [&](std::size_t part, NBest hypotheses) {
+      found[part] = distinct(std::move(hypotheses));
+    });
+  } catch (const Error&) {
+    model_.check_unchanged();  // explains logits that are not finite
+    throw;
+  }
   model_.check_unchanged();
   for (const Translations& part : found) count(part.front().ids);
 

@@ -86,8 +86,9 @@ class HelpTest(unittest.TestCase):
                 ('translate', 'long-input', 'crop|split|error longer lines: crop loses the rest, '
                  'split translates it in parts, error stops [crop]'),
                 ('translate', 'compute-type',
-                 'auto|float32|bfloat16|int8 matmul precision; auto: float32; bfloat16 and int8 are faster, '
-                 'and translations may differ slightly [auto]')):
+                 "auto|float32|bfloat16|int8 matmul precision; auto: the type of the model's prepared "
+                 'file, else float32; bfloat16 and int8 are faster, and translations may differ '
+                 'slightly [auto]')):
             self.assertEqual(self.explained(name, option), text)
 
     def test_files(self):
