@@ -167,9 +167,14 @@ LoadedModel load_prepared_model(Context& ctx, const fs::path& directory, bool al
 }
 
 fs::path write_prepared_model(Context& ctx, const fs::path& directory) {
+  check_directory(directory);
+  const Source source(*open_weights(directory));
   const ModelFiles files = open_model(directory);
-  const Source source(*files.source);
   files.loaded.model->load_prepared(ctx, ParamReader(ctx, files, false));
+  // Whatever was opened above, these are the weights that were packed.
+  const std::string difference = source.difference(*open_weights(directory));
+  check(difference.empty(), ErrorKind::kData, escaped(directory.native()),
+        ": the weights changed while they were prepared: ", difference);
   const fs::path path = directory / prepared_name(ctx.weight_type);
   write_prepared_file(ctx, path, *files.loaded.model, source);
   return path;

@@ -3,6 +3,7 @@
 usage: prepare_test.py MAKE_MODEL SWITCH_CONVERT SWITCH_TRANSLATE
 """
 import os
+import resource
 import shutil
 import subprocess
 import sys
@@ -167,6 +168,24 @@ class Prepared(unittest.TestCase):
         code, _, err = run(CONVERT, self.model, '--prepare', '-o', other)
         self.assertEqual(code, 2)
         self.assertIn('already exists', err)
+
+    def test_a_failed_write_leaves_everything_as_it_was(self):
+        path = self.prepare()
+        with open(path, 'rb') as file:
+            good = file.read()
+        before = sorted(os.listdir(self.model))
+
+        def limit():
+            resource.setrlimit(resource.RLIMIT_FSIZE, (20000, 20000))
+        code, _, err = run(CONVERT, self.model, '--prepare', preexec_fn=limit)
+        self.assertEqual(code, 1)
+        self.assertIn('prepared-int8.bin: write error after 20000 bytes', err)
+        other = os.path.join(self.folder.name, 'other')
+        self.assertEqual(run(CONVERT, self.model, '--prepare', '-o', other, preexec_fn=limit)[0], 1)
+        self.assertEqual(os.listdir(self.folder.name), ['model'])
+        self.assertEqual(sorted(os.listdir(self.model)), before)
+        with open(path, 'rb') as file:
+            self.assertEqual(file.read(), good)
 
     def test_translation_writes_nothing(self):
         self.prepare()
