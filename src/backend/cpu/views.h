@@ -112,6 +112,24 @@ void for_rows(Context& ctx, std::int64_t rows, std::int64_t cols, F&& f) {
                [&](std::int64_t first, std::int64_t last) { f(first, last - first); });
 }
 
+// The block of a matmul's result that one task computes.
+constexpr std::int64_t kRowBlock = 96;
+constexpr std::int64_t kOutBlock = 256;  // a multiple of every target's panel size
+
+struct ResultBlock {
+  std::int64_t row, rows, first_col, last_col;
+};
+// Calls f(block) for blocks that together cover y.
+template <class F>
+void for_result_blocks(Context& ctx, const View& y, F&& f) {
+  const std::int64_t row_blocks = (y.rows + kRowBlock - 1) / kRowBlock;
+  const std::int64_t out_blocks = (y.cols + kOutBlock - 1) / kOutBlock;
+  parallel_for(ctx.threads, 0, row_blocks * out_blocks, 1, [&](std::int64_t task, std::int64_t) {
+    const std::int64_t row = task % row_blocks * kRowBlock, col = task / row_blocks * kOutBlock;
+    f(ResultBlock{row, std::min(kRowBlock, y.rows - row), col, std::min(y.cols, col + kOutBlock)});
+  });
+}
+
 // Calls f(id, row) for each row of y, f32, with its element of ids [y.rows, 1].
 template <class F>
 void for_looked_up_rows(Context& ctx, const ConstView& ids, const View& y, F&& f) {

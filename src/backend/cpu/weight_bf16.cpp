@@ -67,15 +67,9 @@ simd::Rows<const Bf16> rows_of(const ConstView& x) { return {bf16(x), x.row_stri
 
 // y = x . w^T by simd/bf16_gemm, on all threads.
 void multiply_all(Context& ctx, const ConstView& x, const Bf16* w, const View& y) {
-  constexpr std::int64_t kRowBlock = 96, kOutBlock = 256;  // of a task
-  const std::int64_t row_blocks = (x.rows + kRowBlock - 1) / kRowBlock;
-  const std::int64_t out_blocks = (y.cols + kOutBlock - 1) / kOutBlock;
-  parallel_for(ctx.threads, 0, row_blocks * out_blocks, 1, [&](std::int64_t task, std::int64_t) {
-    const std::int64_t row = task % row_blocks * kRowBlock,
-                       count = std::min(kRowBlock, x.rows - row);
-    const std::int64_t col = task / row_blocks * kOutBlock;
-    simd::bf16_gemm(count, col, std::min(y.cols, col + kOutBlock), x.cols, from(rows_of(x), row), w,
-                    from(any(y), row));
+  for_result_blocks(ctx, y, [&](const ResultBlock& b) {
+    simd::bf16_gemm(b.rows, b.first_col, b.last_col, x.cols, from(rows_of(x), b.row), w,
+                    from(any(y), b.row));
   });
 }
 

@@ -11,10 +11,6 @@ namespace switchyard::cpu {
 
 namespace {
 
-// The block that one task of forward() computes.
-constexpr std::int64_t kRowBlock = 96;
-constexpr std::int64_t kOutBlock = 256;  // a multiple of every target's panel size
-
 const std::int8_t* panels_of(const Weight& w) {
   return static_cast<const std::int8_t*>(w.packed->int8.view().data);
 }
@@ -82,18 +78,14 @@ class Int8 : public WeightForm {
   void forward(Context& ctx, const ConstView& x, const Weight& w, View y) const override {
     check_layout(w);
     const ArenaScope scope(ctx.scratch);
-    const std::int64_t out = y.cols, in = x.cols, bytes = simd::int8_row_bytes(in);
+    const std::int64_t in = x.cols, bytes = simd::int8_row_bytes(in);
     const Quantized rows{scratch_array<std::uint8_t>(ctx, x.rows * bytes), bytes};
     for_rows(ctx, x.rows, in, [&](std::int64_t first, std::int64_t count) {
       simd::quantize_rows(count, in, from(f32(x), first), rows[first]);
     });
-    const std::int64_t row_blocks = (x.rows + kRowBlock - 1) / kRowBlock;
-    const std::int64_t out_blocks = (out + kOutBlock - 1) / kOutBlock;
-    parallel_for(ctx.threads, 0, row_blocks * out_blocks, 1, [&](std::int64_t task, std::int64_t) {
-      const std::int64_t row = task % row_blocks * kRowBlock;
-      const std::int64_t col = task / row_blocks * kOutBlock;
-      simd::int8_gemm(std::min(kRowBlock, x.rows - row), col, std::min(out, col + kOutBlock), in,
-                      rows[row], panels_of(w), from(f32(y), row));
+    for_result_blocks(ctx, y, [&](const ResultBlock& b) {
+      simd::int8_gemm(b.rows, b.first_col, b.last_col, in, rows[b.row], panels_of(w),
+                      from(f32(y), b.row));
     });
   }
 

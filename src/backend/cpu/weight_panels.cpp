@@ -13,10 +13,6 @@ namespace switchyard::cpu {
 
 namespace {
 
-// The block that one task of forward() computes.
-constexpr std::int64_t kRowBlock = 96;
-constexpr std::int64_t kOutBlock = 256;  // a multiple of every target's panel size
-
 // Null if the weight is not in this form.
 const float* panels_of(const Weight& w) {
   return w.packed && w.packed->panels.bytes() > 0 ? f32(w.packed->panels.view()).data : nullptr;
@@ -76,14 +72,9 @@ class Panels : public WeightForm {
     auto* const scratch = scratch_array<float>(ctx, packing_floats(w));
     if (!panels_of(w)) pack_panels(w.value, scratch);
     const float* const panels = panels_of(w) ? panels_of(w) : scratch;
-    const std::int64_t out = y.cols, in = x.cols;
-    const std::int64_t row_blocks = (x.rows + kRowBlock - 1) / kRowBlock;
-    const std::int64_t out_blocks = (out + kOutBlock - 1) / kOutBlock;
-    parallel_for(ctx.threads, 0, row_blocks * out_blocks, 1, [&](std::int64_t task, std::int64_t) {
-      const std::int64_t row = task % row_blocks * kRowBlock;
-      const std::int64_t col = task / row_blocks * kOutBlock;
-      simd::packed_gemm(std::min(kRowBlock, x.rows - row), col, std::min(out, col + kOutBlock), in,
-                        from(f32(x), row), panels, from(f32(y), row));
+    for_result_blocks(ctx, y, [&](const ResultBlock& b) {
+      simd::packed_gemm(b.rows, b.first_col, b.last_col, x.cols, from(f32(x), b.row), panels,
+                        from(f32(y), b.row));
     });
   }
 
