@@ -40,13 +40,21 @@ template <class Machine>
 struct Bf16Dot : Machine {
   using Element = Bf16;
   static constexpr std::int64_t kGroup = 2, kHeader = 0;
-  const Bf16* columns;
+  const Bf16 *columns, *next;
 
-  explicit Bf16Dot(const Bf16* from) : columns(from) {}
-  HWY_INLINE V start(std::int64_t) const { return hn::Zero(f32); }
+  // `to`: the next two vectors of outputs.
+  Bf16Dot(const Bf16* from, const Bf16* to) : columns(from), next(to) {}
+  template <class T>
+  HWY_INLINE V start(std::int64_t, const T*) const {
+    return hn::Zero(f32);
+  }
   HWY_INLINE VI weights(std::int64_t g, std::int64_t v) const {
     const std::int64_t at = g * kGroup * kBf16PanelCols + v * kGroup * std::int64_t(lanes());
     return hn::LoadU(i32, reinterpret_cast<const std::int32_t*>(columns + at));
+  }
+  HWY_INLINE void prefetch(std::int64_t g) const {
+    hwy::Prefetch(next + g * kGroup * kBf16PanelCols);
+    if (lanes() == 16) hwy::Prefetch(next + g * kGroup * kBf16PanelCols + 32);
   }
   template <class T>
   HWY_INLINE void store(V sum, const std::uint8_t*, std::int64_t, T* y) const {
@@ -60,9 +68,11 @@ void multiply(std::int64_t rows, std::int64_t first_col, std::int64_t last_col, 
   const Rows<const std::uint8_t> bytes{reinterpret_cast<const std::uint8_t*>(x.data),
                                        x.stride * std::int64_t(sizeof(Bf16))};
   with_rows(y, [&](auto y_rows) HWY_ATTR {
+    const auto columns = [&](std::int64_t col) {
+      return packed + col / kBf16PanelCols * packed_bf16_panel_size(in) + packed_bf16_index(0, col);
+    };
     dot_gemm(rows, first_col, last_col, in, bytes, y_rows, [&](std::int64_t col) HWY_ATTR {
-      return Bf16Dot<Machine>(packed + col / kBf16PanelCols * packed_bf16_panel_size(in) +
-                              packed_bf16_index(0, col));
+      return Bf16Dot<Machine>(columns(col), columns(col + std::int64_t(2 * lanes())));
     });
   });
 }

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// Register tiles for matmuls with dot-product instructions, which multiply a group of neighboring
-// inputs (4 int8, 2 bfloat16) of each output in a vector and add the products to the output's sum.
-// What the instruction is, and how weights and sums are stored, is up to a Dot:
+// Register tiles for matmuls of activations with a weight in panels of two vectors of outputs. An
+// instruction multiplies a group of neighboring inputs (4 int8, 2 bfloat16, 1 float) of each output
+// in a vector and adds the products to the output's sum. What the instruction is, and how weights
+// and sums are stored, is up to a Dot, which knows one panel:
 //
 //   using Element;                      // of a row of activations; a group of them has 4 bytes
 //   static constexpr std::int64_t kGroup, kHeader;     // elements; bytes before a row's first one
-//   Sum start(std::int64_t v) const;                   // the initial sums of vector v, 0 or 1
+//   Sum start(std::int64_t v, const T* y) const;       // the sums of vector v, 0 or 1, of y
 //   Weights weights(std::int64_t g, std::int64_t v) const;  // of group g
+//   void prefetch(std::int64_t g) const;               // those of the next panel
 //   static Sum add(Sum, VI group, Weights);            // `group`: a row's group, in every lane
 //   void store(Sum, const std::uint8_t* row, std::int64_t v, T* y) const;  // row: the activations
 //
@@ -20,7 +22,9 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
+#include "hwy/cache_control.h"
 #include "simd/common-inl.h"
 #include "simd/rows_view.h"
 
@@ -31,73 +35,82 @@ using I32 = hn::RebindToSigned<F32>;
 using VI = hn::Vec<I32>;
 constexpr I32 i32{};
 
-constexpr std::int64_t kDotRows = 6;  // of a tile
+// Rows of the largest tile. A tile's sums, two vectors of weights and one of activations fill the
+// 16 registers of SSE4 and AVX2 or the 32 of AVX-512.
+#if HWY_ARCH_X86_64 && HWY_TARGET <= HWY_AVX3
+constexpr std::int64_t kDotRows = 12;
+#else
+constexpr std::int64_t kDotRows = 6;
+#endif
+// One row is multiplied by this many panels at a time, so that enough sums are in flight to hide
+// the latency of an instruction.
+constexpr std::int64_t kDotPanels = 4;
 
-// y [kRows, two vectors] = x . w^T. Twelve sums and two vectors of weights fill the sixteen
-// registers of SSE4 and AVX2, and twelve chains hide the latency of an instruction.
-template <int kRows, class Dot, class T>
-HWY_INLINE void dot_tile(const Dot& dot, std::int64_t inputs, Rows<const std::uint8_t> x,
-                         Rows<T> y) {
-  static_assert(kRows >= 1 && kRows <= kDotRows);
+// y [kRows, kPanels * two vectors] = x . w^T. `dots` are of neighboring panels. The sums are a
+// parameter pack, because vectors of some targets cannot be in an array: kPanels pairs of each row,
+// row by row.
+template <std::int64_t kRows, std::int64_t kPanels, class Dot, class T, class... Sums>
+HWY_INLINE void dot_tile(const Dot* dots, std::int64_t inputs, Rows<const std::uint8_t> x,
+                         Rows<T> y, Sums... sums) {
   static_assert(Dot::kGroup * sizeof(typename Dot::Element) == 4);
-  const auto start0 = dot.start(0), start1 = dot.start(1);
-  auto c00 = start0, c01 = start1, c10 = start0, c11 = start1, c20 = start0, c21 = start1;
-  auto c30 = start0, c31 = start1, c40 = start0, c41 = start1, c50 = start0, c51 = start1;
-  // Rows past the last alias the first and are not read.
-  const auto row_of = [&](int r) { return x[r < kRows ? r : 0] + Dot::kHeader; };
-  const std::uint8_t *x0 = row_of(0), *x1 = row_of(1), *x2 = row_of(2), *x3 = row_of(3),
-                     *x4 = row_of(4), *x5 = row_of(5);
-  // Group g, of which `bytes` are inputs; the rest may be outside the matrix.
-  const auto add_group = [&](std::int64_t g, std::size_t bytes) HWY_ATTR
-      __attribute__((always_inline)) {
-    const auto w0 = dot.weights(g, 0), w1 = dot.weights(g, 1);
-    const auto row = [&](const std::uint8_t* from, auto& sum0, auto& sum1) HWY_ATTR {
-      std::int32_t bits = 0;
-      std::memcpy(&bits, from + 4 * g, bytes);
-      const VI group = hn::Set(i32, bits);
-      sum0 = Dot::add(sum0, group, w0);
-      sum1 = Dot::add(sum1, group, w1);
+  constexpr std::size_t kVectors = 2 * kPanels, kDone = sizeof...(Sums);
+  const auto at = [&](std::size_t i) HWY_ATTR { return y[i / kVectors] + i % kVectors * lanes(); };
+  if constexpr (kDone < kRows * kVectors) {
+    dot_tile<kRows, kPanels>(dots, inputs, x, y, sums...,
+                             dots[kDone % kVectors / 2].start(kDone % 2, at(kDone)));
+  } else {
+    const auto each_sum = [&]<std::size_t... I>(auto&& f, std::index_sequence<I...>) HWY_ATTR
+        __attribute__((always_inline)) {
+      (f(sums, I), ...);
     };
-    row(x0, c00, c01);
-    if constexpr (kRows > 1) row(x1, c10, c11);
-    if constexpr (kRows > 2) row(x2, c20, c21);
-    if constexpr (kRows > 3) row(x3, c30, c31);
-    if constexpr (kRows > 4) row(x4, c40, c41);
-    if constexpr (kRows > 5) row(x5, c50, c51);
-  };
-  const std::int64_t groups = inputs / Dot::kGroup, rest = inputs % Dot::kGroup;
-  for (std::int64_t g = 0; g < groups; ++g) add_group(g, 4);
-  if (rest > 0) add_group(groups, static_cast<std::size_t>(rest) * sizeof(typename Dot::Element));
-  const auto store = [&](int r, auto sum0, auto sum1) HWY_ATTR {
-    if (r >= kRows) return;
-    dot.store(sum0, x[r], 0, y[r]);
-    dot.store(sum1, x[r], 1, y[r] + lanes());
-  };
-  store(0, c00, c01);
-  store(1, c10, c11);
-  store(2, c20, c21);
-  store(3, c30, c31);
-  store(4, c40, c41);
-  store(5, c50, c51);
+    const auto all = std::index_sequence_for<Sums...>();
+    // Group g, of which `bytes` are inputs; the rest may be outside the matrix.
+    const auto add_group = [&](std::int64_t g, std::size_t bytes) HWY_ATTR
+        __attribute__((always_inline)) {
+      for (std::int64_t p = 0; p < kPanels; ++p) dots[p].prefetch(g);
+      each_sum(
+          [&](auto& sum, std::size_t i) HWY_ATTR __attribute__((always_inline)) {
+            std::int32_t bits = 0;
+            std::memcpy(&bits, x[i / kVectors] + Dot::kHeader + 4 * g, bytes);
+            sum = Dot::add(sum, hn::Set(i32, bits), dots[i % kVectors / 2].weights(g, i % 2));
+          },
+          all);
+    };
+    const std::int64_t groups = inputs / Dot::kGroup, rest = inputs % Dot::kGroup;
+    for (std::int64_t g = 0; g < groups; ++g) add_group(g, 4);
+    if (rest > 0) add_group(groups, static_cast<std::size_t>(rest) * sizeof(typename Dot::Element));
+    each_sum([&](auto& sum, std::size_t i)
+                 HWY_ATTR { dots[i % kVectors / 2].store(sum, x[i / kVectors], i % 2, at(i)); },
+             all);
+  }
 }
 
-// At most kDotRows rows.
+// Multiplies the first rows of x, by one panel, and returns their number: as many as the largest
+// tile that fits has.
 template <class Dot, class T>
-HWY_INLINE void dot_rows_tile(const Dot& dot, std::int64_t rows, std::int64_t inputs,
-                              Rows<const std::uint8_t> x, Rows<T> y) {
+HWY_INLINE std::int64_t dot_rows_tile(const Dot& dot, std::int64_t rows, std::int64_t inputs,
+                                      Rows<const std::uint8_t> x, Rows<T> y) {
+  const auto tile = [&]<std::int64_t kRows>() HWY_ATTR {
+    dot_tile<kRows, 1>(&dot, inputs, x, y);
+    return kRows;
+  };
+  if constexpr (kDotRows == 12) {
+    if (rows >= 12) return tile.template operator()<12>();
+    if (rows >= 8) return tile.template operator()<8>();
+  }
   switch (rows) {
     case 1:
-      return dot_tile<1>(dot, inputs, x, y);
+      return tile.template operator()<1>();
     case 2:
-      return dot_tile<2>(dot, inputs, x, y);
+      return tile.template operator()<2>();
     case 3:
-      return dot_tile<3>(dot, inputs, x, y);
+      return tile.template operator()<3>();
     case 4:
-      return dot_tile<4>(dot, inputs, x, y);
+      return tile.template operator()<4>();
     case 5:
-      return dot_tile<5>(dot, inputs, x, y);
+      return tile.template operator()<5>();
     default:
-      return dot_tile<6>(dot, inputs, x, y);
+      return tile.template operator()<6>();
   }
 }
 
@@ -108,17 +121,29 @@ HWY_INLINE void dot_gemm(std::int64_t rows, std::int64_t first_col, std::int64_t
                          std::int64_t inputs, Rows<const std::uint8_t> x, Rows<T> y,
                          DotOf&& dot_of) {
   const std::int64_t width = static_cast<std::int64_t>(2 * lanes());
+  std::int64_t col = first_col;
+  for (; rows == 1 && col + kDotPanels * width <= last_col; col += kDotPanels * width) {
+    const decltype(dot_of(col)) dots[] = {dot_of(col), dot_of(col + width), dot_of(col + 2 * width),
+                                          dot_of(col + 3 * width)};
+    dot_tile<1, kDotPanels>(dots, inputs, x, Rows<T>{y[0] + col, y.stride});
+  }
   HWY_ALIGN T edge[static_cast<std::size_t>(kDotRows) * 2 * hn::MaxLanes(f32)];
   const Rows<T> whole{edge, width};  // the last outputs and their padding
-  for (std::int64_t col = first_col; col < last_col; col += width) {
+  for (; col < last_col; col += width) {
     const auto dot = dot_of(col);
     const std::int64_t cols = std::min(width, last_col - col);
-    for (std::int64_t r = 0; r < rows; r += kDotRows) {
-      const std::int64_t count = std::min(kDotRows, rows - r);
+    for (std::int64_t r = 0; r < rows;) {
+      const Rows<const std::uint8_t> x_rows{x[r], x.stride};
       const Rows<T> y_rows{y[r] + col, y.stride};
-      dot_rows_tile(dot, count, inputs, {x[r], x.stride}, cols == width ? y_rows : whole);
-      for (std::int64_t i = 0; cols < width && i < count; ++i)
-        std::copy_n(whole[i], cols, y_rows[i]);
+      if (cols == width) {
+        r += dot_rows_tile(dot, rows - r, inputs, x_rows, y_rows);
+        continue;
+      }
+      const std::int64_t most = std::min(kDotRows, rows - r);
+      for (std::int64_t i = 0; i < most; ++i) std::copy_n(y_rows[i], cols, whole[i]);
+      const std::int64_t count = dot_rows_tile(dot, most, inputs, x_rows, whole);
+      for (std::int64_t i = 0; i < count; ++i) std::copy_n(whole[i], cols, y_rows[i]);
+      r += count;
     }
   }
 }

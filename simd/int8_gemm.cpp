@@ -17,8 +17,8 @@ HWY_BEFORE_NAMESPACE();
 namespace switchyard::simd {
 namespace HWY_NAMESPACE {
 
-constexpr std::int64_t kRowHeader = 64;  // bytes before a row's quantized values, for its scale
-constexpr float kTiny = 1e-30f;          // 127 / kTiny is still finite
+constexpr std::int64_t kRowHeader = 64;      // bytes before a row's quantized values, for its scale
+constexpr float kTiny = 1e-30f;              // 127 / kTiny is still finite
 
 // The multiplications of a Dot.
 struct Words {  // pairs of 16-bit integers: any machine
@@ -92,10 +92,21 @@ Int8Layout int8_layout() {
 
 // Returns max |x|, or NaN if an element is NaN: compared as integers, NaN is the largest.
 HWY_INLINE float largest(std::int64_t n, const float* x) {
-  VI most = hn::Zero(i32);
-  each_vector(n, [&](std::size_t i, auto chunk) HWY_ATTR {
-    most = hn::Max(most, hn::BitCast(i32, hn::Abs(chunk.load(x + i))));
-  });
+  const std::size_t step = lanes();
+  const auto larger = [&](VI most, std::size_t i, auto chunk) HWY_ATTR {
+    return hn::Max(most, hn::BitCast(i32, hn::Abs(chunk.load(x + i))));
+  };
+  VI m0 = hn::Zero(i32), m1 = m0, m2 = m0, m3 = m0;  // four, to hide the latency
+  std::size_t i = 0;
+  for (; i + 4 * step <= static_cast<std::size_t>(n); i += 4 * step) {
+    m0 = larger(m0, i, Whole());
+    m1 = larger(m1, i + step, Whole());
+    m2 = larger(m2, i + 2 * step, Whole());
+    m3 = larger(m3, i + 3 * step, Whole());
+  }
+  each_vector(n - static_cast<std::int64_t>(i),
+              [&](std::size_t j, auto chunk) HWY_ATTR { m0 = larger(m0, i + j, chunk); });
+  const VI most = hn::Max(hn::Max(m0, m1), hn::Max(m2, m3));
   return hn::GetLane(hn::BitCast(f32, hn::MaxOfLanes(i32, most)));
 }
 
@@ -173,15 +184,22 @@ template <class Machine>
 struct PanelDot : Machine {
   static constexpr std::int64_t kHeader = kRowHeader;
   const std::int8_t* panel;
+  std::int64_t bytes;  // of a panel
 
-  explicit PanelDot(const std::int8_t* from) : panel(from) {}
-  HWY_INLINE VI start(std::int64_t v) const {
+  PanelDot(const std::int8_t* from, std::int64_t panel_bytes) : panel(from), bytes(panel_bytes) {}
+  HWY_INLINE VI start(std::int64_t v, const float*) const {
     return hn::Load(i32,
                     reinterpret_cast<const std::int32_t*>(panel + 4 * panel_outputs()) + at(v));
   }
+  HWY_INLINE const std::int8_t* group(std::int64_t g) const {
+    return panel + (8 + g * Machine::kGroup) * panel_outputs();
+  }
   HWY_INLINE auto weights(std::int64_t g, std::int64_t v) const {
-    return Machine::load(panel + 8 * panel_outputs() +
-                         (g * panel_outputs() + at(v)) * Machine::kGroup);
+    return Machine::load(group(g) + at(v) * Machine::kGroup);
+  }
+  HWY_INLINE void prefetch(std::int64_t g) const {
+    hwy::Prefetch(group(g) + bytes);
+    if constexpr (Machine::kGroup == 4) hwy::Prefetch(group(g) + bytes + 64);
   }
   HWY_INLINE void store(VI sum, const std::uint8_t* row, std::int64_t v, float* y) const {
     const float* const scales = reinterpret_cast<const float*>(panel) + at(v);
@@ -196,12 +214,13 @@ struct PanelDot : Machine {
 
 void int8_gemm(std::int64_t rows, std::int64_t first_col, std::int64_t last_col, std::int64_t in,
                const std::uint8_t* x, const std::int8_t* packed, Out y) {
+  const Rows<const std::uint8_t> x_rows{x, simd::int8_row_bytes(in)};
   with_dot([&](auto machine) HWY_ATTR {
     using Machine = decltype(machine);
     const std::int64_t bytes = panel_bytes(in, Machine::kGroup);
-    dot_gemm(rows, first_col, last_col, in, {x, simd::int8_row_bytes(in)}, y,
-             [&](std::int64_t col)
-                 HWY_ATTR { return PanelDot<Machine>(packed + col / panel_outputs() * bytes); });
+    dot_gemm(rows, first_col, last_col, in, x_rows, y, [&](std::int64_t col) HWY_ATTR {
+      return PanelDot<Machine>(packed + col / panel_outputs() * bytes, bytes);
+    });
   });
 }
 
