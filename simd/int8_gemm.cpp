@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "simd/amx.h"
 #include "simd/targets.h"
 #include "src/core/round.h"
 
@@ -18,6 +19,7 @@ namespace switchyard::simd {
 namespace HWY_NAMESPACE {
 
 constexpr std::int64_t kRowHeader = 64;      // bytes before a row's quantized values, for its scale
+constexpr std::int64_t kFewestTileRows = 2;  // fewer are faster without AMX
 constexpr float kTiny = 1e-30f;              // 127 / kTiny is still finite
 
 // The multiplications of a Dot.
@@ -212,9 +214,40 @@ struct PanelDot : Machine {
   }
 };
 
+#if HWY_ARCH_X86_64 && HWY_TARGET <= HWY_AVX3
+// The same by tiles, which read the layout of Vnni.
+void tile_gemm(std::int64_t rows, std::int64_t first_col, std::int64_t last_col, std::int64_t in,
+               Rows<const std::uint8_t> x, const std::int8_t* packed, Out y) {
+  const std::int64_t panel = panel_outputs(), bytes = panel_bytes(in, Vnni::kGroup);
+  HWY_ALIGN std::int32_t sums[kAmxRows * kAmxCols];
+  HWY_ALIGN float edge[kAmxCols];  // the last outputs and their padding
+  for (std::int64_t first = 0; first < rows; first += kAmxRows) {
+    const std::int64_t count = std::min(kAmxRows, rows - first);
+    const AmxTiles tiles(count);
+    for (std::int64_t col = first_col; col < last_col; col += panel) {
+      const PanelDot<Vnni> dot(packed + col / panel * bytes, bytes);
+      tiles.multiply(in, x[first] + kRowHeader, x.stride, dot.group(0), bytes, sums);
+      const std::int64_t cols = std::min(panel, last_col - col);
+      for (std::int64_t r = 0; r < count; ++r) {
+        float* const to = cols == panel ? y[first + r] + col : edge;
+        for (const std::int64_t v : {0, 1}) {
+          const VI sum = hn::Load(i32, sums + r * kAmxCols + dot.at(v));
+          dot.store(hn::Add(dot.start(v, to), sum), x[first + r], v, to + dot.at(v));
+        }
+        if (cols < panel) std::copy_n(edge, cols, y[first + r] + col);
+      }
+    }
+  }
+}
+#endif
+
 void int8_gemm(std::int64_t rows, std::int64_t first_col, std::int64_t last_col, std::int64_t in,
                const std::uint8_t* x, const std::int8_t* packed, Out y) {
   const Rows<const std::uint8_t> x_rows{x, simd::int8_row_bytes(in)};
+#if HWY_ARCH_X86_64 && HWY_TARGET <= HWY_AVX3
+  if (rows >= kFewestTileRows && in % kAmxInputs == 0 && has_amx_int8())
+    return tile_gemm(rows, first_col, last_col, in, x_rows, packed, y);
+#endif
   with_dot([&](auto machine) HWY_ATTR {
     using Machine = decltype(machine);
     const std::int64_t bytes = panel_bytes(in, Machine::kGroup);

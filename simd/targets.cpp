@@ -6,6 +6,14 @@
 #include <cstdint>
 #include <cstdlib>
 
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
+#if defined(__linux__)
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
+
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "simd/targets.cpp"
 #include "hwy/foreach_target.h"  // first: includes this file again for each target
@@ -45,6 +53,24 @@ HWY_EXPORT(target_name);
   return isa;
 }
 
+#if HWY_ARCH_X86_64
+bool cpu_has_amx_int8() {
+  constexpr unsigned kTile = 1u << 24, kInt8 = 1u << 25;  // CPUID.(7, 0):EDX
+  unsigned a = 0, b = 0, c = 0, d = 0;
+  return __get_cpuid_count(7, 0, &a, &b, &c, &d) && (d & kTile) && (d & kInt8);
+}
+
+// Linux saves the tiles only of processes that have asked for it, once.
+bool may_use_amx() {
+#if defined(__linux__)
+  constexpr int kRequestPermission = 0x1023, kTileData = 18;  // asm/prctl.h, asm/fpu/types.h
+  return syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
+#else
+  return false;
+#endif
+}
+#endif
+
 }  // namespace
 
 void apply_isa_cap() {
@@ -67,6 +93,16 @@ bool has_avx512_bf16() {
 #if HWY_ARCH_X86
   static const bool has =
       __builtin_cpu_supports("avx512bf16") && has_avx512_vnni() && isa_cap() != "AVX512_CORE_VNNI";
+  return has;
+#else
+  return false;
+#endif
+}
+
+bool has_amx_int8() {
+#if HWY_ARCH_X86_64
+  static const bool has = has_avx512_bf16() && isa_cap() != "AVX512_CORE_BF16" &&
+                          isa_cap() != "AVX512_CORE_FP16" && cpu_has_amx_int8() && may_use_amx();
   return has;
 #else
   return false;
