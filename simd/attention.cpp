@@ -244,9 +244,9 @@ struct ListedRows {
 };
 
 // y [d] = p [n] . x [n, d], four vectors of y at a time.
-template <class T>
-HWY_INLINE void weighted_sum(std::int64_t n, std::int64_t d, const float* p, const ListedRows<T>& x,
-                             T* y) {
+template <class X, class Y>
+HWY_INLINE void weighted_sum(std::int64_t n, std::int64_t d, const float* p, const ListedRows<X>& x,
+                             Y* y) {
   const Whole whole;
   const std::int64_t step = static_cast<std::int64_t>(lanes());
   std::int64_t c = 0;
@@ -254,7 +254,7 @@ HWY_INLINE void weighted_sum(std::int64_t n, std::int64_t d, const float* p, con
     V s0 = hn::Zero(f32), s1 = s0, s2 = s0, s3 = s0;
     for (std::int64_t j = 0; j < n; ++j) {
       const V weight = hn::Set(f32, p[j]);
-      const T* row = x[j] + c;
+      const X* row = x[j] + c;
       s0 = hn::MulAdd(weight, whole.load(row), s0);
       s1 = hn::MulAdd(weight, whole.load(row + step), s1);
       s2 = hn::MulAdd(weight, whole.load(row + 2 * step), s2);
@@ -271,22 +271,31 @@ HWY_INLINE void weighted_sum(std::int64_t n, std::int64_t d, const float* p, con
   });
 }
 
+// All heads, with keys and values of type K.
+template <class K, class T>
+HWY_INLINE void attention_step_typed(std::int64_t num_heads, std::int64_t d_kv, const T* q,
+                                     const StepKeys& keys, In bias, T* out, float* probs) {
+  const std::int64_t n = keys.count;
+  for (std::int64_t h = 0; h < num_heads; ++h) {
+    const std::int64_t column = h * d_kv;
+    dot_rows(n, d_kv, q + column, ListedRows<K>{rows_of<K>(keys.k), keys.index, column}, probs);
+    if (bias) add_row(n, bias[h] - (n - 1), probs);
+    softmax_row(n, probs, probs);
+    weighted_sum(n, d_kv, probs, ListedRows<K>{rows_of<K>(keys.v), keys.index, column},
+                 out + column);
+  }
+}
+
 void attention_step(std::int64_t num_heads, std::int64_t d_kv, AnyIn q, const StepKeys& keys,
                     In bias, AnyOut out, float* scratch) {
-  assert(q.dtype == out.dtype && keys.k.dtype == out.dtype && keys.v.dtype == out.dtype);
-  const std::int64_t n = keys.count;
+  assert(q.dtype == out.dtype && keys.k.dtype == keys.v.dtype);
   with_rows(out, [&](auto y) HWY_ATTR {
     using T = std::remove_reference_t<decltype(*y.data)>;
     const T* const query = rows_of<T>(q).data;
-    for (std::int64_t h = 0; h < num_heads; ++h) {
-      const std::int64_t column = h * d_kv;
-      dot_rows(n, d_kv, query + column, ListedRows<T>{rows_of<T>(keys.k), keys.index, column},
-               scratch);
-      if (bias) add_row(n, bias[h] - (n - 1), scratch);
-      softmax_row(n, scratch, scratch);
-      weighted_sum(n, d_kv, scratch, ListedRows<T>{rows_of<T>(keys.v), keys.index, column},
-                   y.data + column);
-    }
+    if (keys.k.dtype == DType::f32)
+      attention_step_typed<float>(num_heads, d_kv, query, keys, bias, y.data, scratch);
+    else
+      attention_step_typed<Bf16>(num_heads, d_kv, query, keys, bias, y.data, scratch);
   });
 }
 

@@ -49,8 +49,8 @@ struct StepKeys {
   const std::int32_t* index = nullptr;
   std::int64_t count = 0;
 };
-// One decoding step of one row, all heads: q, out [1, num_heads * d_kv], of the type of the keys
-// and values; bias [num_heads, ...], read at bias[h][key_pos - (keys.count - 1)], so bias.data
+// One decoding step of one row, all heads: q, out [1, num_heads * d_kv], of one type, keys and
+// values of one type; bias [num_heads, ...], read at bias[h][key_pos - (keys.count - 1)], so bias.data
 // points to relative position 0 of head 0; may be empty.
 extern void (*const attention_step)(std::int64_t num_heads, std::int64_t d_kv, AnyIn q,
                                     const StepKeys& keys, In bias, AnyOut out, float* scratch);

@@ -5,6 +5,8 @@
 #include <cassert>
 #include <type_traits>
 
+#include "simd/convert.h"
+
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "simd/rows.cpp"
 #include "hwy/foreach_target.h"  // first: includes this file again for each target
@@ -173,12 +175,10 @@ void gather_rows(std::int64_t rows, std::int64_t cols, AnyIn x, IndexIn index, A
 }
 
 void scatter_rows(std::int64_t rows, std::int64_t cols, AnyIn x, IndexIn index, AnyOut y) {
-  assert(x.dtype == y.dtype);
-  with_rows(y, [&](auto to) {
-    using T = std::remove_pointer_t<decltype(to.data)>;
-    const Rows<const T> from = rows_of<T>(x);
+  with_rows(x, y, [&](auto from, auto to) {
     for (std::int64_t r = 0; r < rows; ++r)
-      if (const std::int32_t at = *index[r]; at >= 0) std::copy_n(from[r], cols, to[at]);
+      if (const std::int32_t at = *index[r]; at >= 0)
+        convert(1, cols, Rows{from[r], cols}, AnyOut(to[at], cols, y.dtype));
   });
 }
 

@@ -110,7 +110,7 @@ HWY_INLINE void dot_rows(std::int64_t n, std::int64_t k, const T* x, const Rows&
   for (std::int64_t j = 0; j < n; j += 4) {
     const std::int64_t j1 = std::min(j + 1, n - 1), j2 = std::min(j + 2, n - 1),
                        j3 = std::min(j + 3, n - 1);
-    const T *b0 = b[j], *b1 = b[j1], *b2 = b[j2], *b3 = b[j3];
+    const auto *b0 = b[j], *b1 = b[j1], *b2 = b[j2], *b3 = b[j3];
     V s0 = hn::Zero(f32), s1 = s0, s2 = s0, s3 = s0;
     each_vector(k, [&](std::size_t i, auto chunk) HWY_ATTR {
       const V v = chunk.load(x + i);

@@ -373,7 +373,7 @@ void attention_probs(Context& ctx, const AttentionCall& call, const AttentionSav
 // index[first[r]], ..., index[first[r] + count[r] - 1] of k and v, oldest first. Rows may share
 // entries of `index`.
 struct CachedKeys {
-  ConstView k, v;          // [pool rows, inner] compute type
+  ConstView k, v;          // [pool rows, inner], both f32 or both bf16
   ConstView index;         // [1, n] i32
   ConstView first, count;  // [R, 1] i32; count > 0
 };
@@ -381,7 +381,8 @@ struct CachedKeys {
 // - 1.
 void attention_step(Context& ctx, const AttentionCall& call, ConstView q, const CachedKeys& keys,
                     View out);
-// y[index[r]] = x[r]; x [R, n] compute type, index [R, 1] i32, without duplicates.
+// y[index[r]] = x[r], rounded to y's type; x [R, n] compute type, y f32 or bf16, index [R, 1] i32,
+// without duplicates.
 void scatter_rows(Context& ctx, ConstView x, ConstView index, View y);
 
 // --- Loss ----------------------------------------------------------------------------------------

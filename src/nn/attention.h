@@ -21,7 +21,7 @@ struct States {
 
 // The rows to write in a pool of keys and values.
 struct KeyRows {
-  View k, v;        // [pool rows, inner] of compute type
+  View k, v;        // [pool rows, inner]: views of a KvPool
   ConstView index;  // [rows, 1] i32
 };
 

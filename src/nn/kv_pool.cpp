@@ -12,6 +12,11 @@ namespace {
 // copies.
 constexpr std::int64_t kFirstRows = 2048;
 
+// A step reads all keys and values, which soon do not fit in a cache.
+DType stored_type(const Context& ctx) {
+  return ctx.weight_type == DType::i8 ? DType::bf16 : ctx.compute_type;
+}
+
 }  // namespace
 
 KvPool::KvPool(Context& ctx, std::int64_t blocks, std::int64_t inner_dim)
@@ -26,7 +31,7 @@ std::int32_t KvPool::take() {
 
 void KvPool::grow() {
   const std::int64_t larger = std::max(kFirstRows, 2 * rows_);
-  Tensor grown(ctx_, larger, 2 * blocks_ * inner_dim_, ctx_.compute_type);
+  Tensor grown(ctx_, larger, 2 * blocks_ * inner_dim_, stored_type(ctx_));
   if (rows_ > 0) copy(ctx_, all_, grown.view().slice_rows(0, rows_));
   all_ = std::move(grown);
   // Low rows are taken first, so the memory of the others stays untouched until needed.

@@ -13,8 +13,8 @@ namespace switchyard {
 
 class KvPool {
  public:
-  // Rows are of compute type. inner_dim: elements of a token's keys in one block. Allocates nothing
-  // until the first row is taken. ctx must outlive the pool.
+  // Rows are of compute type, or bfloat16 where weights are int8. inner_dim: elements of a token's
+  // keys in one block. Allocates nothing until the first row is taken. ctx must outlive the pool.
   KvPool(Context& ctx, std::int64_t blocks, std::int64_t inner_dim);
 
   // Returns a free row. If none is free, the pool doubles, which invalidates its views. It never

@@ -143,7 +143,8 @@ TEST_CASE("decoder state: steps give the logits of the whole-sequence pass") {
   }
 }
 
-// Rounding of activations amplifies the differences in the last bit between the two ways.
+// Rounding of activations amplifies the differences in the last bit between the two ways; in int8,
+// only the steps round keys and values, to bfloat16.
 TEST_CASE("decoder state: steps in bfloat16 and int8 are near the whole-sequence pass") {
   const DType type = GENERATE(DType::bf16, DType::i8);
   CAPTURE(name_of(type));
@@ -151,7 +152,7 @@ TEST_CASE("decoder state: steps in bfloat16 and int8 are near the whole-sequence
     CAPTURE(config.d_model);
     TinyModel tiny(config, {1, true, type});
     tiny.model.prepare(*tiny.ctx);
-    check_random_search(tiny, 0.1);
+    check_random_search(tiny, type == DType::i8 ? 0.15 : 0.1);
   }
 }
 

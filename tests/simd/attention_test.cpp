@@ -144,6 +144,18 @@ TEST_CASE("a query's bits do not depend on the other queries") {
   });
 }
 
+// Rounds x to bfloat16 and returns the result as such.
+std::vector<Bf16> rounded(Matrix& x, I rows, I cols) {
+  std::vector<Bf16> narrow;
+  for (I r = 0; r < rows; ++r) {
+    for (I c = 0; c < cols; ++c) {
+      narrow.push_back({f32_to_bf16(x.at(r, c))});
+      x.at(r, c) = bf16_to_f32(narrow.back().bits);
+    }
+  }
+  return narrow;
+}
+
 TEST_CASE("one step attends like the last row of a sequence") {
   const I heads = 3;
   for_each_target([&] {
@@ -156,8 +168,9 @@ TEST_CASE("one step attends like the last row of a sequence") {
         // Listed last first.
         std::vector<std::int32_t> index;
         for (I j = keys; j-- > 0;) index.push_back(static_cast<std::int32_t>(j));
-        attention_step(heads, d_kv, q.in(), {k.in(), v.in(), index.data(), keys},
-                       {bias.data() + keys - 1, bias.in().stride}, out.view(), scratch.data());
+        const I cols = heads * d_kv;
+        const std::vector<Bf16> k16 = rounded(k, keys, cols), v16 = rounded(v, keys, cols);
+        const In biases{bias.data() + keys - 1, bias.in().stride};
         std::vector<double> want;
         for (I h = 0; h < heads; ++h) {
           std::vector<double> p;
@@ -174,8 +187,15 @@ TEST_CASE("one step attends like the last row of a sequence") {
             want.push_back(total);
           }
         }
-        REQUIRE(close(out.values(), want, 5e-6, 1e-7) == "");
-        REQUIRE((out.intact() && scratch.intact()));
+        for (const bool narrow : {false, true}) {
+          const AnyIn k_in = narrow ? AnyIn(Rows<const Bf16>{k16.data(), cols}) : k.in();
+          const AnyIn v_in = narrow ? AnyIn(Rows<const Bf16>{v16.data(), cols}) : v.in();
+          attention_step(heads, d_kv, q.in(), {k_in, v_in, index.data(), keys}, biases, out.view(),
+                         scratch.data());
+          REQUIRE(close(out.values(), want, 5e-6, 1e-7) == "");
+          REQUIRE((out.intact() && scratch.intact()));
+          out = Matrix(1, cols);
+        }
       }
     }
   });

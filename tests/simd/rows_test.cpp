@@ -145,6 +145,11 @@ TEST_CASE("bfloat16 has the bits of core/dtype.h") {
       const AnyOut narrow(y.data(), n, DType::bf16);
       convert(1, n, In{x.data() + from, n}, narrow);
       convert(1, n, narrow, Out{back.data(), n});
+      std::vector<Bf16> scattered(size + 1, Bf16{77});
+      const std::int32_t first = 0;
+      scatter_rows(1, n, In{x.data() + from, n}, {&first, 1},
+                   AnyOut(scattered.data(), n, DType::bf16));
+      for (std::size_t i = 0; i <= size; ++i) REQUIRE(scattered[i].bits == y[i].bits);
       for (std::size_t i = 0; i < size; ++i) {
         REQUIRE(y[i].bits == f32_to_bf16(x[from + i]));
         REQUIRE(bits_of_f32(back[i]) == std::uint32_t{y[i].bits} << 16);
