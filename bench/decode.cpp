@@ -63,13 +63,17 @@ std::vector<Ids> read_sources(const DecodeOptions& o, const Tokenizer& tokenizer
 
 // Translates a batch per worker and copy, taken from the longest sentences.
 template <class AnyTranslator>
-void warm_up(AnyTranslator& translator, std::vector<Ids> sources, int copies) {
-  std::sort(sources.begin(), sources.end(),
-            [](const Ids& a, const Ids& b) { return a.size() > b.size(); });
+void warm_up(AnyTranslator& translator, const std::vector<Ids>& sources, int copies) {
   const TranslatorOptions& options = translator.options();
-  sources.resize(std::min(sources.size(), static_cast<std::size_t>(options.mini_batch) *
-                                              static_cast<std::size_t>(options.workers * copies)));
-  translator.translate(sources);
+  std::vector<const Ids*> longest;
+  for (const Ids& ids : sources) longest.push_back(&ids);
+  const auto end = longest.begin() +
+                   std::min(std::ssize(longest), options.mini_batch * options.workers * copies);
+  std::partial_sort(longest.begin(), end, longest.end(),
+                    [](const Ids* a, const Ids* b) { return a->size() > b->size(); });
+  std::vector<Ids> batch;
+  for (auto ids = longest.begin(); ids != end; ++ids) batch.push_back(**ids);
+  translator.translate(batch);
 }
 
 // Translates all sources until the time is over, at least once. Every pass has the same results.
@@ -79,17 +83,16 @@ Measured measure(AnyTranslator& translator, const std::vector<Ids>& sources,
   warm_up(translator, sources, o.copies);
   translator.time_phases();
   Measured m;
-  std::vector<NBest> found;
+  m.text.sentences = std::ssize(sources);
+  for (const Ids& ids : sources) m.text.source_tokens += std::ssize(ids);
   for (const Stopwatch watch; m.passes == 0 || m.seconds < o.seconds; m.seconds = watch.seconds()) {
-    found = translator.translate(sources);
+    const std::vector<NBest> found = translator.translate(sources);
+    m.text.target_tokens = 0;
+    for (const NBest& best : found) m.text.target_tokens += std::ssize(best.front().ids);
     ++m.passes;
   }
   m.times = translator.times();
   m.peak_bytes = peak_bytes();
-  m.text.sentences = static_cast<std::int64_t>(sources.size());
-  for (const Ids& ids : sources) m.text.source_tokens += static_cast<std::int64_t>(ids.size());
-  for (const NBest& best : found)
-    m.text.target_tokens += static_cast<std::int64_t>(best.front().ids.size());
   return m;
 }
 

@@ -233,11 +233,11 @@ void translate_lines(LineReader& reader, TextTranslator& translator, const Trans
       // If no more input is ready, its writer may be waiting for the translation.
       if (lines.size() < most_lines && bytes < kReadAheadBytes && reader.ready()) continue;
     }
-    for (const Translations& found : translator.translate(lines))
+    const bool reports = o.stat && !lines.empty();
+    for (const Translations& found : translator.translate(std::exchange(lines, {})))
       write_line(output_of(found, number++, o));
     flush_stdout();
-    if (o.stat && !lines.empty()) log_info(statistics(translator.counts()));
-    lines.clear();
+    if (reports) log_info(statistics(translator.counts()));
     bytes = 0;
   }
 }

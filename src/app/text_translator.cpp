@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <chrono>
 #include <string_view>
+#include <utility>
 
 #include "src/app/training/directory.h"
 #include "src/app/vocabulary_warnings.h"
@@ -145,23 +146,28 @@ TextTranslator::TextTranslator(const Model& model, const Tokenizer& tokenizer,
         ErrorKind::kUsage, "a line translated in parts has no n-best list and no score");
 }
 
-std::vector<Translations> TextTranslator::translate(const std::vector<std::string>& lines) {
+std::vector<Translations> TextTranslator::translate(std::vector<std::string> lines) {
   const auto begin = std::chrono::steady_clock::now();
   std::vector<Ids> parts;
   std::vector<std::size_t> parts_end;  // of each line
-  for (const std::string& line : lines) {
+  parts.reserve(lines.size());
+  parts_end.reserve(lines.size());
+  for (std::string& line : lines) {
     ++counts_.lines;
     for (Ids& part : encode(line)) {
       counts_.source_tokens += static_cast<std::int64_t>(part.size());
       parts.push_back(std::move(part));
     }
     parts_end.push_back(parts.size());
+    line = std::string();  // frees it
   }
+  lines = std::vector<std::string>();
 
   std::vector<Translations> found(parts.size());
   try {
     translator_.translate(parts, {}, [&](std::size_t part, NBest hypotheses) {
       found[part] = distinct(std::move(hypotheses));
+      parts[part] = Ids();  // frees it
     });
   } catch (const Error&) {
     model_.check_unchanged();  // explains logits that are not finite
@@ -171,6 +177,7 @@ std::vector<Translations> TextTranslator::translate(const std::vector<std::strin
   for (const Translations& part : found) count(part.front().ids);
 
   std::vector<Translations> result;
+  result.reserve(parts_end.size());
   std::size_t part = 0;
   for (const std::size_t end : parts_end) {
     result.push_back(part < end ? std::move(found[part++]) : Translations(1));
@@ -222,7 +229,9 @@ std::vector<Ids> TextTranslator::encode(const std::string& line) {
   std::vector<Ids> parts;
   for (std::size_t begin = 0; begin < ids.size();) {
     const std::size_t end = end_of_part(tokenizer_, ids, begin, room);
-    Ids& part = parts.emplace_back(prefix_);
+    Ids& part = parts.emplace_back();
+    part.reserve(prefix_.size() + (end - begin) + 1);
+    part.insert(part.end(), prefix_.begin(), prefix_.end());
     part.insert(part.end(), ids.begin() + static_cast<std::ptrdiff_t>(begin),
                 ids.begin() + static_cast<std::ptrdiff_t>(end));
     part.push_back(tokenizer_.eos_id());
@@ -268,6 +277,7 @@ std::string TextTranslator::decode(const Ids& hypothesis) const {
 Translations TextTranslator::distinct(NBest hypotheses) const {
   const auto count = static_cast<std::size_t>(options_.translator.search.num_return_sequences);
   Translations result;
+  result.reserve(std::min(count, hypotheses.size()));
   for (Hypothesis& h : hypotheses) {
     if (result.size() == count) break;
     std::string text = decode(h.ids);

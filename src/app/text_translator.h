@@ -79,10 +79,11 @@ class TextTranslator {
 
   // For each line (without its line end), returns SearchOptions::num_return_sequences translations,
   // or fewer if the search found fewer distinct texts; for a blank line, one empty translation.
-  // Messages count lines over all calls. Warns about every cropped line, and once about a model
-  // that fills gaps instead of translating. Error(kData) if the prepared file that holds the
-  // model's weights has changed since it was loaded.
-  std::vector<Translations> translate(const std::vector<std::string>& lines);
+  // Frees each line once it is tokenized: move `lines` here to save memory. Messages count lines
+  // over all calls. Warns about every cropped line, and once about a model that fills gaps instead
+  // of translating. Error(kData) if the prepared file that holds the model's weights has changed
+  // since it was loaded.
+  std::vector<Translations> translate(std::vector<std::string> lines);
 
   struct Counts {
     std::int64_t lines = 0;

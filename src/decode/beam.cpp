@@ -60,12 +60,16 @@ void Beam::finish(float score, std::int32_t last) {
 
 NBest Beam::best(std::size_t count) const {
   NBest result;
+  result.reserve(std::min(count, finished_.size()));
   for (std::size_t i = 0; i < std::min(count, finished_.size()); ++i) {
     Hypothesis h;
     h.score = finished_[i].score;
-    for (std::int32_t n = finished_[i].last; n >= 0; n = nodes_[static_cast<std::size_t>(n)].before)
-      h.ids.push_back(nodes_[static_cast<std::size_t>(n)].token);
-    std::reverse(h.ids.begin(), h.ids.end());
+    const auto before = [&](std::int32_t n) { return nodes_[static_cast<std::size_t>(n)].before; };
+    std::size_t length = 0;
+    for (std::int32_t n = finished_[i].last; n >= 0; n = before(n)) ++length;
+    h.ids.resize(length);
+    for (std::int32_t n = finished_[i].last; n >= 0; n = before(n))
+      h.ids[--length] = nodes_[static_cast<std::size_t>(n)].token;
     result.push_back(std::move(h));
   }
   return result;

@@ -150,8 +150,10 @@ void Search::finish(Active& sentence) {
                                 ? std::numeric_limits<std::size_t>::max()
                                 : static_cast<std::size_t>(options_.num_return_sequences);
   NBest hypotheses = sentence.search->best(count);
-  for (Hypothesis& h : hypotheses)
+  for (Hypothesis& h : hypotheses) {
+    h.ids.reserve(sentence.prefix.size() + h.ids.size());
     h.ids.insert(h.ids.begin(), sentence.prefix.begin(), sentence.prefix.end());
+  }
   finished_.push_back({sentence.number, std::move(hypotheses)});
   state_.release(sentence.slot);
 }

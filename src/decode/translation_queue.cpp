@@ -2,21 +2,24 @@
 #include "src/decode/translation_queue.h"
 
 #include <algorithm>
+#include <numeric>
 
 namespace switchyard {
 
 TranslationQueue::TranslationQueue(const std::vector<Ids>& sources, std::size_t max_tokens)
-    : max_tokens_(max_tokens) {
-  for (std::size_t i = 0; i < sources.size(); ++i) sentences_.push_back({i, sources[i].size()});
-  std::stable_sort(sentences_.begin(), sentences_.end(),
-                   [](const Sentence& a, const Sentence& b) { return a.tokens > b.tokens; });
+    : sources_(sources), max_tokens_(max_tokens), order_(sources.size()) {
+  std::iota(order_.begin(), order_.end(), std::size_t{0});
+  std::sort(order_.begin(), order_.end(), [&](std::size_t a, std::size_t b) {
+    const std::size_t length_a = sources[a].size(), length_b = sources[b].size();
+    return length_a != length_b ? length_a > length_b : a < b;
+  });
 }
 
 std::vector<std::size_t> TranslationQueue::take(std::size_t count, std::size_t tokens) {
   const std::lock_guard lock(mutex_);
   std::vector<std::size_t> taken;
-  while (taken.size() < count && next_ < sentences_.size()) {
-    const auto [number, more] = sentences_[next_];
+  while (taken.size() < count && next_ < order_.size()) {
+    const std::size_t number = order_[next_], more = sources_[number].size();
     if (tokens > 0 && tokens + more > max_tokens_) break;
     tokens += more;
     taken.push_back(number);
@@ -27,7 +30,7 @@ std::vector<std::size_t> TranslationQueue::take(std::size_t count, std::size_t t
 
 void TranslationQueue::close() {
   const std::lock_guard lock(mutex_);
-  next_ = sentences_.size();
+  next_ = order_.size();
 }
 
 }  // namespace switchyard

@@ -15,7 +15,7 @@ namespace switchyard {
 class TranslationQueue {
  public:
   // max_tokens limits the source tokens that a worker holds at a time, unless they are of a single
-  // sentence.
+  // sentence. `sources` must outlive the queue; it reads the length of those not yet taken.
   TranslationQueue(const std::vector<Ids>& sources, std::size_t max_tokens);
 
   // Removes at most `count` sentences, for a worker that already holds `tokens` source tokens, and
@@ -24,12 +24,10 @@ class TranslationQueue {
   void close();  // drops the rest
 
  private:
-  struct Sentence {
-    std::size_t number, tokens;
-  };
+  const std::vector<Ids>& sources_;
   const std::size_t max_tokens_;
   std::mutex mutex_;
-  std::vector<Sentence> sentences_;  // longest first
+  std::vector<std::size_t> order_;  // numbers of the sentences, longest first
   std::size_t next_ = 0;
 };
 

@@ -45,7 +45,7 @@ class Translator {
   Translator(Translator&&) noexcept;
 
   // Called on any worker's thread with the number of a source and its hypotheses, best first, as
-  // soon as they are found.
+  // soon as they are found. That source is not read again, so its ids may then be freed.
   using Found = std::function<void(std::size_t source, NBest hypotheses)>;
 
   // `sources`: ids with eos, none empty. `prefixes`: the ids that each translation begins with

@@ -215,6 +215,7 @@ Ids Tokenizer::encode(std::string_view line, std::int64_t* replaced) const {
   const std::string text = valid_utf8(line.substr(0, kMaxLineBytes), replaced);
   Ids ids;
   impl_->encode_parts<int>(text, [&](const std::vector<int>& ids_of_part) {
+    ids.reserve(ids.size() + ids_of_part.size() + 1);  // 1: eos
     ids.insert(ids.end(), ids_of_part.begin(), ids_of_part.end());
   });
   ids.push_back(eos_id());

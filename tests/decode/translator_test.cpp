@@ -122,6 +122,29 @@ TEST_CASE("results come one by one, and what a receiver throws ends the call") {
   CHECK(same_bits(result, Translator(random.model, options).translate(sources)));
 }
 
+TEST_CASE("many results take little memory: no spare capacity, and sources may be freed") {
+  RandomModel random(19);
+  std::vector<Ids> sources = random_sources(19, 20);
+  TranslatorOptions options;
+  options.mini_batch = 3;
+  options.workers = 2;
+  options.search.num_beams = options.search.num_return_sequences = GENERATE(1, 3);
+  options.search.max_new_tokens = 9;
+  Translator translator(random.model, options);
+  const std::vector<Ids> prefixes(sources.size(), Ids{2});
+  const std::vector<NBest> expected = translator.translate(sources, prefixes);
+  std::vector<NBest> found(sources.size());
+  translator.translate(sources, prefixes, [&](std::size_t i, NBest hypotheses) {
+    found[i] = std::move(hypotheses);
+    sources[i] = Ids();
+  });
+  CHECK(same_bits(found, expected));
+  for (const NBest& best : found) {
+    CHECK(best.capacity() == best.size());
+    for (const Hypothesis& h : best) CHECK(h.ids.capacity() == h.ids.size());
+  }
+}
+
 TEST_CASE("queue: longest first, limited in sentences and tokens") {
   const std::vector<Ids> sources = {Ids(200),  Ids(1), Ids(9000), Ids(6000),
                                     Ids(2192), Ids(2), Ids(3)};
