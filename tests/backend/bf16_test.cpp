@@ -1,60 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// Matmuls in bfloat16. They are exact on small integers, so every implementation must match the
-// reference bit for bit, after one rounding if the result is bf16.
-#include "tests/backend/machine.h"
+// Operations in bfloat16. A matmul of small integers is exact, so every implementation must match
+// the reference bit for bit, after one rounding if the result is bf16.
+#include "tests/backend/bf16_machine.h"
 
 namespace switchyard {
 namespace {
-
-// Matrices of integers without gaps between rows, as bfloat16 matmuls need them.
-class Bf16Machine {
- public:
-  explicit Bf16Machine(int threads, bool row_invariant = false)
-      : ctx(make_context({threads, row_invariant, DType::bf16})) {}
-
-  // Integers from -2 to 2.
-  Reals whole(std::int64_t rows, std::int64_t cols) {
-    Reals m(rows, cols);
-    for (double& x : m.values) x = static_cast<double>(rng_.below(5)) - 2;
-    return m;
-  }
-  View place(const Reals& values, DType dtype) {
-    const View f32 = ctx->scratch.make(values.rows, values.cols);
-    const std::vector<float> host(values.values.begin(), values.values.end());
-    upload(*ctx, host.data(), f32.size(), f32);
-    poison_past_last_row(f32);
-    if (dtype == DType::f32) return f32;
-    const View bf16 = ctx->scratch.make(values.rows, values.cols, DType::bf16);
-    copy(*ctx, f32, bf16);
-    poison_past_last_row(bf16);
-    return bf16;
-  }
-  std::vector<double> values(ConstView v) {
-    const View f32 = ctx->scratch.make(v.rows, v.cols);
-    copy(*ctx, v, f32);
-    std::vector<float> host(static_cast<std::size_t>(v.size()));
-    download(*ctx, f32, host.data(), v.size());
-    return {host.begin(), host.end()};
-  }
-
-  std::unique_ptr<Context> ctx;
-
- private:
-  // No result may depend on these rows.
-  void poison_past_last_row(View v) {
-    fill(*ctx, std::numeric_limits<float>::quiet_NaN(),
-         v.slice_rows(v.rows, v.row_capacity - v.rows));
-  }
-
-  Rng rng_{11};
-};
-
-std::vector<double> rounded(const Reals& m, DType dtype) {
-  std::vector<double> values = m.values;
-  if (dtype == DType::bf16)
-    for (double& x : values) x = bf16_to_f32(f32_to_bf16(static_cast<float>(x)));
-  return values;
-}
 
 Reals sum(Reals a, const Reals& b) {
   for (std::size_t i = 0; i < a.values.size(); ++i) a.values[i] += b.values[i];
@@ -230,98 +180,6 @@ TEST_CASE("a step of attention in bfloat16 is that of the rounded values") {
   for (std::int64_t r = 0; r < 3; ++r)
     std::copy_n(rows.begin() + r * inner, inner, expected_pool.begin() + to[r] * 3 * inner + inner);
   CHECK(m.values(wide) == expected_pool);
-}
-
-TEST_CASE("an embedding without its value is rounded to bfloat16") {
-  Bf16Machine m(2, true);
-  const std::int64_t cols = GENERATE(1, 24, 130);
-  Reals value = m.whole(100, cols);
-  for (std::size_t i = 0; i < value.values.size(); ++i)
-    value.values[i] += static_cast<double>(i) / 1024;  // exact in float32 only
-  Weight table{m.place(value, DType::f32), nullptr, WeightRole::head};
-  const bool replaced = prepare_weight(*m.ctx, table);
-  if (replaced) table.forget_value();
-  const std::vector<double> kept = rounded(value, replaced ? DType::bf16 : DType::f32);
-  const View ids = m.ctx->scratch.make(3, 1, DType::i32), y = m.place(m.whole(3, cols), DType::f32);
-  const std::vector<std::int32_t> listed = {99, 0, 64};
-  upload(*m.ctx, listed.data(), 3, ids);
-  embed(*m.ctx, table, ids, y);
-  std::vector<double> expected;
-  for (const std::int32_t id : listed)
-    for (std::int64_t c = 0; c < cols; ++c)
-      expected.push_back(kept[static_cast<std::size_t>(id * cols + c)]);
-  CHECK(m.values(y) == expected);
-}
-
-TEST_CASE("after an update bfloat16 matmuls read the new value, a router's always do") {
-  Bf16Machine m(2);
-  const Reals x = m.whole(20, 40), w = m.whole(30, 40);
-  const View x_view = m.place(x, DType::bf16), y = m.place(m.whole(20, 30), DType::f32);
-  Weight weight{m.place(m.whole(30, 40), DType::f32), nullptr};
-  const bool router = GENERATE(false, true);
-  CAPTURE(router);
-  if (router) weight.role = WeightRole::router;
-  prepare_weight(*m.ctx, weight);
-  copy(*m.ctx, m.place(w, DType::f32), weight.value);
-  prepare_weight(*m.ctx, weight);
-  linear(*m.ctx, x_view, weight, y);
-  CHECK(m.values(y) == reference::linear(x, w).values);
-}
-
-TEST_CASE("a weight has the packed forms of all contexts that prepared it") {
-  Bf16Machine m(2);
-  const auto invariant = make_context({2, true});
-  const bool bf16_first = GENERATE(false, true);
-  const Reals x = m.whole(20, 40), w = m.whole(30, 40);
-  Weight weight{m.place(w, DType::f32), nullptr};
-  for (const bool in_bf16 : {bf16_first, !bf16_first, bf16_first})
-    prepare_weight(in_bf16 ? *m.ctx : *invariant, weight);
-  const View y = m.place(m.whole(20, 30), DType::f32);
-  linear(*m.ctx, m.place(x, DType::bf16), weight, y);
-  const Reals expected = reference::linear(x, w);
-  CHECK(m.values(y) == expected.values);
-  linear(*invariant, m.place(x, DType::f32), weight, y);
-  CHECK(m.values(y) == expected.values);
-  // Prepared only for the other kind of context.
-  Weight other{weight.value, nullptr};
-  prepare_weight(*m.ctx, other);
-  linear(*invariant, m.place(x, DType::f32), other, y);
-  CHECK(m.values(y) == expected.values);
-}
-
-TEST_CASE("an optimizer repacks the weights it updates exactly as prepare_weight() does") {
-  const int threads = GENERATE(1, 3);
-  const std::int64_t out = GENERATE(5, 64, 200), in = GENERATE(7, 130);
-  const bool factored = GENERATE(false, true);
-  CAPTURE(threads, out, in, factored);
-  Bf16Machine m(threads);
-  const View x = m.place(m.whole(20, in), DType::bf16), dy = m.place(m.whole(20, out), DType::bf16);
-  Weight weight{m.place(m.whole(out, in), DType::f32), nullptr};
-  prepare_weight(*m.ctx, weight);
-  const auto results = [&](const Weight& w) {
-    const View y = m.place(Reals(20, out), DType::f32), dx = m.place(Reals(20, in), DType::f32);
-    linear(*m.ctx, x, w, y);
-    linear_backward_input(*m.ctx, dy, w, dx);
-    return std::pair(m.values(y), m.values(dx));
-  };
-  const auto before = results(weight);
-  const View grad = m.place(m.whole(out, in), DType::f32);
-  const auto zeros = [&](std::int64_t rows, std::int64_t cols) {
-    return m.place(Reals(rows, cols), DType::f32);
-  };
-  if (factored) {
-    const AdafactorParam param{&weight, grad, zeros(1, out), zeros(1, in)};
-    Adafactor options;
-    options.lr = 0.3f;
-    adafactor(*m.ctx, options, *plan_adafactor(*m.ctx, {param}), {});
-  } else {
-    const AdamWParam param{weight.value, grad, zeros(out, in), zeros(out, in), &weight};
-    adamw(*m.ctx, {0.3f, 0.9f, 0.98f, 1e-8f}, *plan_adamw(*m.ctx, {param}), {});
-  }
-  Weight fresh{weight.value, nullptr};
-  prepare_weight(*m.ctx, fresh);
-  CHECK(results(weight) == results(fresh));
-  CHECK(results(weight) != before);
 }
 
 // A backend may leave rows of zeros between the experts' rows.
