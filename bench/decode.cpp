@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // decode: how fast does a model translate? Loading and tokenization are not timed. With
 // --force-length every translation has exactly that many tokens (eos is suppressed), which makes
-// models with random weights and other programs comparable. The text is translated once, or again
-// and again for --seconds; with --copies, by models that take turns.
+// models with random weights and other programs comparable. Translates the text once, or repeatedly
+// for --seconds. With --copies, copies of the model take turns.
 #include <algorithm>
 #include <numeric>
 
@@ -76,7 +76,8 @@ void warm_up(AnyTranslator& translator, const std::vector<Ids>& sources, int cop
   translator.translate(batch);
 }
 
-// Translates all sources until the time is over, at least once. Every pass has the same results.
+// Translates all sources at least once, and until --seconds have passed. Every pass has the same
+// results.
 template <class AnyTranslator>
 Measured measure(AnyTranslator& translator, const std::vector<Ids>& sources,
                  const DecodeOptions& o) {
@@ -108,8 +109,7 @@ Measured run_models(const DecodeOptions& o, const std::vector<TextModel>& models
   return measure(rotation, sources, o);
 }
 
-// Mean milliseconds per batch, which add up to its latency; `other` is the time in which a worker
-// had nothing to do.
+// Mean milliseconds per batch, which add up to its latency; `other` is the time a worker was idle.
 nlohmann::ordered_json phase_ms(const DecodeTimes& times, double batches, double latency_ms) {
   nlohmann::ordered_json result;
   double other = latency_ms;
@@ -141,8 +141,8 @@ void report(const DecodeOptions& o, const Model& model, const Measured& m) {
   const double busy_workers = std::min<double>(t.workers, batches);
   const double latency_ms = m.seconds * 1e3 / passes * busy_workers / batches;
 
-  // All workers read the weights they share; at batch 1 this is what limits a step. With copies,
-  // they come from as far away as in an array of the size of all.
+  // At batch 1 a step is limited by reading the weights, which all workers share. Copies
+  // are compared with one array as large as all of them.
   const double weight_bytes = step_weights(model.config(), rows_per_step(t, m.text)) *
                               static_cast<double>(size_bytes(o.compute_type));
   const double weight_rate = weight_bytes / step_seconds(m.times) * busy_workers * 1e-9;
@@ -200,7 +200,7 @@ int run(int argc, char** argv) {
                  "workers, which share --threads; 0: one per thread");
   options.number(
       "copies", o.copies, 1, 1024,
-      "one worker rotates over so many copies of the model, step by step, so that weights "
+      "number of copies of the model that one worker uses in turn, one step each, so that weights "
       "come from memory instead of a cache");
   options.choice("compute-type", o.compute_type,
                  {{"float32", DType::f32}, {"bfloat16", DType::bf16}, {"int8", DType::i8}},

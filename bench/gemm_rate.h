@@ -24,9 +24,9 @@ using Matmuls = std::vector<Matmul>;
 
 double flops(const Matmuls& matmuls);
 
-// The forward matmuls of `tokens` rows: through the encoder; through the decoder and head, without
-// cross-attention's keys and values; and of these keys and values, for `source_tokens` rows. A
-// sparse layer's rows are spread evenly over its experts.
+// The forward matmuls for `tokens` rows: of the encoder; of the decoder and head, except
+// cross-attention's keys and values; and of those, for `source_tokens` rows. A sparse layer's rows
+// are spread evenly over its experts.
 Matmuls encoder_matmuls(const ModelConfig& config, std::int64_t tokens);
 Matmuls decoder_matmuls(const ModelConfig& config, std::int64_t tokens);
 Matmuls cross_key_matmuls(const ModelConfig& config, std::int64_t source_tokens);

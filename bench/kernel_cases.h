@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Every kernel of simd/ as a call with sizes from training, and the bytes or FLOPs it needs at
-// least.
+// Every kernel of simd/ as a call with sizes from training, and the minimum number of bytes or
+// FLOPs it needs.
 #pragma once
 
 #include <cassert>

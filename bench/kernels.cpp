@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // kernels: how close does each kernel of simd/ come to the limits of one thread, on each of the
-// machine's instruction sets? A kernel that moves bytes is compared with the shortest time in which
+// machine's instruction sets? A kernel that moves bytes is compared with the minimum time in which
 // plain loops move as many bytes over a working set of the same size; one that multiplies, with
 // multiply-adds on registers. `of_limit` is the limit's time over the kernel's. Exponentials and
 // divisions explain values below 1; better cache use than the plain loops' explains values above.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The limits that kernels are measured against: how fast one thread reads, writes and multiplies in
-// plain loops, on the same instruction set; and that translation is: how fast all threads read.
+// The limits to measure against. For kernels: how fast one thread reads, writes and multiplies in
+// plain loops, on the same instruction set. For translation: how fast all threads read.
 #pragma once
 
 #include <cstdint>
@@ -30,17 +30,18 @@ struct MemoryRates {
 // Takes four times `seconds`.
 MemoryRates memory_rates(Context& ctx, std::int64_t bytes, double seconds);
 
-// Who reads, and for how long: workers with `threads` threads each.
+// Workers with `threads` threads each that read for `seconds`.
 struct Readers {
   int workers = 1, threads = 1;
   double seconds = 0;
 };
-// GB/s that all readers together read from one array of `bytes` bytes, allocated like weights. Each
-// worker reads all of it again and again, its threads a part each, as workers read the weights they
-// share.
+// Returns the total GB/s of all readers from one array of `bytes` bytes, allocated like weights.
+// Each worker reads the whole array repeatedly, split among its threads, as workers read the
+// weights they share.
 double shared_read_rate(Context& ctx, std::int64_t bytes, const Readers& readers);
 
-// Returns the shortest time for this traffic: as much as possible as a copy, the rest separately.
+// Returns the minimum time for this traffic: as much as possible is copied, the rest is read or
+// written on its own.
 double least_seconds(const Traffic& bytes, const MemoryRates& rates);
 
 // f32 GFLOP/s of multiply-adds on registers.

@@ -23,7 +23,7 @@ std::vector<NBest> Rotation::translate(const std::vector<Ids>& sources) {
   while (found < sources.size()) {
     for (Copy& copy : copies_) {
       Search& search = *copy.search;
-      // The clocks of the other copies stand still.
+      // The clocks of the other copies are stopped.
       const DecodeClockScope timed(times_phases_ ? &search.clock() : nullptr);
       if (search.active() == 0) admit(copy, sources, next);
       if (search.active() == 0) continue;

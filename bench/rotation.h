@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Translation with weights that are in no cache: copies of a model take turns at every step, so
-// that a step finds the weights of the others there. One worker; the rest is as in Translator.
+// Translation with weights that are not in cache: copies of a model take turns, one step each, so
+// that each evicts the weights of the others. One worker; otherwise like Translator.
 #pragma once
 
 #include <memory>
@@ -13,8 +13,8 @@ namespace switchyard::bench {
 
 class Rotation {
  public:
-  // `copies` must outlive this; their weights must not be in the same memory. Each copy translates
-  // TranslatorOptions::mini_batch sentences at a time.
+  // `copies` must outlive this, and must not share the memory of their weights. Each copy
+  // translates TranslatorOptions::mini_batch sentences at a time.
   Rotation(const std::vector<const Model*>& copies, const TranslatorOptions& options);
 
   std::vector<NBest> translate(const std::vector<Ids>& sources);

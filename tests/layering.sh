@@ -38,7 +38,7 @@ rule "above the contract nobody dereferences a view's data" \
 rule 'errors are thrown; only main(), and a signal, ends the program; only main() prints a result' \
   '\b(abort|_?exit|printf|HWY_ASSERT)\(|std::cout' 'src/app/stop_signal\.cpp' src simd
 
-# may_include FOLDER ALLOWED: what a folder's files include of ours.
+# may_include DIRECTORY ALLOWED: checks which of the project's headers a directory includes.
 may_include() {
   [ -d "$1" ] || { echo "no directory $1"; failures=$((failures + 1)); }
   local found

@@ -43,8 +43,8 @@ void occupy_standard_streams() {
       (void)::open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY);
 }
 
-// A mapped file was truncated while it was in use (core/mapped_file.h). Any other fault is a
-// mistake of ours and gets what it would get without this. Calls only async-signal-safe functions.
+// Reports a mapped file that was truncated while in use (core/mapped_file.h). Any other fault is a
+// bug and gets the default action. Calls only async-signal-safe functions.
 std::string& fault_prefix() {
   static std::string prefix;  // "TOOL: error: "
   return prefix;
@@ -53,7 +53,7 @@ void on_bus_error(int signal, siginfo_t* info, void*) {
   const char* const path = mapped_file_at(info->si_addr);
   if (!path) {
     std::signal(signal, SIG_DFL);
-    return;  // the access is repeated
+    return;  // to repeat the access
   }
   for (const std::string_view part :
        {std::string_view(fault_prefix()), std::string_view(path),

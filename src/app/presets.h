@@ -8,7 +8,8 @@
 namespace switchyard {
 
 std::vector<std::string> preset_names();
-// The preset's YAML text: options by name. Error(kUsage) listing the names if there is none.
+// The preset's YAML text: options by name. Error(kUsage) listing all names if there is no such
+// preset.
 std::string preset_text(const std::string& name);
 
 }  // namespace switchyard

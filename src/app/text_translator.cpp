@@ -70,7 +70,7 @@ bool is_there(const fs::path& path) {
   return fs::exists(path, error);
 }
 
-// Whoever prepared a file chose its type: it is used even if this machine must pack it anew.
+// A prepared file shows which type the user wants, even if this machine cannot use the file itself.
 DType automatic_type(const fs::path& directory) {
   for (const DType type : {DType::i8, DType::bf16})
     if (computes_natively(type) && is_there(directory / prepared_name(type))) return type;

@@ -18,7 +18,7 @@
 
 namespace switchyard {
 
-// A model loaded for translation: its weights are packed, and the tokenizer fits it.
+// A model loaded for translation, with packed weights, and a tokenizer that fits it.
 struct TextModel {
   std::filesystem::path directory;
   std::unique_ptr<Context> ctx;
@@ -32,8 +32,9 @@ struct TextModel {
 };
 
 struct TextModelOptions {
-  // What the weights are packed for: f32, bf16 or i8. Unset: int8, bfloat16 or float32, the first
-  // of which the directory has a prepared file and the machine has instructions; else float32.
+  // The type that weights are packed in: f32, bf16 or i8. Unset: int8, else bfloat16, if the
+  // directory has a prepared file of that type and the machine has instructions for it; else
+  // float32.
   std::optional<DType> compute_type = DType::f32;
   bool allow_nonfinite = false;
 };

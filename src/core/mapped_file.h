@@ -2,9 +2,9 @@
 // A file mapped into memory, read-only: its pages are read on first use and shared by all processes
 // that map it.
 //
-// A file that shrinks or is written to while it is mapped changes the memory. Nothing can prevent
-// this, but check_unchanged() detects it, so that nothing computed from such memory is used; and
-// touching a page beyond the new end raises SIGBUS, whose handler finds the file's name with
+// If the file is written to or truncated, the mapped memory changes, too. This cannot be prevented,
+// but check_unchanged() detects it, so that results computed from such memory can be discarded.
+// Touching a page beyond the new end raises SIGBUS; the handler finds the file's name with
 // mapped_file_at(). Replacing the file by renaming another one over it is harmless: the mapping
 // keeps the old one.
 #pragma once
@@ -28,8 +28,8 @@ class MappedFile {
 
   const fs::path& path() const { return path_; }
   std::span<const std::byte> bytes() const { return {data_, size_}; }
-  // Error(kData) if the file's size or time of modification is no longer what it was when it was
-  // mapped. Thread-safe.
+  // Error(kData) if the file's size or modification time has changed since it was mapped.
+  // Thread-safe.
   void check_unchanged() const;
 
  private:

@@ -48,7 +48,7 @@ class Search {
   std::size_t active() const { return active_.size(); }
   std::size_t active_source_tokens() const;
 
-  // The time of each phase; stopped at first.
+  // Times each phase; initially stopped.
   DecodeClock& clock() { return state_.clock(); }
   const DecodeClock& clock() const { return state_.clock(); }
 

@@ -37,7 +37,7 @@ struct Hypothesis {
 // The hypotheses of a sentence, best first.
 using NBest = std::vector<Hypothesis>;
 
-// Returns sum_log_prob / length^length_penalty, in f32 as in Hugging Face's.
+// Returns sum_log_prob / length^length_penalty, in f32 as in Hugging Face.
 float normalised_score(float sum_log_prob, std::int64_t length, const SearchOptions& options);
 
 // Error(kUsage) naming an option that is out of range.

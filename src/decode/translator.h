@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Translator: searches many id sequences with one or more workers that share a queue. Each has a
+// Translator: translates many id sequences with one or more workers that share a queue. Each has a
 // number of slots; as sentences finish, new ones take their slots, so that no step runs half empty.
-// With row_invariant the result for a sequence is bit-identical whatever the number of slots, the
-// order and the number of workers.
+// With row_invariant the result for a sequence is bit-identical whatever the numbers of slots and
+// workers and the order of the sequences.
 #pragma once
 
 #include <cstddef>
@@ -63,7 +63,7 @@ class Translator {
 
   // Starts measuring the phases of later calls of translate(), for benchmarks.
   void time_phases() { times_phases_ = true; }
-  // Returns their sum over all workers and calls; not while translate() runs.
+  // Returns the sums over all workers and calls. Must not be called while translate() runs.
   DecodeTimes times() const;
 
  private:

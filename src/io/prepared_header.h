@@ -2,8 +2,8 @@
 // The header of a prepared file: which tensors it has, in which layout, and where.
 //
 //   bytes 0-7    "\x93SWPREP\n"
-//   8-11         the version of the format, as all numbers in the machine's byte order
-//   12-15        0x01020304, which tells that order
+//   8-11         version of the format; like all numbers, in the machine's byte order
+//   12-15        0x01020304, which shows that order
 //   16-23        size of the JSON text that starts at byte 64
 //   24-31        XXH64 of that text
 //   32-39        size of the file
@@ -11,8 +11,8 @@
 //
 // The text is {"compute_type": "int8", "source": [{"name", "bytes", "modified_ns", "sample",
 // "checksum"}...], "tensors": {NAME: {"layout", "shape", "offset", "bytes", "checksum"}...}}. The
-// data begins at the next multiple of 4096; offsets are relative to it, multiples of 64 and, of
-// tensors of 64 KiB or more, of 4096. Gaps are zeros.
+// data begins at the next multiple of 4096. Offsets are relative to it and multiples of 64, or of
+// 4096 for tensors of 64 KiB or more. Gaps are filled with zeros.
 #pragma once
 
 #include <cstddef>
@@ -40,13 +40,13 @@ struct PreparedHeader {
   std::map<std::string, PreparedTensor, std::less<>> tensors;
   std::uint64_t data_begin = 0;
 
-  // For writing: places the tensors one after another, in order of their names, and returns the
-  // bytes of the file before its data.
+  // For writing: places the tensors one after another, sorted by name, and returns the bytes that
+  // precede the data.
   std::string lay_out();
 
-  // Reads the header of a file; `path` is named in errors. Error(kData) if it is damaged: then
-  // nothing in it can be trusted. Every tensor is inside the file and overlaps no other. Returns
-  // false, with no tensors, if the file is of another version or byte order.
+  // Reads and validates the header of a file: every tensor is inside the file and overlaps no
+  // other. Returns false, without tensors, if the file has another version or byte order.
+  // Error(kData), naming `path`, if the header is damaged; its fields must not be used then.
   bool read(std::span<const std::byte> file, const fs::path& path);
 
  private:

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// Which weights a prepared file was made from: their files' names, sizes, times and checksums.
+// Identifies the weights that a prepared file was made from, by the names, sizes, modification
+// times and checksums of their files.
 //
-// Reading all weights at every start would cost what a prepared file saves. A file whose time of
-// modification is as recorded is compared by its size and by samples of its content; one with
-// another time, such as a copy, by all of its content.
+// Reading all weights at every start would take the time that a prepared file saves. A file with
+// the recorded modification time is therefore compared by size and by samples of its content; one
+// with another time, such as a copy, by all of its content.
 #pragma once
 
 #include <cstdint>
@@ -29,7 +30,7 @@ struct Source {
   // Reads every file. Error(kRuntime) if one cannot be read, Error(kData) if one changes meanwhile.
   explicit Source(const TensorSource& weights);
 
-  // Returns why `weights` are not these files, to follow "it is stale: "; empty if they are.
+  // Returns why `weights` are not these files, to print after "it is stale: "; "" if they are.
   std::string difference(const TensorSource& weights) const;
 };
 

@@ -100,7 +100,7 @@ TEST_CASE("a prepared file gives the same bits as packing in memory") {
   }
 }
 
-TEST_CASE("weights of a prepared file can be bound and packed anew") {
+TEST_CASE("a model loaded from a prepared file can be rebound and repacked") {
   Prepared p(config_with_panels(), DType::f32);  // an embedding is looked up in the value, if any
   const LoadedModel adopted = p.load();
   const std::vector<float> expected = logits_of(*p.ctx, *adopted.model);

@@ -57,7 +57,7 @@ TEST_CASE("letters that occur in long lines only are in the vocabulary") {
   SECTION("at the end of a line of many parts") {
     lines.push_back(repeated("the train leaves ", 5000) + "где лежит снег");
   }
-  SECTION("beside characters that the trainer does not read") {
+  SECTION("next to characters that the trainer does not read") {
     lines.push_back("\u2585 где" + std::string(1, '\0') + "лежит\u2585снег");
   }
   const Tokenizer tokenizer = train_tokenizer(lines, 200);

@@ -2,10 +2,10 @@
 // A weight in bfloat16, packed twice: w^T [in, out] for y = x . w^T and, in training, w [out, in]
 // for dx = dy . w (a head's is in blocks of kHeadBlock rows).
 //
-// In a row-invariant context, simd/bf16_gemm multiplies any number of rows, unless the machine has
-// AMX. Elsewhere oneDNN does: tokens go through matmuls in tiles of
-// rows; the last tile is rounded up to a multiple of kBf16Rounding rows, which the row capacity of
-// token matrices allows. The rows of each expert begin at such a multiple.
+// In a row-invariant context without AMX, simd/bf16_gemm multiplies any number of rows. With AMX
+// and in training, oneDNN multiplies in tiles of rows: the last tile is rounded up to a multiple of
+// kBf16Rounding rows, which the row capacity of token matrices allows. The rows of each expert
+// begin at such a multiple.
 #include "src/backend/cpu/weight_bf16.h"
 
 #include <omp.h>

@@ -91,4 +91,4 @@ def run(judge):
         single = tensors_of(os.path.join(directory, NAME))
         split(directory, lambda shards, weight_map: weight_map.clear())
         write(os.path.join(directory, NAME), content_of_tensors(single))
-    models.same('a single file beside an index', keep_single, ['the index is not read'])
+    models.same('a single file next to an index', keep_single, ['the index is not read'])
