@@ -5,6 +5,7 @@
 #include <cassert>
 #include <cmath>
 
+#include "src/core/error.h"
 #include "src/core/rng.h"
 #include "src/core/round.h"
 
@@ -17,6 +18,11 @@ constexpr std::uint64_t kDecoderSites = std::uint64_t{1} << 20;
 constexpr std::uint64_t kEmbeddingSite = 0;
 constexpr std::uint64_t kFinalSite = 1;
 constexpr std::uint64_t kSitesPerBlock = 8;
+
+// Packs the parameter's weight as prepare_weight() does; errors name the parameter.
+bool prepare_param(Context& ctx, Param& param) {
+  return with_context("tensor " + param.name, [&] { return prepare_weight(ctx, param.weight); });
+}
 
 void record_block(Context& ctx, Recorder& r, StackKind kind, const Block& block,
                   const Block::Saved& s) {
@@ -160,7 +166,7 @@ void Model::bind(Context& ctx, const ParamBuffer& values) {
 
 void Model::prepare(Context& ctx) {
   each_param([&](Param& param) {
-    if (param.in_matmuls()) prepare_weight(ctx, param.weight);
+    if (param.in_matmuls()) prepare_param(ctx, param);
   });
   bind_experts(ctx);
   finish(ctx);
@@ -181,7 +187,7 @@ void Model::load_prepared(Context& ctx, const ReadParam& read) {
                                       : own_value(ctx, param);
     read(param, weight.value);
     if (!param.in_matmuls()) return;
-    if (prepare_weight(ctx, weight)) {
+    if (prepare_param(ctx, param)) {
       weight.forget_value();
     } else {
       const View value = own_value(ctx, param);

@@ -81,7 +81,8 @@ class Model {
   // Binds the parameters to `values`, which must have this layout and outlive the model.
   void bind(Context& ctx, const ParamBuffer& values);
   // Packs every matmul weight for contexts like ctx. Call it once the values are final; in
-  // bfloat16, also whenever anything but an optimizer has changed them.
+  // bfloat16, also whenever anything but an optimizer has changed them. Error(kRuntime) naming the
+  // parameter if a weight has no value or too many inputs for int8; so does load_prepared().
   void prepare(Context& ctx);
   // For translation, instead of bind() and prepare(): loads one parameter after another and keeps
   // the values, which the model then owns, only if no packed form replaces them. Thus one matmul
