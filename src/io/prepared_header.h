@@ -26,7 +26,7 @@
 namespace switchyard {
 
 struct PreparedTensor {
-  std::string layout;  // packed_layout(); empty: the float32 value
+  std::string layout;  // stored_layout(); empty: the file has the float32 value
   std::int64_t rows = 0, cols = 0;
   std::uint64_t offset = 0, bytes = 0;
   std::uint64_t checksum = 0;  // XXH64

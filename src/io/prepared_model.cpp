@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "src/io/prepared_model.h"
 
+#include <cassert>
 #include <cstring>
 #include <memory>
 #include <set>
@@ -33,10 +34,13 @@ std::uint64_t stored_bytes(const Context& ctx, const Param& param) {
 std::span<const std::byte> stored_form(Context& ctx, const Param& param,
                                        std::vector<std::byte>& host) {
   host.resize(stored_bytes(ctx, param));
-  if (stored_layout(ctx, param).empty())
-    download(ctx, param.weight.value, reinterpret_cast<float*>(host.data()), param.size());
-  else
+  if (!stored_layout(ctx, param).empty()) {
     download_packed(ctx, param.weight, host.data());
+    return host;
+  }
+  check(static_cast<bool>(param.weight.value), ErrorKind::kRuntime, "tensor ", param.name,
+        ": has only a packed form that is not for files, expected its float32 value");
+  download(ctx, param.weight.value, reinterpret_cast<float*>(host.data()), param.size());
   return host;
 }
 
@@ -103,13 +107,14 @@ void check_tensors(const Context& ctx, const PreparedFile& prepared, const Model
 void adopt(Context& ctx, const PreparedFile& prepared, Model& model) {
   Model::PreparedWeights weights;
   weights.packed = [&](const Param& param) {
-    return std::shared_ptr<const void>(prepared.file(),
-                                       prepared.bytes_of(prepared.at(param)).data());
+    const PreparedTensor& tensor = prepared.at(param);
+    assert(!tensor.layout.empty());
+    return std::shared_ptr<const void>(prepared.file(), prepared.bytes_of(tensor).data());
   };
   weights.read = [&](const Param& param, View to) {
-    const auto* const values =
-        reinterpret_cast<const float*>(prepared.bytes_of(prepared.at(param)).data());
-    upload(ctx, values, param.size(), to);
+    const PreparedTensor& tensor = prepared.at(param);
+    assert(tensor.layout.empty());
+    upload(ctx, reinterpret_cast<const float*>(prepared.bytes_of(tensor).data()), param.size(), to);
   };
   weights.check_unchanged = [file = prepared.file()] { file->check_unchanged(); };
   model.adopt_prepared(ctx, weights);

@@ -7,6 +7,10 @@
 // one is an error. Loading checks the header and the checksums of float32 values and of tensors
 // below 64 KiB. Only verify_prepared_file() checks all checksums, because that reads every page.
 // While the file is in use, Model::check_unchanged() detects writes to it.
+//
+// A file has each tensor either packed or as its float32 value, as stored_layout() says. A packed
+// one has no value after loading: Param::weight.value has a shape but no data, and matmuls that
+// need it throw Error(kRuntime).
 #pragma once
 
 #include <filesystem>
@@ -21,7 +25,8 @@ namespace switchyard {
 std::string prepared_name(DType compute_type);
 
 // Writes the weights of a model that is prepared for contexts like ctx. Durable, as in
-// core/durable_file.h.
+// core/durable_file.h. Error(kRuntime), naming the tensor, if one that is not written packed has no
+// float32 value.
 void write_prepared_file(Context& ctx, const fs::path& path, const Model& model,
                          const Source& source);
 

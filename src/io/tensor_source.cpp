@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <cassert>
 
 #include "src/core/dtype.h"
 #include "src/core/error.h"
@@ -39,7 +40,9 @@ const StoredTensor& TensorSource::at(std::string_view name) const {
 }
 
 void TensorSource::read_f32(std::string_view name, std::size_t begin, std::span<float> to) const {
-  const std::string_view dtype = at(name).dtype;
+  const StoredTensor& tensor = at(name);
+  assert(begin + to.size() <= static_cast<std::size_t>(tensor.size()));
+  const std::string_view dtype = tensor.dtype;
   if (dtype == "F32") return read_bytes(name, 4 * begin, std::as_writable_bytes(to));
   const bool bf16 = dtype == "BF16";
   if (!bf16 && dtype != "F16")

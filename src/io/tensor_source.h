@@ -43,15 +43,16 @@ class TensorSource {
   virtual const TensorMap& tensors() const = 0;
   // The file that holds a tensor, for messages.
   virtual const fs::path& file_of(std::string_view name) const = 0;
-  // Fills `to` with the tensor's bytes, starting at its byte `begin`. Elements are little-endian,
-  // in row-major order.
+  // Fills `to` with the tensor's bytes, starting at its byte `begin`; [begin, begin + to.size())
+  // must be inside the tensor. Elements are little-endian, in row-major order.
   virtual void read_bytes(std::string_view name, std::size_t begin,
                           std::span<std::byte> to) const = 0;
 
   // Error(kData) naming path() if there is no such tensor.
   const StoredTensor& at(std::string_view name) const;
   // Fills `to` with elements of an F32, BF16 or F16 tensor, converted to float32, starting at
-  // element `begin`. Error(kData) naming the file and the tensor if it has another dtype.
+  // element `begin`; [begin, begin + to.size()) must be inside the tensor. Error(kData) naming the
+  // file and the tensor if it has another dtype.
   void read_f32(std::string_view name, std::size_t begin, std::span<float> to) const;
   // Returns true if two tensors have the same dtype, shape and bytes.
   bool same_values(std::string_view a, std::string_view b) const;

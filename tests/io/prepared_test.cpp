@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Prepared files: a model that is loaded from one computes what the same model does when it is
 // packed in memory; a damaged file is an error, and one that does not fit is not used.
+#include <set>
+
 #include "src/core/hash.h"
 #include "src/io/prepared_header.h"
 #include "src/io/prepared_model.h"
@@ -107,6 +109,26 @@ TEST_CASE("a model loaded from a prepared file can be rebound and repacked") {
   adopted.model->bind(*p.ctx, p.saved.tiny.values);
   adopted.model->prepare(*p.ctx);
   CHECK(logits_of(*p.ctx, *adopted.model) == expected);
+}
+
+TEST_CASE("a tensor that is packed in a prepared file has no float32 value") {
+  Prepared p(config_with_panels());
+  const LoadedModel loaded = p.load();
+  const json tensors = p.header()["tensors"];
+  std::set<bool> seen;
+  loaded.model->each_param([&](const Param& param) {
+    CAPTURE(param.name);
+    const bool packed = tensors[param.name]["layout"] != "";
+    CHECK(static_cast<bool>(param.weight.value) == !packed);
+    seen.insert(packed);
+  });
+  CHECK(seen.size() == 2);
+  // Another type can neither be packed nor written from it.
+  const auto other = translating(DType::f32);
+  CHECK_THROWS_AS(loaded.model->prepare(*other), Error);
+  const auto training = make_context({});
+  CHECK_THROWS_AS(write_prepared_file(*training, p.path, *loaded.model, {}), Error);
+  CHECK(read_text(p.path) == p.good);
 }
 
 TEST_CASE("prepared files: damaged headers are errors") {
