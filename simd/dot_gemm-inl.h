@@ -67,7 +67,8 @@ HWY_INLINE void dot_tile(const Dot* dots, std::int64_t inputs, Rows<const std::u
     // Group g, of which `bytes` are inputs; the rest may be outside the matrix.
     const auto add_group = [&](std::int64_t g, std::size_t bytes) HWY_ATTR
         __attribute__((always_inline)) {
-      for (std::int64_t p = 0; p < kPanels; ++p) dots[p].prefetch(g);
+      // A single row reads too fast for it.
+      if constexpr (kPanels == 1) dots[0].prefetch(g);
       each_sum(
           [&](auto& sum, std::size_t i) HWY_ATTR __attribute__((always_inline)) {
             std::int32_t bits = 0;
