@@ -50,8 +50,8 @@ struct StepKeys {
   std::int64_t count = 0;
 };
 // One decoding step of one row, all heads: q, out [1, num_heads * d_kv], of one type, keys and
-// values of one type; bias [num_heads, ...], read at bias[h][key_pos - (keys.count - 1)], so bias.data
-// points to relative position 0 of head 0; may be empty.
+// values of one type; bias [num_heads, ...], read at bias[h][key_pos - (keys.count - 1)], so
+// bias.data points to relative position 0 of head 0; may be empty.
 extern void (*const attention_step)(std::int64_t num_heads, std::int64_t d_kv, AnyIn q,
                                     const StepKeys& keys, In bias, AnyOut out, float* scratch);
 std::int64_t attention_step_scratch(std::int64_t key_count);

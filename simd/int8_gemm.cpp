@@ -53,8 +53,8 @@ struct Words {  // pairs of 16-bit integers: any machine
 #endif
 };
 
-#if HWY_ARCH_X86_64 && HWY_TARGET <= HWY_AVX3
-struct Vnni {  // four 8-bit integers, activations unsigned: AVX512_VNNI
+#if HWY_ARCH_X86_64 && HWY_TARGET <= HWY_AVX2
+struct Vnni {  // four 8-bit integers, activations unsigned: AVX512_VNNI, AVX_VNNI
   using Element = std::uint8_t;
   static constexpr std::int64_t kGroup = 4;
   static constexpr std::int32_t kOffset = 128;  // added to activations, taken off by the start
@@ -63,19 +63,25 @@ struct Vnni {  // four 8-bit integers, activations unsigned: AVX512_VNNI
   static HWY_INLINE Weights load(const std::int8_t* p) {
     return hn::LoadU(i32, reinterpret_cast<const std::int32_t*>(p));
   }
-  // In assembly, because the AVX3 target is compiled without this instruction.
+  // In assembly, because the targets are compiled without this instruction.
   static HWY_INLINE VI add(VI sum, VI x, Weights w) {
+#if HWY_TARGET == HWY_AVX2
+    asm("%{vex%} vpdpbusd %2, %1, %0" : "+x"(sum.raw) : "x"(x.raw), "x"(w.raw));
+#else
     asm("vpdpbusd %2, %1, %0" : "+v"(sum.raw) : "v"(x.raw), "v"(w.raw));
+#endif
     return sum;
   }
 };
+
+HWY_INLINE bool has_vnni() { return HWY_TARGET == HWY_AVX2 ? has_avx_vnni() : has_avx512_vnni(); }
 #endif
 
 // Calls f with this machine's multiplications.
 template <class F>
 HWY_INLINE auto with_dot(F&& f) {
-#if HWY_ARCH_X86_64 && HWY_TARGET <= HWY_AVX3
-  if (has_avx512_vnni()) return f(Vnni());
+#if HWY_ARCH_X86_64 && HWY_TARGET <= HWY_AVX2
+  if (has_vnni()) return f(Vnni());
 #endif
   return f(Words());
 }

@@ -79,6 +79,16 @@ void apply_isa_cap() {
 #endif
 }
 
+bool has_avx_vnni() {
+#if HWY_ARCH_X86
+  static const bool has = __builtin_cpu_supports("avxvnni") && isa_cap() != "AVX2" &&
+                          forbidden_targets(isa_cap()) < HWY_AVX2;
+  return has;
+#else
+  return false;
+#endif
+}
+
 bool has_avx512_vnni() {
 #if HWY_ARCH_X86
   static const bool has = __builtin_cpu_supports("avx512vnni") && isa_cap() != "AVX512_CORE" &&

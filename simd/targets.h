@@ -16,8 +16,9 @@ void apply_isa_cap();
 // The target that kernels currently use: "SSE4", "AVX2", "AVX-512", ...
 std::string target_name();
 
-// Return true if the machine, as capped, has AVX512_VNNI, AVX512_BF16, or AMX for int8, which the
-// kernel must permit. Kernels must ask: the AVX3 target does not imply them.
+// Return true if the machine, as capped, has AVX_VNNI, AVX512_VNNI, AVX512_BF16, or AMX for int8,
+// which Linux must permit. Kernels must ask: the AVX2 and AVX3 targets do not imply them.
+bool has_avx_vnni();
 bool has_avx512_vnni();
 bool has_avx512_bf16();
 bool has_amx_int8();
