@@ -130,7 +130,7 @@ bool prepare_weight(Context& ctx, Weight& weight);
 // form does not replace the value or is not for files.
 std::string packed_layout(const Context& ctx, const Weight& weight);
 // Size of that form. Like the layout, it depends only on the context and the weight's shape and
-// role.
+// role. Error(kRuntime) if a weight of that shape cannot be packed.
 std::size_t packed_bytes(const Context& ctx, const Weight& weight);
 // Copies the form, which prepare_weight() has packed in a context like this one, to the host.
 void download_packed(Context& ctx, const Weight& weight, void* host);

@@ -83,5 +83,12 @@ TEST_CASE("an adopted weight keeps its memory as long as it needs it") {
   CHECK(watched.expired());
 }
 
+TEST_CASE("a weight with too many inputs for int8 is refused, also from a file") {
+  Machine m(1, false, true, DType::i8);
+  const Weight weight{m.output(1, (1 << 16) + 1), nullptr, WeightRole::matmul};
+  if (packed_layout(*m.ctx, weight).empty()) return;
+  CHECK_THROWS_AS(packed_bytes(*m.ctx, weight), Error);
+}
+
 }  // namespace
 }  // namespace switchyard

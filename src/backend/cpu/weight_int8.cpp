@@ -24,6 +24,12 @@ void check_layout(const Weight& w) {
         ": the instruction set has changed since prepare_weight()");
 }
 
+// More inputs could overflow the sums, also of a weight from a file.
+void check_inputs(std::int64_t in) {
+  check(in <= simd::kMaxInt8Inputs, ErrorKind::kRuntime, "a weight has ", in,
+        " inputs, but int8 matmuls are limited to ", simd::kMaxInt8Inputs);
+}
+
 // Quantized rows of activations.
 struct Quantized {
   std::uint8_t* data;
@@ -37,8 +43,7 @@ class Int8 : public WeightForm {
 
   void pack(Context& ctx, Weight& weight) const override {
     const View w = value_of(weight);
-    check(w.cols <= simd::kMaxInt8Inputs, ErrorKind::kRuntime, "a weight has ", w.cols,
-          " inputs, but int8 matmuls are limited to ", simd::kMaxInt8Inputs);
+    check_inputs(w.cols);
     const simd::Int8Layout layout = simd::int8_layout();
     Tensor& packed = weight.packed->int8;
     if (packed.bytes() == 0 || weight.packed->int8_layout != layout)
@@ -60,6 +65,7 @@ class Int8 : public WeightForm {
     return "int8-" + std::to_string(layout.panel) + "x" + std::to_string(layout.group);
   }
   std::int64_t packed_bytes(std::int64_t out, std::int64_t in) const override {
+    check_inputs(in);
     return simd::int8_weight_bytes(out, in);
   }
   Tensor* storage(PackedWeight& packed) const override { return &packed.int8; }
