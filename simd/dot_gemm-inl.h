@@ -35,8 +35,8 @@ using I32 = hn::RebindToSigned<F32>;
 using VI = hn::Vec<I32>;
 constexpr I32 i32{};
 
-// Rows of the largest tile. A tile's sums, two vectors of weights and one of activations fill the
-// 16 registers of SSE4 and AVX2 or the 32 of AVX-512.
+// Rows of the largest tile. Its sums, two vectors of weights and one of activations fit in the 16
+// registers of SSE4 and AVX2, or in the 32 of AVX-512.
 #if HWY_ARCH_X86_64 && HWY_TARGET <= HWY_AVX3
 constexpr std::int64_t kDotRows = 12;
 #else
@@ -67,7 +67,7 @@ HWY_INLINE void dot_tile(const Dot* dots, std::int64_t inputs, Rows<const std::u
     // Group g, of which `bytes` are inputs; the rest may be outside the matrix.
     const auto add_group = [&](std::int64_t g, std::size_t bytes) HWY_ATTR
         __attribute__((always_inline)) {
-      // A single row reads too fast for it.
+      // For a single row it costs more than it gains.
       if constexpr (kPanels == 1) dots[0].prefetch(g);
       each_sum(
           [&](auto& sum, std::size_t i) HWY_ATTR __attribute__((always_inline)) {
