@@ -3,7 +3,6 @@
 // multiplies two of them. Written in assembly, because the kernels are compiled without AMX.
 #pragma once
 
-#include <cstddef>
 #include <cstdint>
 
 namespace switchyard::simd {

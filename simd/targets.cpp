@@ -79,45 +79,36 @@ void apply_isa_cap() {
 #endif
 }
 
+#if HWY_ARCH_X86_64
 bool has_avx_vnni() {
-#if HWY_ARCH_X86
   static const bool has = __builtin_cpu_supports("avxvnni") && isa_cap() != "AVX2" &&
                           forbidden_targets(isa_cap()) < HWY_AVX2;
   return has;
-#else
-  return false;
-#endif
 }
 
 bool has_avx512_vnni() {
-#if HWY_ARCH_X86
   static const bool has = __builtin_cpu_supports("avx512vnni") && isa_cap() != "AVX512_CORE" &&
                           forbidden_targets(isa_cap()) < HWY_AVX3;
   return has;
-#else
-  return false;
-#endif
 }
 
 bool has_avx512_bf16() {
-#if HWY_ARCH_X86
   static const bool has =
       __builtin_cpu_supports("avx512bf16") && has_avx512_vnni() && isa_cap() != "AVX512_CORE_VNNI";
   return has;
-#else
-  return false;
-#endif
 }
 
 bool has_amx_int8() {
-#if HWY_ARCH_X86_64
   static const bool has = has_avx512_bf16() && isa_cap() != "AVX512_CORE_BF16" &&
                           isa_cap() != "AVX512_CORE_FP16" && cpu_has_amx_int8() && may_use_amx();
   return has;
-#else
-  return false;
-#endif
 }
+#else
+bool has_avx_vnni() { return false; }
+bool has_avx512_vnni() { return false; }
+bool has_avx512_bf16() { return false; }
+bool has_amx_int8() { return false; }
+#endif
 
 // Asks a kernel, not hwy::SupportedTargets(): in Highway 1.0.3 and 1.2, calling that function makes
 // later dispatches ignore DisableTargets().
