@@ -6,6 +6,8 @@
 #include <cmath>
 #include <limits>
 
+#include "hwy/cache_control.h"
+
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "simd/attention.cpp"
 #include "hwy/foreach_target.h"  // first: includes this file again for each target
@@ -271,18 +273,28 @@ HWY_INLINE void weighted_sum(std::int64_t n, std::int64_t d, const float* p, con
   });
 }
 
+// Prefetches columns [column, column + d) of the listed rows, which are far apart in memory.
+template <class K>
+HWY_INLINE void prefetch(std::int64_t n, std::int64_t d, const ListedRows<K>& rows) {
+  for (std::int64_t j = 0; j < n; ++j)
+    for (std::int64_t c = 0; c < d; c += 64 / std::int64_t{sizeof(K)}) hwy::Prefetch(rows[j] + c);
+}
+
 // All heads, with keys and values of type K.
 template <class K, class T>
 HWY_INLINE void attention_step_typed(std::int64_t num_heads, std::int64_t d_kv, const T* q,
                                      const StepKeys& keys, In bias, T* out, float* probs) {
   const std::int64_t n = keys.count;
-  for (std::int64_t h = 0; h < num_heads; ++h) {
-    const std::int64_t column = h * d_kv;
-    dot_rows(n, d_kv, q + column, ListedRows<K>{rows_of<K>(keys.k), keys.index, column}, probs);
+  ListedRows<K> k{rows_of<K>(keys.k), keys.index, 0}, v{rows_of<K>(keys.v), keys.index, 0};
+  for (std::int64_t h = 0; h < num_heads; ++h, q += d_kv, out += d_kv) {
+    prefetch(n, d_kv, v);
+    dot_rows(n, d_kv, q, k, probs);
+    k.column += d_kv;
+    if (h + 1 < num_heads) prefetch(n, d_kv, k);
     if (bias) add_row(n, bias[h] - (n - 1), probs);
     softmax_row(n, probs, probs);
-    weighted_sum(n, d_kv, probs, ListedRows<K>{rows_of<K>(keys.v), keys.index, column},
-                 out + column);
+    weighted_sum(n, d_kv, probs, v, out);
+    v.column += d_kv;
   }
 }
 
