@@ -39,7 +39,8 @@ struct Native {  // AVX512_BF16
 template <class Machine>
 struct Bf16Dot : Machine {
   using Element = Bf16;
-  static constexpr std::int64_t kGroup = 2, kHeader = 0;
+  static constexpr Tile kTile = kTallTile;
+  static constexpr std::int64_t kGroup = 2, kHeader = 0, kStep = 4;
   const Bf16 *columns, *next;
 
   // `to`: the next two vectors of outputs.
@@ -47,6 +48,9 @@ struct Bf16Dot : Machine {
   template <class T>
   HWY_INLINE V start(std::int64_t, const T*) const {
     return hn::Zero(f32);
+  }
+  static HWY_INLINE VI inputs(const std::uint8_t* group, std::size_t bytes) {
+    return broadcast(group, bytes);
   }
   HWY_INLINE VI weights(std::int64_t g, std::int64_t v) const {
     const std::int64_t at = g * kGroup * kBf16PanelCols + v * kGroup * std::int64_t(lanes());

@@ -13,78 +13,14 @@
 #include "hwy/foreach_target.h"  // first: includes this file again for each target
 #include "simd/common-inl.h"
 #include "simd/dot_gemm-inl.h"
+#include "simd/int8_dot-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace switchyard::simd {
 namespace HWY_NAMESPACE {
 
-constexpr std::int64_t kRowHeader = 64;      // bytes before a row's quantized values, for its scale
+constexpr std::int64_t kRowHeader = 64;      // bytes before a row's quantized values
 constexpr std::int64_t kFewestTileRows = 2;  // fewer are faster without AMX
-constexpr float kTiny = 1e-30f;              // 127 / kTiny is still finite
-
-// The multiplications of a Dot.
-struct Words {  // pairs of 16-bit integers: any machine
-  using Element = std::int16_t;
-  static constexpr std::int64_t kGroup = 2;
-  static constexpr std::int32_t kOffset = 0;
-#if HWY_TARGET == HWY_SCALAR
-  using Weights = const std::int8_t*;
-
-  static HWY_INLINE Weights load(const std::int8_t* p) { return p; }
-  static HWY_INLINE VI add(VI sum, VI x, Weights w) {
-    std::int16_t pair[2];
-    std::memcpy(pair, &x.raw, sizeof(pair));
-    return hn::Add(sum, hn::Set(i32, pair[0] * w[0] + pair[1] * w[1]));
-  }
-#else
-  using I16 = hn::RepartitionToNarrow<I32>;
-  using Weights = hn::Vec<I16>;
-  using Half = hn::Rebind<std::int8_t, I16>;
-
-  static HWY_INLINE Weights load(const std::int8_t* p) {
-    return hn::PromoteTo(I16(), hn::LoadU(Half(), p));
-  }
-  static HWY_INLINE VI add(VI sum, VI x, Weights w) {
-    VI odd = hn::Zero(i32);
-    const VI even =
-        hn::ReorderWidenMulAccumulate(i32, hn::BitCast(I16(), x), w, hn::Zero(i32), odd);
-    return hn::Add(sum, hn::RearrangeToOddPlusEven(even, odd));
-  }
-#endif
-};
-
-#if HWY_ARCH_X86_64 && HWY_TARGET <= HWY_AVX2
-struct Vnni {  // four 8-bit integers, activations unsigned: AVX512_VNNI, AVX_VNNI
-  using Element = std::uint8_t;
-  static constexpr std::int64_t kGroup = 4;
-  static constexpr std::int32_t kOffset = 128;  // added to activations, taken off by the start
-  using Weights = VI;
-
-  static HWY_INLINE Weights load(const std::int8_t* p) {
-    return hn::LoadU(i32, reinterpret_cast<const std::int32_t*>(p));
-  }
-  // In assembly, because the targets are compiled without this instruction.
-  static HWY_INLINE VI add(VI sum, VI x, Weights w) {
-#if HWY_TARGET == HWY_AVX2
-    asm("%{vex%} vpdpbusd %2, %1, %0" : "+x"(sum.raw) : "x"(x.raw), "x"(w.raw));
-#else
-    asm("vpdpbusd %2, %1, %0" : "+v"(sum.raw) : "v"(x.raw), "v"(w.raw));
-#endif
-    return sum;
-  }
-};
-
-HWY_INLINE bool has_vnni() { return HWY_TARGET == HWY_AVX2 ? has_avx_vnni() : has_avx512_vnni(); }
-#endif
-
-// Calls f with this machine's multiplications.
-template <class F>
-HWY_INLINE auto with_dot(F&& f) {
-#if HWY_ARCH_X86_64 && HWY_TARGET <= HWY_AVX2
-  if (has_vnni()) return f(Vnni());
-#endif
-  return f(Words());
-}
 
 HWY_INLINE std::int64_t panel_outputs() { return static_cast<std::int64_t>(2 * lanes()); }
 
@@ -96,41 +32,6 @@ Int8Layout int8_layout() {
   return with_dot([](auto dot) HWY_ATTR -> Int8Layout {
     return {panel_outputs(), decltype(dot)::kGroup};
   });
-}
-
-// Returns max |x|, or NaN if an element is NaN: compared as integers, NaN is the largest.
-HWY_INLINE float largest(std::int64_t n, const float* x) {
-  const std::size_t step = lanes();
-  const auto larger = [&](VI most, std::size_t i, auto chunk) HWY_ATTR {
-    return hn::Max(most, hn::BitCast(i32, hn::Abs(chunk.load(x + i))));
-  };
-  VI m0 = hn::Zero(i32), m1 = m0, m2 = m0, m3 = m0;  // four, to hide the latency
-  std::size_t i = 0;
-  for (; i + 4 * step <= static_cast<std::size_t>(n); i += 4 * step) {
-    m0 = larger(m0, i, Whole());
-    m1 = larger(m1, i + step, Whole());
-    m2 = larger(m2, i + 2 * step, Whole());
-    m3 = larger(m3, i + 3 * step, Whole());
-  }
-  each_vector(n - static_cast<std::int64_t>(i),
-              [&](std::size_t j, auto chunk) HWY_ATTR { m0 = larger(m0, i + j, chunk); });
-  const VI most = hn::Max(hn::Max(m0, m1), hn::Max(m2, m3));
-  return hn::GetLane(hn::BitCast(f32, hn::MaxOfLanes(i32, most)));
-}
-
-// Returns the scale; writes whole vectors of quantized values, `offset` added.
-template <class Element>
-HWY_INLINE float quantize(std::int64_t n, const float* x, std::int32_t offset, Element* q) {
-  const hn::Rebind<Element, I32> narrow_tag;
-  const float most = largest(n, x);
-  const float scale = most < kTiny ? 0 : most / 127;
-  const V inverse = hn::Set(f32, most < kTiny ? 0 : 127 / most);
-  const VI shift = hn::Set(i32, offset);
-  each_vector(n, [&](std::size_t i, auto chunk) HWY_ATTR {
-    const VI rounded = hn::NearestInt(hn::Mul(chunk.load(x + i), inverse));
-    hn::StoreU(hn::DemoteTo(narrow_tag, hn::Add(rounded, shift)), narrow_tag, q + i);
-  });
-  return scale;
 }
 
 // `row` has room for a quantized row of w, in whole vectors.
@@ -177,12 +78,9 @@ void unpack_int8_row(std::int64_t out, std::int64_t in, const std::int8_t* packe
 
 void quantize_rows(std::int64_t rows, std::int64_t in, In x, std::uint8_t* quantized) {
   with_dot([&](auto dot) HWY_ATTR {
-    using Dot = decltype(dot);
-    using Element = typename Dot::Element;
     for (std::int64_t r = 0; r < rows; ++r) {
       std::uint8_t* const row = quantized + r * simd::int8_row_bytes(in);
-      *reinterpret_cast<float*>(row) =
-          quantize(in, x[r], Dot::kOffset, reinterpret_cast<Element*>(row + kRowHeader));
+      dot.quantize_row(in, x[r], *reinterpret_cast<RowHeader*>(row), row + kRowHeader);
     }
   });
 }
@@ -196,8 +94,8 @@ struct PanelDot : Machine {
 
   PanelDot(const std::int8_t* from, std::int64_t panel_bytes) : panel(from), bytes(panel_bytes) {}
   HWY_INLINE VI start(std::int64_t v, const float*) const {
-    return hn::Load(i32,
-                    reinterpret_cast<const std::int32_t*>(panel + 4 * panel_outputs()) + at(v));
+    const auto* const starts = reinterpret_cast<const std::int32_t*>(panel + 4 * panel_outputs());
+    return Machine::start(hn::Load(i32, starts + at(v)));
   }
   HWY_INLINE const std::int8_t* group(std::int64_t g) const {
     return panel + (8 + g * Machine::kGroup) * panel_outputs();
@@ -207,13 +105,14 @@ struct PanelDot : Machine {
   }
   HWY_INLINE void prefetch(std::int64_t g) const {
     hwy::Prefetch(group(g) + bytes);
-    if constexpr (Machine::kGroup == 4) hwy::Prefetch(group(g) + bytes + 64);
+    if (Machine::kGroup * panel_outputs() > 64) hwy::Prefetch(group(g) + bytes + 64);
   }
   HWY_INLINE void store(VI sum, const std::uint8_t* row, std::int64_t v, float* y) const {
+    const auto& header = *reinterpret_cast<const RowHeader*>(row);
     const float* const scales = reinterpret_cast<const float*>(panel) + at(v);
-    const V row_scale = hn::Set(f32, *reinterpret_cast<const float*>(row));
-    const V scale = hn::Mul(row_scale, hn::Load(f32, scales));
-    hn::StoreU(hn::Mul(hn::ConvertTo(f32, sum), scale), f32, y);
+    const V scale = hn::Mul(hn::Set(f32, header.scale), hn::Load(f32, scales));
+    const VI total = Machine::total(sum, header);
+    hn::StoreU(hn::Mul(hn::ConvertTo(f32, total), scale), f32, y);
   }
   static HWY_INLINE std::int64_t at(std::int64_t v) {
     return v * static_cast<std::int64_t>(lanes());

@@ -3,8 +3,7 @@
 //   y[r, c] = float(sum over k of q_x[r, k] * q_w[c, k]) * (x_scale[r] * w_scale[c])
 //   q = round(v * (127 / max |v|)), ties to even; scale = max |v| / 127; both 0 if max |v| < 1e-30
 // Each output of the weight and each row of activations has a scale of its own. The sums are exact
-// integers on every instruction set, so results do not depend on it. The usual AVX2 instruction
-// (vpmaddubsw) saturates; these kernels widen to 16 bits instead.
+// integers on every instruction set, so results do not depend on it (simd/int8_dot-inl.h).
 #pragma once
 
 #include "simd/rows_view.h"
@@ -16,7 +15,7 @@ namespace switchyard::simd {
 // last group are padded with zeros.
 struct Int8Layout {
   std::int64_t panel = 0;  // outputs per panel
-  std::int64_t group = 0;  // inputs that one instruction multiplies and adds: 2, or 4 with VNNI
+  std::int64_t group = 0;  // inputs that one instruction multiplies and adds: 4 from AVX2 on, or 2
   bool operator==(const Int8Layout&) const = default;
 };
 // The layout that the kernels read on this machine, as capped (simd/targets.h).

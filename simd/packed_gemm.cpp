@@ -30,7 +30,8 @@ void pack_weight(std::int64_t out, std::int64_t in, In w, float* packed) {
 // A Dot on a piece of a panel, which adds to the sums in y if it is not the panel's first.
 struct FloatDot {
   using Element = float;
-  static constexpr std::int64_t kGroup = 1, kHeader = 0;
+  static constexpr Tile kTile = kTallTile;
+  static constexpr std::int64_t kGroup = 1, kHeader = 0, kStep = 4;
   const float *piece, *next;
   bool add_to_y;
 
@@ -44,7 +45,10 @@ struct FloatDot {
     hwy::Prefetch(next + 2 * g * std::int64_t(lanes()));
     if (lanes() == 16) hwy::Prefetch(next + 2 * g * std::int64_t(lanes()) + 16);
   }
-  static HWY_INLINE V add(V sum, VI x, V w) { return hn::MulAdd(hn::BitCast(f32, x), w, sum); }
+  static HWY_INLINE V inputs(const std::uint8_t* group, std::size_t bytes) {
+    return hn::BitCast(f32, broadcast(group, bytes));
+  }
+  static HWY_INLINE V add(V sum, V x, V w) { return hn::MulAdd(x, w, sum); }
   HWY_INLINE void store(V sum, const std::uint8_t*, std::int64_t, float* y) const {
     hn::StoreU(sum, f32, y);
   }
