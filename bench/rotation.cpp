@@ -11,7 +11,7 @@ Rotation::Rotation(const std::vector<const Model*>& models, const TranslatorOpti
     : options_(options) {
   for (const Model* model : models) {
     Copy copy;
-    copy.ctx = make_context({options.threads, options.row_invariant});
+    copy.ctx = make_context({options.threads, options.row_invariant, options.compute_type});
     copy.search = std::make_unique<Search>(*copy.ctx, *model, options.search);
     copies_.push_back(std::move(copy));
   }

@@ -65,8 +65,9 @@ def decode():
         args = ['--model', model, '--input', text, '--batch', '2', '--force-length', '7', '--json']
         result = run(*args, '--threads', '1')
         repeated = run(*args, '--threads', '2', '--seconds', '0.2')
-        rotated = run(*args, '--threads', '2', '--copies', '3')
-    for r in result, repeated, rotated:
+        rotated = [run(*args, '--threads', '2', '--copies', '3', '--compute-type', name)
+                   for name in ('float32', 'int8')]
+    for r in result, repeated, *rotated:
         if r['target_tokens'] != 5 * 7:
             sys.exit(f'5 lines of 7 tokens: {r}')
         check_positive(r, 'source_tokens', 'tokens_per_s', 'mfu', 'gemm_gflops', 'latency_ms', 'step_ms',
