@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cassert>
+#include <chrono>
 #include <exception>
 #include <mutex>
 #include <system_error>
@@ -10,6 +11,7 @@
 #include <utility>
 
 #include "src/core/error.h"
+#include "src/core/parallel.h"
 #include "src/decode/search.h"
 #include "src/decode/translation_queue.h"
 
@@ -37,6 +39,7 @@ struct Translator::Job {
   const Found& found;
   std::size_t slots, tokens;  // limits of each worker
   TranslationQueue queue;
+  ThreadChoice* choice;  // of the only worker, or null
   std::mutex error_mutex;
   std::exception_ptr error;
 };
@@ -66,7 +69,16 @@ void Translator::translate(const std::vector<Ids>& sources, const std::vector<Id
   const std::size_t share = (sources.size() + workers_.size() - 1) / workers_.size();
   const std::size_t slots = std::min(static_cast<std::size_t>(options_.mini_batch), share);
   const std::size_t tokens = max_tokens(options_);
-  Job job{sources, prefixes, found, slots, tokens, {sources, tokens}, {}, {}};
+  Job job{sources, prefixes, found, slots, tokens, {sources, tokens}, nullptr, {}, {}};
+
+  Context& first = *workers_[0].ctx;
+  const int own_threads = first.threads;
+  // Only row-invariant results do not depend on the number of threads.
+  if (sources.size() == 1 && workers_.size() > 1 && options_.row_invariant) {
+    if (!choice_)
+      choice_.emplace(own_threads, openmp_team(own_threads * static_cast<int>(workers_.size())));
+    job.choice = &*choice_;
+  }
 
   // The caller's thread is the first worker. Starts no more threads than there is work for, and
   // fewer if the system refuses to start more.
@@ -74,21 +86,24 @@ void Translator::translate(const std::vector<Ids>& sources, const std::vector<Id
   std::vector<std::thread> others;
   try {
     for (std::size_t w = 1; w < std::min(workers_.size(), busy); ++w)
-      others.emplace_back([&, w] { work(*workers_[w].search, job); });
+      others.emplace_back([&, w] { work(workers_[w], job); });
   } catch (const std::system_error&) {
   }
-  work(*workers_[0].search, job);
+  work(workers_[0], job);
   for (std::thread& t : others) t.join();
+  first.threads = own_threads;
   if (job.error) std::rethrow_exception(job.error);
 }
 
-void Translator::work(Search& search, Job& job) const {
+void Translator::work(Worker& worker, Job& job) const {
+  Search& search = *worker.search;
   const std::size_t part = options_.row_invariant ? kRefillPart : 1;
   const std::size_t most_active = job.slots - std::max<std::size_t>(1, job.slots / part);
   const std::size_t most_tokens = job.tokens - job.tokens / part;
   const DecodeClockScope timed(times_phases_ ? &search.clock() : nullptr);
   try {
     for (;;) {
+      if (job.choice) worker.ctx->threads = job.choice->threads();
       const std::size_t tokens = search.active_source_tokens();
       if (search.active() <= most_active && tokens <= most_tokens) {
         std::vector<SearchRequest> requests;
@@ -97,7 +112,10 @@ void Translator::work(Search& search, Job& job) const {
         if (!requests.empty()) search.admit(std::move(requests));
       }
       if (search.active() == 0) return;
+      const auto start = std::chrono::steady_clock::now();
       search.step();
+      const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
+      if (job.choice) job.choice->step_took(took.count());
       for (SearchResult& result : search.take_finished())
         job.found(result.number, std::move(result.hypotheses));
     }

@@ -9,10 +9,12 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "src/core/context.h"
 #include "src/decode/search_options.h"
+#include "src/decode/thread_choice.h"
 #include "src/nn/model.h"
 #include "src/nn/phase.h"
 
@@ -25,7 +27,9 @@ struct TranslatorOptions {
   SearchOptions search;
   // Each worker is a thread with slots and a Context of its own; all share the weights.
   int workers = 1;
-  int threads = 1;                  // inside one operation of one worker
+  // Inside one operation of one worker. A single sentence may get those of all workers, if that is
+  // measured to be faster.
+  int threads = 1;
   DType compute_type = DType::f32;  // f32, bf16 or i8; the model must be prepared for it
   // Maximum number of sentences that a worker holds at a time. Its source tokens are limited, too:
   // 32 per sentence on average, but at least 1,024 in all, or a single longer sentence.
@@ -72,9 +76,10 @@ class Translator {
     std::unique_ptr<Search> search;
   };
   struct Job;
-  void work(Search& search, Job& job) const;
+  void work(Worker& worker, Job& job) const;
 
   TranslatorOptions options_;
+  std::optional<ThreadChoice> choice_;  // for single sentences; empty until the first one
   bool times_phases_ = false;
   std::vector<Worker> workers_;
 };

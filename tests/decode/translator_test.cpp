@@ -50,6 +50,24 @@ TEST_CASE("a translation is bit-identical to that of the sentence alone") {
   CHECK(Translator(random.model, options).translate({}).empty());
 }
 
+TEST_CASE("a single sentence is translated alike with the threads of one worker and of all") {
+  RandomModel random(14);
+  const std::vector<Ids> sources = random_sources(14, 4);
+  TranslatorOptions options;
+  options.compute_type = GENERATE(DType::f32, DType::i8);
+  options.search.num_beams = GENERATE(1, 3);
+  options.search.scores = true;
+  random.model.prepare(*make_context({1, true, options.compute_type}));
+  Translator alone(random.model, options);
+  options.workers = 2;
+  Translator translator(random.model, options);
+  for (int i = 0; i < 40; ++i) {  // several trials, and steps between them
+    const std::vector<Ids> source = {sources[static_cast<std::size_t>(i) % sources.size()]};
+    CHECK(same_bits(translator.translate(source), alone.translate(source)));
+    if (i == 20) CHECK(same_bits(translator.translate(sources), alone.translate(sources)));
+  }
+}
+
 TEST_CASE("without row_invariant results depend neither on timing nor on the workers") {
   // Large enough that a library matmul rounds differently for another number of rows.
   ModelConfig config = small_config();
