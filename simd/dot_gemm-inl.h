@@ -4,19 +4,19 @@
 // in a vector and adds the products to the output's sum. What the instruction is, and how weights,
 // activations and sums are stored, is up to a Dot, which knows one panel:
 //
-//   static constexpr Tile kTile;        // the largest tile
-//   using Element;                      // of a row of activations
-//   static constexpr std::int64_t kGroup;               // elements
-//   static constexpr std::int64_t kHeader, kStep;       // bytes before a row's first group; from
-//                                                       // one group to the next
+//   static constexpr Tile kTile;                        // the largest
+//   using Element;                                      // of a row of activations
+//   static constexpr std::int64_t kGroup;               // elements of a group
+//   static constexpr std::int64_t kHeader, kStep;       // bytes before a row's groups, per group
 //   Sum start(std::int64_t v, const T* y) const;        // the sums of vector v, 0 or 1, of y
 //   Weights weights(std::int64_t g, std::int64_t v) const;  // of group g
 //   void prefetch(std::int64_t g) const;                // those of the next panel
-//   static Inputs inputs(const std::uint8_t* group, std::size_t bytes);  // of a row, in every
-//   lane;
-//                                                       // the rest may be outside the matrix
+//   static Inputs inputs(const std::uint8_t* group, std::size_t bytes);
 //   static Sum add(Sum, Inputs, Weights);
 //   void store(Sum, const std::uint8_t* row, std::int64_t v, T* y) const;  // row: the activations
+//
+// inputs() puts a row's group into every lane. Only `bytes` of the group's elements are inside the
+// matrix.
 //
 // Included once per target (Highway's -inl.h convention).
 #if defined(SWITCHYARD_SIMD_DOT_GEMM_INL_H_) == defined(HWY_TARGET_TOGGLE)
