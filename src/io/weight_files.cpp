@@ -7,7 +7,7 @@
 #include "src/core/log.h"
 #include "src/io/foreign_model.h"
 #include "src/io/safetensors.h"
-#include "src/io/safetensors_shards.h"
+#include "src/io/weight_shards.h"
 
 namespace switchyard {
 
@@ -32,7 +32,10 @@ std::unique_ptr<TensorSource> open_weights(const fs::path& directory) {
                   " exist; the index is not read");
     return std::make_unique<SafetensorsFile>(directory / kSingle);
   }
-  if (has_index) return std::make_unique<SafetensorsShards>(directory / kIndex);
+  if (has_index)
+    return std::make_unique<WeightShards>(
+        directory / kIndex, ".safetensors",
+        [](const fs::path& path) { return std::make_unique<SafetensorsFile>(path); });
   fail_without_model(directory, kSingle);
 }
 

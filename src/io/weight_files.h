@@ -10,7 +10,7 @@
 namespace switchyard {
 
 // Opens model.safetensors or, failing that, the shards listed in model.safetensors.index.json.
-// Throws what SafetensorsFile and SafetensorsShards throw; Error(kData) if neither file exists.
+// Throws what SafetensorsFile and WeightShards throw; Error(kData) if neither file exists.
 std::unique_ptr<TensorSource> open_weights(const std::filesystem::path& directory);
 
 }  // namespace switchyard

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "src/io/safetensors_shards.h"
+#include "src/io/weight_shards.h"
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
@@ -16,14 +16,15 @@ constexpr std::size_t kMaxShards = 4096;
 constexpr std::size_t kMaxNameBytes = 255;
 
 // A shard must be a plain file name, so that nothing outside the directory is opened.
-bool is_shard_name(const std::string& name) {
+bool is_shard_name(const std::string& name, std::string_view extension) {
   return name.size() <= kMaxNameBytes && name.find('/') == std::string::npos &&
          name.find('\0') == std::string::npos && !name.empty() && name.front() != '.' &&
-         fs::path(name).extension() == ".safetensors";
+         fs::path(name).extension() == extension;
 }
 
 // Tensor name -> file name of its shard.
-std::map<std::string, std::string> read_weight_map(const fs::path& path) {
+std::map<std::string, std::string> read_weight_map(const fs::path& path,
+                                                   std::string_view extension) {
   const nlohmann::json index = read_json_object(path);
   const auto found = index.find("weight_map");
   check(found != index.end() && found->is_object(), ErrorKind::kData, escaped(path.native()),
@@ -33,10 +34,10 @@ std::map<std::string, std::string> read_weight_map(const fs::path& path) {
   const std::string where = escaped(path.native()) + ": weight_map: ";
   for (const auto& [key, value] : found->items()) {
     const std::string shard = value.is_string() ? value.get<std::string>() : std::string();
-    if (!is_shard_name(shard))
+    if (!is_shard_name(shard, extension))
       fail(ErrorKind::kData, where, "tensor ", escaped(key), ": shard ",
            escaped(value.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace)),
-           ", expected the name of a .safetensors file in the same directory");
+           ", expected the name of a ", extension, " file in the same directory");
     shards.insert(shard);
     check(shards.size() <= kMaxShards, ErrorKind::kData, where, "more than ", kMaxShards,
           " shards");
@@ -50,12 +51,13 @@ std::map<std::string, std::string> read_weight_map(const fs::path& path) {
 
 }  // namespace
 
-SafetensorsShards::SafetensorsShards(const fs::path& index) : path_(index) {
-  const std::map<std::string, std::string> file_name_of = read_weight_map(index);
+WeightShards::WeightShards(const fs::path& index, std::string_view extension, const Open& open)
+    : path_(index) {
+  const std::map<std::string, std::string> file_name_of = read_weight_map(index, extension);
   std::set<std::string> file_names;
   for (const auto& [name, file_name] : file_name_of) file_names.insert(file_name);
   for (const std::string& file_name : file_names) {
-    const SafetensorsFile& shard = shards_.emplace_back(index.parent_path() / file_name);
+    const TensorSource& shard = *shards_.emplace_back(open(index.parent_path() / file_name));
     const std::string where = escaped(shard.path().native()) + ": tensor ";
     for (const auto& [name, tensor] : shard.tensors()) {
       const auto mapped = file_name_of.find(name);
@@ -74,9 +76,9 @@ SafetensorsShards::SafetensorsShards(const fs::path& index) : path_(index) {
            escaped(name), ", but the index says that it is in this shard");
 }
 
-std::vector<fs::path> SafetensorsShards::files() const {
+std::vector<fs::path> WeightShards::files() const {
   std::vector<fs::path> paths = {path_};
-  for (const SafetensorsFile& shard : shards_) paths.push_back(shard.path());
+  for (const auto& shard : shards_) paths.push_back(shard->path());
   return paths;
 }
 
