@@ -31,6 +31,8 @@ rule 'OpenMP is seen in src/core/parallel, src/backend/cpu and bench/gemm_rate a
   "${everywhere[@]}"
 rule 'SentencePiece is seen in src/text/tokenizer.cpp alone' \
   '#include [<"]sentencepiece' 'src/text/tokenizer\.cpp' "${everywhere[@]}"
+rule 'libzip is seen in src/io/zip_archive.cpp alone' \
+  '#include [<"]zip\.h' 'src/io/zip_archive\.cpp' "${everywhere[@]}"
 rule 'Boost.Program_options is seen in tools/command_line.cpp alone' \
   '#include [<"]boost/program_options' 'tools/command_line\.cpp' "${everywhere[@]}"
 rule "above the contract nobody dereferences a view's data" \

@@ -25,8 +25,6 @@ struct Form {
 
 // The first match is reported. Full names come before suffixes that several programs use.
 constexpr Form kForms[] = {
-    {"pytorch_model.bin", "PyTorch weights", kSavePretrained},
-    {"pytorch_model.bin.index.json", "PyTorch weights in shards", kSavePretrained},
     {"tf_model.h5", "TensorFlow weights", kSavePretrained},
     {"flax_model.msgpack", "Flax weights", kSavePretrained},
     {"model.bin", "a CTranslate2 model", kTrainNew},

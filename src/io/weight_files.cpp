@@ -6,6 +6,7 @@
 #include "src/core/error.h"
 #include "src/core/log.h"
 #include "src/io/foreign_model.h"
+#include "src/io/pytorch_file.h"
 #include "src/io/safetensors.h"
 #include "src/io/weight_shards.h"
 
@@ -13,8 +14,18 @@ namespace switchyard {
 
 namespace {
 
-constexpr const char* kSingle = "model.safetensors";
-constexpr const char* kIndex = "model.safetensors.index.json";
+struct Format {
+  const char* file;
+  const char* index;
+  const char* extension;  // of the shards in the index
+  WeightShards::Open open;
+};
+
+template <class File>
+Format format(const char* file, const char* index, const char* extension) {
+  return {file, index, extension,
+          [](const fs::path& path) { return std::make_unique<File>(path); }};
+}
 
 // Also true for a dangling link; opening it reports the problem.
 bool is_there(const fs::path& path) {
@@ -25,18 +36,22 @@ bool is_there(const fs::path& path) {
 }  // namespace
 
 std::unique_ptr<TensorSource> open_weights(const fs::path& directory) {
-  const bool has_index = is_there(directory / kIndex);
-  if (is_there(directory / kSingle)) {
+  const Format formats[] = {
+      format<SafetensorsFile>("model.safetensors", "model.safetensors.index.json", ".safetensors"),
+      format<PytorchFile>("pytorch_model.bin", "pytorch_model.bin.index.json", ".bin")};
+  for (const Format& format : formats) {
+    const bool has_index = is_there(directory / format.index);
+    if (is_there(directory / format.file)) {
+      if (has_index)
+        log_warning(escaped(directory.native()) + ": both " + format.file + " and " + format.index +
+                    " exist; the index is not read");
+      return format.open(directory / format.file);
+    }
     if (has_index)
-      log_warning(escaped(directory.native()) + ": both " + kSingle + " and " + kIndex +
-                  " exist; the index is not read");
-    return std::make_unique<SafetensorsFile>(directory / kSingle);
+      return std::make_unique<WeightShards>(directory / format.index, format.extension,
+                                            format.open);
   }
-  if (has_index)
-    return std::make_unique<WeightShards>(
-        directory / kIndex, ".safetensors",
-        [](const fs::path& path) { return std::make_unique<SafetensorsFile>(path); });
-  fail_without_model(directory, kSingle);
+  fail_without_model(directory, formats[0].file);
 }
 
 }  // namespace switchyard

@@ -9,8 +9,10 @@
 
 namespace switchyard {
 
-// Opens model.safetensors or, failing that, the shards listed in model.safetensors.index.json.
-// Throws what SafetensorsFile and WeightShards throw; Error(kData) if neither file exists.
+// Opens the first that exists of model.safetensors, the shards listed in
+// model.safetensors.index.json, pytorch_model.bin, and the shards listed in
+// pytorch_model.bin.index.json. Throws what SafetensorsFile, PytorchFile and WeightShards throw;
+// Error(kData) if none exists.
 std::unique_ptr<TensorSource> open_weights(const std::filesystem::path& directory);
 
 }  // namespace switchyard
