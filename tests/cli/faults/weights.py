@@ -6,8 +6,7 @@ import random
 import struct
 
 from faults.judge import Models
-from faults.tensors import (NAME, change_content, change_header, change_tensors, content_of, read,
-                            write)
+from faults.tensors import (NAME, change_content, change_header, change_tensors, content_of, read)
 
 SHARED = 'shared.weight'
 NORM = 'decoder.final_layer_norm.weight'
@@ -49,8 +48,6 @@ def no_files(models):
                            ('looping link', lambda path: os.symlink(NAME, path), 'symbolic links')]:
         models.refused(case, 1, ['spoiled', word], replaced(by))
     models.same('link', replaced(lambda path: os.symlink('../good/' + NAME, path)))
-    models.refused('pytorch_model.bin alone', 3, ['pytorch_model.bin', 'safetensors'],
-                   replaced(lambda path: write(os.path.dirname(path) + '/pytorch_model.bin', b'x')))
 
 
 def set_entry(name, **members):
