@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Writes the binary seeds of the fuzz targets: tests/fuzz/seeds/safetensors and seeds/tokenizer.
+"""Writes the binary seeds of the fuzz targets: tests/fuzz/seeds/safetensors, seeds/pytorch and
+seeds/tokenizer.
 usage: make_seeds.py"""
+import io
 import os
 import struct
 import sys
@@ -8,6 +10,7 @@ import sys
 sys.dont_write_bytecode = True
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, '..', 'cli'))
+from faults.pytorch import files_of, name_of, pickled, text, write_archive
 from faults.tensors import content_of, content_of_tensors
 from faults.vocabulary import (BYTE, BYTES_MISSING, LEAF, NORMALIZER, OFFSET_1, SMALL, TRAINER, USER_DEFINED, charsmap, field,
                                nested_symbols, piece, trie)
@@ -19,7 +22,25 @@ WHOLE = content_of_tensors({'shared.weight': ('F32', [2, 2], struct.pack('<4f', 
 # One rule: 'A' becomes 'a'. The root's children are at 1 ^ byte; the child for 'A' ends in a leaf.
 RULES = trie(OFFSET_1, 512, _64=(256 ^ 64) << 10 | LEAF | 65, _256=1 << 31)
 
+TWO = files_of({'a': ('F32', [1, 2], bytes(8)), 'b': ('BF16', [2], bytes(4))})
+
+
+def archive(files):
+    content = io.BytesIO()
+    write_archive(content, files)
+    return content.getvalue()
+
+
 SEEDS = {
+    'pytorch': {
+        'archive': archive(TWO),
+        'cut': archive(TWO)[:-9],
+        'short': archive({**TWO, 'm/data/1': b''}),
+        'pickle': TWO['m/data.pkl'],
+        'function': b'\x80\2' + name_of('builtins', 'len') + b'.',
+        'outside': b'\x80\2}' + text('w') + pickled('0', 'F32', [3], 2) + b's.',
+        'attributes': b'\x80\2' + name_of('collections', 'OrderedDict') + b')Rq\0}' + text('x') + b'h\0sb.',
+    },
     'safetensors': {
         'whole': WHOLE,
         'metadata': content_of({'__metadata__': {'format': 'pt'}, 'a': ENTRY}, bytes(4)),
@@ -42,6 +63,7 @@ SEEDS = {
 }
 
 for target, seeds in SEEDS.items():
+    os.makedirs(os.path.join(HERE, 'seeds', target), exist_ok=True)
     for name, content in seeds.items():
         with open(os.path.join(HERE, 'seeds', target, name), 'wb') as file:
             file.write(content)
