@@ -50,14 +50,15 @@ def files_of(tensors):
     return files
 
 
-def write_archive(path, files, compression=zipfile.ZIP_STORED):
+def write_archive(path, files, compression=zipfile.ZIP_STORED, zip64=False):
     """files: {path: content}, or a list of such pairs if a path is there twice."""
     with zipfile.ZipFile(path, 'w', compression) as archive:
         for name, content in files.items() if isinstance(files, dict) else files:
             # With a fixed time, so that the same files give the same archive.
             info = zipfile.ZipInfo(name)
             info.compress_type = compression
-            archive.writestr(info, content)
+            with archive.open(info, 'w', force_zip64=zip64) as entry:
+                entry.write(content)
 
 
 def take_tensors(directory):

@@ -111,6 +111,7 @@ def shards(models):
 def run(judge):
     models = Models(judge)
     models.same('the good model as ' + BIN, as_pytorch())
+    models.same('with zip64 headers', as_pytorch(zip64=True))
     archives(models)
     pickles(models)
     storages(models)
