@@ -94,18 +94,17 @@ void verify(const fs::path& directory) {
 
 int run(int argc, char** argv) {
   ConvertOptions o;
-  Options options(
-      {.name = kTool,
-       .usage = "DIR --prepare [options]",
-       .about = "prepares a model for fast translation",
-       .essentials = {"model", "prepare", "compute-type", "output", "verify"},
-       .examples = {"switch-convert en-de --prepare",
-                    "switch-convert en-de --prepare --compute-type float32",
-                    "switch-convert en-de --prepare -o en-de-int8"},
-       .files = {{"config.json", "model sizes"},
-                 {"model.safetensors", "weights; or shards and model.safetensors.index.json"},
-                 {"prepared-TYPE.bin", "the prepared weights"}},
-       .backend = backend_description});
+  Options options({.name = kTool,
+                   .usage = "DIR --prepare [options]",
+                   .about = "prepares a model for fast translation",
+                   .essentials = {"model", "prepare", "compute-type", "output", "verify"},
+                   .examples = {"switch-convert en-de --prepare",
+                                "switch-convert en-de --prepare --compute-type float32",
+                                "switch-convert en-de --prepare -o en-de-int8"},
+                   .files = {{"config.json", "model sizes"},
+                             {"model.safetensors", "weights; or shards, or pytorch_model.bin"},
+                             {"prepared-TYPE.bin", "the prepared weights"}},
+                   .backend = backend_description});
   declare(options, o);
   if (!options.parse(argc, argv)) return 0;
   check(!o.model.empty(), ErrorKind::kUsage, "--model: missing, expected a directory; see --help");

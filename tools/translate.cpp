@@ -254,7 +254,7 @@ int run(int argc, char** argv) {
                     "switch-translate -m en-de -i news.en.gz -o news.de",
                     "switch-translate -m en-de --n-best=3 < text.en"},
        .files = {{"config.json, generation_config.json", "model sizes and search defaults"},
-                 {"model.safetensors", "weights; or shards and model.safetensors.index.json"},
+                 {"model.safetensors", "weights; or shards, or pytorch_model.bin"},
                  {"prepared-TYPE.bin", "packed weights, by switch-convert --prepare; optional"},
                  {"spiece.model", "SentencePiece vocabulary"},
                  {"best, last, checkpoint-N",
