@@ -51,7 +51,7 @@ ZipEntries archive_files(const InputFile& file) {
   return files;
 }
 
-const ZipEntry& find(const ZipEntries& files, const std::string& name) {
+ZipEntry find(const ZipEntries& files, const std::string& name) {
   const auto found = files.find(name);
   check(found != files.end(), ErrorKind::kData, "no ", escaped(name), " in the archive");
   return found->second;
@@ -60,7 +60,7 @@ const ZipEntry& find(const ZipEntries& files, const std::string& name) {
 std::string read_pickle(const InputFile& file, const ZipEntries& files) {
   check(files.find("constants.pkl") == files.end(), ErrorKind::kData,
         "a TorchScript program, expected a state dict");
-  const ZipEntry& pickle = find(files, "data.pkl");
+  const ZipEntry pickle = find(files, "data.pkl");
   check(pickle.bytes <= kMaxPickleBytes, ErrorKind::kData, "data.pkl: ", pickle.bytes,
         " bytes, expected at most ", kMaxPickleBytes);
   // Files of older versions do not say, and are little-endian on all common machines.
@@ -102,7 +102,7 @@ PytorchFile::PytorchFile(const fs::path& path) : file_(path) {
     for (PickledTensor& tensor :
          with_context("data.pkl", [&] { return read_state_dict(pickle); })) {
       with_context("tensor " + escaped(tensor.name), [&] {
-        const ZipEntry& storage = find(files, "data/" + tensor.storage);
+        const ZipEntry storage = find(files, "data/" + tensor.storage);
         const std::size_t expected = tensor.storage_elements * tensor.element_bytes;
         check(storage.bytes == expected, ErrorKind::kData, "data/", escaped(tensor.storage), ": ",
               storage.bytes, " bytes, expected ", expected);
