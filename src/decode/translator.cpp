@@ -13,6 +13,7 @@
 #include "src/core/error.h"
 #include "src/core/parallel.h"
 #include "src/decode/search.h"
+#include "src/decode/thread_choice.h"
 #include "src/decode/translation_queue.h"
 
 namespace switchyard {
@@ -75,9 +76,9 @@ void Translator::translate(const std::vector<Ids>& sources, const std::vector<Id
   const int own_threads = first.threads;
   // Only row-invariant results do not depend on the number of threads.
   if (sources.size() == 1 && workers_.size() > 1 && options_.row_invariant) {
-    if (!choice_)
-      choice_.emplace(own_threads, openmp_team(own_threads * static_cast<int>(workers_.size())));
-    job.choice = &*choice_;
+    const int all = own_threads * static_cast<int>(workers_.size());
+    if (!choice_) choice_ = std::make_unique<ThreadChoice>(own_threads, openmp_team(all));
+    job.choice = choice_.get();
   }
 
   // The caller's thread is the first worker. Starts no more threads than there is work for, and

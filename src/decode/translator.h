@@ -9,18 +9,17 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
-#include <optional>
 #include <vector>
 
 #include "src/core/context.h"
 #include "src/decode/search_options.h"
-#include "src/decode/thread_choice.h"
 #include "src/nn/model.h"
 #include "src/nn/phase.h"
 
 namespace switchyard {
 
 class Search;
+class ThreadChoice;
 class TranslationQueue;
 
 struct TranslatorOptions {
@@ -79,7 +78,7 @@ class Translator {
   void work(Worker& worker, Job& job) const;
 
   TranslatorOptions options_;
-  std::optional<ThreadChoice> choice_;  // for single sentences; empty until the first one
+  std::unique_ptr<ThreadChoice> choice_;  // for single sentences; empty until the first one
   bool times_phases_ = false;
   std::vector<Worker> workers_;
 };
