@@ -3,15 +3,17 @@
 
 #include <algorithm>
 #include <numeric>
+#include <tuple>
 
 namespace switchyard {
 
-TranslationQueue::TranslationQueue(const std::vector<Ids>& sources, std::size_t max_tokens)
+TranslationQueue::TranslationQueue(const std::vector<Ids>& sources, std::size_t max_tokens,
+                                   std::size_t window)
     : sources_(sources), max_tokens_(max_tokens), order_(sources.size()) {
   std::iota(order_.begin(), order_.end(), std::size_t{0});
   std::sort(order_.begin(), order_.end(), [&](std::size_t a, std::size_t b) {
-    const std::size_t length_a = sources[a].size(), length_b = sources[b].size();
-    return length_a != length_b ? length_a > length_b : a < b;
+    return std::tuple(a / window, sources[b].size(), a) <
+           std::tuple(b / window, sources[a].size(), b);
   });
 }
 

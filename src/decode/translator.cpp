@@ -24,6 +24,9 @@ namespace {
 // is slow on few sentences.
 constexpr std::size_t kRefillPart = 4;
 
+// The window in which sentences are sorted, in batches of all workers.
+constexpr std::size_t kWindowBatches = 16;
+
 // Limits a worker's source tokens. The longest sentences come first, and their keys and values need
 // the most memory, so a worker holds fewer of them at a time.
 std::size_t max_tokens(const TranslatorOptions& options) {
@@ -70,7 +73,8 @@ void Translator::translate(const std::vector<Ids>& sources, const std::vector<Id
   const std::size_t share = (sources.size() + workers_.size() - 1) / workers_.size();
   const std::size_t slots = std::min(static_cast<std::size_t>(options_.mini_batch), share);
   const std::size_t tokens = max_tokens(options_);
-  Job job{sources, prefixes, found, slots, tokens, {sources, tokens}, nullptr, {}, {}};
+  const std::size_t window = kWindowBatches * slots * workers_.size();
+  Job job{sources, prefixes, found, slots, tokens, {sources, tokens, window}, nullptr, {}, {}};
 
   Context& first = *workers_[0].ctx;
   const int own_threads = first.threads;

@@ -167,7 +167,7 @@ TEST_CASE("queue: longest first, limited in sentences and tokens") {
   const std::vector<Ids> sources = {Ids(200),  Ids(1), Ids(9000), Ids(6000),
                                     Ids(2192), Ids(2), Ids(3)};
   using Numbers = std::vector<std::size_t>;
-  TranslationQueue queue(sources, 6000 + 2192);
+  TranslationQueue queue(sources, 6000 + 2192, sources.size());
   CHECK(queue.take(0, 0) == Numbers{});
   CHECK(queue.take(100, 1) == Numbers{});  // the long one waits until it is alone
   CHECK(queue.take(100, 0) == Numbers{2});
@@ -178,6 +178,12 @@ TEST_CASE("queue: longest first, limited in sentences and tokens") {
   CHECK(queue.take(1, 8190) == Numbers{5});
   queue.close();
   CHECK(queue.take(1, 0) == Numbers{});
+}
+
+TEST_CASE("queue: every window is sorted by itself") {
+  const std::vector<Ids> sources = {Ids(2), Ids(3), Ids(1), Ids(9), Ids(9), Ids(30), Ids(4)};
+  TranslationQueue queue(sources, 1000, 3);
+  CHECK(queue.take(100, 0) == std::vector<std::size_t>{1, 0, 2, 5, 3, 4, 6});
 }
 
 TEST_CASE("phases are timed on request, over all workers and calls") {
