@@ -60,6 +60,10 @@ class Options {
   // --name sets `implied`, --name=N or --name N sets N.
   void flag_number(std::string_view name, std::int64_t& value, std::int64_t implied,
                    std::int64_t min, std::int64_t max, std::string help);
+  // A choice that has "true", which --name alone sets.
+  template <class T>
+  void flag_choice(std::string_view name, T& value, Choices<std::type_identity_t<T>> allowed,
+                   std::string help);
   void text(std::string_view name, std::string& value, std::string metavar, std::string help);
   void path(std::string_view name, std::filesystem::path& value, std::string metavar,
             std::string help);
@@ -89,6 +93,12 @@ class Options {
   template <class T>
   void numbers(std::string_view name, std::vector<T>& values, std::type_identity_t<T> min,
                std::type_identity_t<T> max, std::string help, Count count = {});
+  // A list of texts that `parse` understands, as in parsed().
+  template <class T>
+  void parsed_list(
+      std::string_view name, std::vector<T>& values,
+      std::type_identity_t<std::function<T(const std::string&, const std::string&)>> parse,
+      std::string metavar, std::string help);
   // A list with a variable for each number; those beyond `at_least` are optional and default to 0.
   void numbers(std::string_view name, std::vector<float*> values, float min, float max,
                std::string help, std::size_t at_least);
@@ -190,6 +200,31 @@ void Options::parsed(
     *text = v.front();
   };
   option.get = [text] { return Values{*text}; };
+}
+
+template <class T>
+void Options::parsed_list(
+    std::string_view name, std::vector<T>& values,
+    std::type_identity_t<std::function<T(const std::string&, const std::string&)>> parse,
+    std::string metavar, std::string help) {
+  Option& option = add(name, std::move(metavar), std::move(help));
+  option.is_list = true;
+  const auto texts = std::make_shared<Values>();
+  option.set = [&values, parse = std::move(parse), texts, key = option.name](const Values& v) {
+    values.clear();
+    for (const std::string& text : v) values.push_back(parse(key, text));
+    *texts = v;
+  };
+  option.get = [texts] { return *texts; };
+}
+
+template <class T>
+void Options::flag_choice(std::string_view name, T& value, Choices<std::type_identity_t<T>> allowed,
+                          std::string help) {
+  choice(name, value, std::move(allowed), std::move(help));
+  Option& option = table_.back();
+  option.metavar = "[=" + option.metavar + "]";
+  option.is_flag = true;
 }
 
 template <class T>
