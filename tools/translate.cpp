@@ -27,6 +27,7 @@
 #include "src/core/version.h"
 #include "src/text/line_reader.h"
 #include "tools/options.h"
+#include "tools/search_flags.h"
 
 namespace {
 
@@ -41,6 +42,7 @@ constexpr std::int64_t kWholeBeam = 0;
 struct TranslateOptions {
   fs::path model, input = "-", output = "-";
   TextTranslatorOptions text;
+  SearchFlags search;
   std::int64_t n_best = kWholeBeam;
   bool list = false, scores = false;  // --n-best, --scores
   std::int64_t maxi_batch = 100;
@@ -50,8 +52,7 @@ struct TranslateOptions {
 };
 
 void declare(Options& options, TranslateOptions& o) {
-  SearchOptions& search = o.text.translator.search;
-  search.num_beams = 5;
+  o.search.search.num_beams = 5;
   options.group("Files");
   options.path(
       "model,m", o.model, "DIR",
@@ -63,18 +64,9 @@ void declare(Options& options, TranslateOptions& o) {
   options.alias("--out", "output");
   options.flag("allow-nonfinite", o.allow_nonfinite,
                "load a model even if some of its weights are not finite");
-  options.group("Search");
-  options.number("beam-size,b", search.num_beams, 1, kMaxNumBeams, "beam size; 1: greedy search");
-  options.number("normalize,n", search.length_penalty, -100, 100,
-                 "score = sum of log-probabilities / length^N");
-  options.alias("--length-penalty", "normalize");
-  options.alias("--lenpen", "normalize");
-  options.flag("early-stopping", search.early_stopping,
-               "stop a sentence once it has as many finished hypotheses as the beam size");
+  o.search.declare(options);
+  options.group("Model");
   options.flag("no-unk", o.text.no_unk, "never generate <unk> (printed as U+2047), as in Marian");
-  options.number("max-output-length", search.max_new_tokens, 1, kMaxNewTokens,
-                 "maximum tokens of a translation, end of sentence included");
-  options.alias("--max-decoding-length", "max-output-length");
   options.choice(
       "compat", o.hf_capacity, {{"hf", true}},
       "hf: apply the model's expert_capacity in the encoder, as Hugging Face's generate() does");
@@ -91,7 +83,8 @@ void declare(Options& options, TranslateOptions& o) {
                "invalid UTF-8 is an error instead of being replaced by U+FFFD");
   options.flag_number(
       "n-best", o.n_best, kWholeBeam, 1, kMaxNumBeams,
-      "print the K best translations, by default the whole beam: 'line ||| text ||| score'");
+      "print the K best translations, by default the whole beam: 'line ||| text ||| score'; with "
+      "--do-sample, K samples");
   options.flag("scores", o.scores, "print 'text ||| score'");
   options.group("Speed");
   options.number("mini-batch", o.text.translator.mini_batch, 1, 65536,
@@ -112,23 +105,22 @@ void declare(Options& options, TranslateOptions& o) {
 
 // Fills in options that were not given, from generation_config.json or else from our defaults.
 void complete(const Options& options, const TextModel& model, TranslateOptions& o) {
-  const GenerationConfig& generation = model.loaded.generation;
   TranslatorOptions& translator = o.text.translator;
   SearchOptions& search = translator.search;
-  if (!options.given("beam-size"))
-    search.num_beams = generation.num_beams.value_or(search.num_beams);
-  if (!options.given("normalize"))
-    search.length_penalty = generation.length_penalty.value_or(search.length_penalty);
-  if (!options.given("early-stopping"))
-    search.early_stopping = generation.early_stopping.value_or(search.early_stopping);
-  if (!options.given("max-output-length"))
-    search.max_new_tokens = generation.max_new_tokens.value_or(search.max_new_tokens);
+  o.search.complete(options, model.loaded.generation);
+  search = o.search.search;
 
   o.list = options.given("n-best");
   search.scores = o.list || o.scores;
-  if (o.list) search.num_return_sequences = o.n_best == kWholeBeam ? search.num_beams : o.n_best;
-  check(search.num_return_sequences <= search.num_beams, ErrorKind::kUsage,
-        "--n-best=", search.num_return_sequences, " needs --beam-size ",
+  if (!o.list)
+    search.num_return_sequences = 1;
+  else if (o.n_best != kWholeBeam)
+    search.num_return_sequences = o.n_best;
+  else
+    search.num_return_sequences =
+        model.loaded.generation.num_return_sequences.value_or(search.num_beams);
+  check(search.samples_alone() || search.num_return_sequences <= search.num_beams,
+        ErrorKind::kUsage, "--n-best=", search.num_return_sequences, " needs --beam-size ",
         search.num_return_sequences, " or more; it is ", search.num_beams);
   if (o.hf_capacity) search.capacity.expert_capacity = model.model().config().expert_capacity;
   translator.workers =

@@ -60,7 +60,8 @@ TranslatorOptions translator_options(const TextTranslatorOptions& options,
   TranslatorOptions result = options.translator;
   // An n-best list of distinct texts may need more hypotheses than it has entries: a text may occur
   // in several segmentations.
-  result.search.return_all = result.search.num_return_sequences > 1;
+  result.search.return_all =
+      result.search.num_return_sequences > 1 && !result.search.samples_alone();
   if (options.no_unk) result.search.suppressed_id = tokenizer.unk_id();
   return result;
 }
@@ -165,15 +166,17 @@ std::vector<Translations> TextTranslator::translate(std::vector<std::string> lin
 
   std::vector<Translations> found(parts.size());
   try {
-    translator_.translate(parts, {}, [&](std::size_t part, NBest hypotheses) {
+    const auto keep = [&](std::size_t part, NBest hypotheses) {
       found[part] = distinct(std::move(hypotheses));
       parts[part] = Ids();  // frees it
-    });
+    };
+    translator_.translate(parts, {}, keep, parts_translated_);
   } catch (const Error&) {
     model_.check_unchanged();  // explains logits that are not finite
     throw;
   }
   model_.check_unchanged();
+  parts_translated_ += parts.size();
   for (const Translations& part : found) count(part.front().ids);
 
   std::vector<Translations> result;
@@ -272,8 +275,8 @@ std::string TextTranslator::decode(const Ids& hypothesis) const {
   return tokenizer_.decode(ids);
 }
 
-// Returns the first hypothesis of each distinct text, up to the number requested. Called on the
-// workers' threads.
+// Returns the first hypothesis of each distinct text, up to the number requested, or all if they
+// are samples. Called on the workers' threads.
 Translations TextTranslator::distinct(NBest hypotheses) const {
   const auto count = static_cast<std::size_t>(options_.translator.search.num_return_sequences);
   Translations result;
@@ -281,7 +284,8 @@ Translations TextTranslator::distinct(NBest hypotheses) const {
   for (Hypothesis& h : hypotheses) {
     if (result.size() == count) break;
     std::string text = decode(h.ids);
-    const bool repeats = std::any_of(result.begin(), result.end(),
+    const bool repeats = !options_.translator.search.samples_alone() &&
+                         std::any_of(result.begin(), result.end(),
                                      [&](const Translation& t) { return t.text == text; });
     if (!repeats) result.push_back({std::move(h.ids), std::move(text), h.score});
   }

@@ -67,9 +67,11 @@ struct TextTranslatorOptions {
 struct Translation {
   Ids ids;  // ends in eos unless max_new_tokens cut it off
   std::string text;
-  float score = 0;  // set with SearchOptions::scores or a beam, unless the line was split
+  // Set with SearchOptions::scores, a beam or sampling, unless the line was split.
+  float score = 0;
 };
 // A line's translations, best first, with distinct texts; each has its best segmentation's score.
+// Samples are in the order in which they were drawn, and texts may repeat.
 using Translations = std::vector<Translation>;
 
 class TextTranslator {
@@ -80,6 +82,8 @@ class TextTranslator {
 
   // For each line (without its line end), returns SearchOptions::num_return_sequences translations,
   // or fewer if the search found fewer distinct texts; for a blank line, one empty translation.
+  // Samples depend on the number of lines and parts of lines translated before, over all calls, not
+  // on how these are divided among the calls.
   // Frees each line once it is tokenized: move `lines` here to save memory. Messages count lines
   // over all calls. Warns about every cropped line, and once about a model that fills gaps instead
   // of translating. Error(kData) if the prepared file that holds the model's weights has changed
@@ -116,6 +120,7 @@ class TextTranslator {
   const Model& model_;
   Translator translator_;
   Counts counts_;
+  std::uint64_t parts_translated_ = 0;
   UnknownTokens unknown_;
   std::int64_t warned_of_unknown_ = 0;  // unknown tokens at the last warning
   bool warned_of_sentinels_ = false;

@@ -6,8 +6,8 @@
 
 namespace switchyard {
 
-Beam::Beam(const SearchOptions& options, std::int64_t vocab_size, std::int32_t eos)
-    : options_(options), vocab_size_(vocab_size), eos_(eos) {
+Beam::Beam(const SearchOptions& options, std::int64_t vocab_size, const Ids& eos_ids)
+    : options_(options), vocab_size_(vocab_size), eos_ids_(eos_ids) {
   const auto n = static_cast<std::size_t>(options.num_beams);
   // All hypotheses are the same at first, so only candidates of the first one may win.
   score_.assign(n, -1e9f);
@@ -19,7 +19,7 @@ Beam::Beam(const SearchOptions& options, std::int64_t vocab_size, std::int32_t e
 
 void Beam::advance(std::span<const float> value, std::span<const std::int32_t> index) {
   const auto beams = static_cast<std::size_t>(options_.num_beams);
-  assert(!done_ && value.size() == 2 * beams && index.size() == value.size());
+  assert(!done_ && value.size() == (1 + eos_ids_.size()) * beams && index.size() == value.size());
   ++length_;
   const bool at_limit = length_ == options_.max_new_tokens;
 
@@ -28,7 +28,7 @@ void Beam::advance(std::span<const float> value, std::span<const std::int32_t> i
   for (std::size_t c = 0; c < value.size() && (running < beams || c < beams); ++c) {
     const auto parent = static_cast<std::int32_t>(index[c] / vocab_size_);
     const auto token = static_cast<std::int32_t>(index[c] % vocab_size_);
-    const bool ended = token == eos_ || at_limit;
+    const bool ended = at_limit || std::count(eos_ids_.begin(), eos_ids_.end(), token) > 0;
     // Only the first num_beams candidates may end a hypothesis; the rest replace those that end.
     if (ended ? c >= beams : running == beams) continue;
     nodes_.push_back({token, last_before[static_cast<std::size_t>(parent)]});
@@ -45,10 +45,17 @@ void Beam::advance(std::span<const float> value, std::span<const std::int32_t> i
   }
 
   const bool full = finished_.size() >= beams;
-  // The heuristic of early_stopping = False: scores the best running hypothesis as if it ended now.
-  const bool hopeless =
-      full && !(normalised_score(score_[0], length_, options_) > finished_[beams - 1].score);
-  done_ = at_limit || (full && options_.early_stopping) || hopeless;
+  done_ = at_limit || (full && (options_.early_stopping == EarlyStopping::kTrue || is_hopeless()));
+}
+
+// Returns true if no running hypothesis is expected to get a better score than the worst of the
+// num_beams best finished ones.
+bool Beam::is_hopeless() const {
+  const bool longest =
+      options_.early_stopping == EarlyStopping::kNever && options_.length_penalty > 0;
+  const std::int64_t length = longest ? options_.max_new_tokens : length_;
+  const float worst = finished_[static_cast<std::size_t>(options_.num_beams) - 1].score;
+  return !(normalised_score(score_[0], length, options_) > worst);
 }
 
 void Beam::finish(float score, std::int32_t last) {
@@ -58,20 +65,21 @@ void Beam::finish(float score, std::int32_t last) {
   finished_.insert(place, {score, last});
 }
 
+Ids Beam::ids_to(std::int32_t last) const {
+  const auto before = [&](std::int32_t n) { return nodes_[static_cast<std::size_t>(n)].before; };
+  std::size_t length = 0;
+  for (std::int32_t n = last; n >= 0; n = before(n)) ++length;
+  Ids ids(length);
+  for (std::int32_t n = last; n >= 0; n = before(n))
+    ids[--length] = nodes_[static_cast<std::size_t>(n)].token;
+  return ids;
+}
+
 NBest Beam::best(std::size_t count) const {
   NBest result;
   result.reserve(std::min(count, finished_.size()));
-  for (std::size_t i = 0; i < std::min(count, finished_.size()); ++i) {
-    Hypothesis h;
-    h.score = finished_[i].score;
-    const auto before = [&](std::int32_t n) { return nodes_[static_cast<std::size_t>(n)].before; };
-    std::size_t length = 0;
-    for (std::int32_t n = finished_[i].last; n >= 0; n = before(n)) ++length;
-    h.ids.resize(length);
-    for (std::int32_t n = finished_[i].last; n >= 0; n = before(n))
-      h.ids[--length] = nodes_[static_cast<std::size_t>(n)].token;
-    result.push_back(std::move(h));
-  }
+  for (std::size_t i = 0; i < std::min(count, finished_.size()); ++i)
+    result.push_back({ids_to(finished_[i].last), finished_[i].score});
   return result;
 }
 

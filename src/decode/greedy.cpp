@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "src/decode/greedy.h"
 
+#include <algorithm>
 #include <cassert>
 
 namespace switchyard {
 
-Greedy::Greedy(const SearchOptions& options, std::int32_t eos) : options_(options), eos_(eos) {
+Greedy::Greedy(const SearchOptions& options, const Ids& eos_ids)
+    : options_(options), eos_ids_(eos_ids) {
   score_ = {0};
   token_ = {0};
   parent_ = {0};
@@ -16,7 +18,8 @@ void Greedy::advance(std::span<const float> value, std::span<const std::int32_t>
   token_[0] = index[0];
   ids_.push_back(index[0]);
   if (options_.scores) score_[0] += value[0];
-  done_ = index[0] == eos_ || static_cast<std::int64_t>(ids_.size()) == options_.max_new_tokens;
+  done_ = std::count(eos_ids_.begin(), eos_ids_.end(), index[0]) > 0 ||
+          static_cast<std::int64_t>(ids_.size()) == options_.max_new_tokens;
 }
 
 NBest Greedy::best(std::size_t) const {

@@ -8,15 +8,16 @@ namespace switchyard {
 
 class Greedy : public SentenceSearch {
  public:
-  Greedy(const SearchOptions& options, std::int32_t eos);
+  Greedy(const SearchOptions& options, const Ids& eos_ids);
 
   // Takes one candidate. `value` may be empty unless SearchOptions::scores is set.
   void advance(std::span<const float> value, std::span<const std::int32_t> index) override;
   NBest best(std::size_t count) const override;
+  Ids ids(std::size_t) const override { return ids_; }
 
  private:
   SearchOptions options_;
-  std::int32_t eos_;
+  Ids eos_ids_;
   Ids ids_;
 };
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Search: decodes many sentences at a time; they may enter and leave between any two steps. Greedy
-// and beam search share one loop; they differ in the SentenceSearch of each sentence.
+// search, beam search and sampling share one loop; they differ in the SentenceSearch of each
+// sentence.
 #pragma once
 
 #include <cstddef>
@@ -8,6 +9,7 @@
 #include <memory>
 #include <vector>
 
+#include "src/decode/host_candidates.h"
 #include "src/decode/search_options.h"
 #include "src/decode/sentence_search.h"
 #include "src/nn/decoder_state.h"
@@ -22,6 +24,7 @@ struct SearchRequest {
   // towards max_new_tokens but, as in transformers, neither towards the score nor towards the
   // length that normalizes it.
   Ids prefix;
+  std::uint64_t random = 0;  // samples of sentences with different numbers are independent
 };
 struct SearchResult {
   std::size_t number = 0;
@@ -32,7 +35,7 @@ class Search {
  public:
   // ctx and model must outlive this. Nothing else may use ctx.saved meanwhile. The model's values
   // may change while no sentence is active. Error(kUsage) if the vocabulary is too large for the
-  // beam.
+  // beam, or an id of the options is not in it.
   Search(Context& ctx, const Model& model, const SearchOptions& options);
 
   // Encodes the sources as one batch. Error(kData) if an id is not the model's, Error(kUsage) if a
@@ -55,23 +58,27 @@ class Search {
  private:
   struct Active {
     std::size_t number;
-    std::size_t source_tokens;
-    Ids prefix;
+    std::uint64_t random;
+    Ids source;
+    Ids prompt;  // decoder_start_token_id and the prefix
     std::int32_t slot;
-    std::size_t given = 0;  // tokens fed to its rows, decoder_start_token_id included
+    std::size_t given = 0;  // tokens fed to its rows
     std::unique_ptr<SentenceSearch> search;
   };
   std::unique_ptr<SentenceSearch> new_search(const Ids& prefix) const;
   void check_prefix(const Ids& prefix) const;
   void add_rows(const Active& sentence);
   void find_candidates(const DecoderState::Logits& step);
+  void find_on_host(const DecoderState::Logits& step);
   void advance(Active& sentence, std::size_t i);
   void finish(Active& sentence);
 
   Context& ctx_;
   const Model& model_;
   SearchOptions options_;
+  Ids eos_ids_;
   std::size_t candidates_;  // per step and sentence
+  HostCandidates host_;
   DecoderState state_;
   std::vector<Active> active_;  // in the order of their rows
   DecoderState::Step step_;

@@ -20,6 +20,10 @@ class SentenceSearch {
   virtual void advance(std::span<const float> value, std::span<const std::int32_t> index) = 0;
   // Once done: returns the `count` best finished hypotheses, best first, or all if there are fewer.
   virtual NBest best(std::size_t count) const = 0;
+  // The tokens of running hypothesis `row` so far.
+  virtual Ids ids(std::size_t row) const = 0;
+  // True if hypothesis `row` has ended although others of the sentence run.
+  virtual bool ended(std::size_t /*row*/) const { return false; }
 
   bool done() const { return done_; }
   // The running hypotheses, best first: score, last token, and the index that each one's parent had

@@ -41,6 +41,7 @@ struct Translator::Job {
   const std::vector<Ids>& sources;
   const std::vector<Ids>& prefixes;
   const Found& found;
+  std::uint64_t first;        // number of the first source
   std::size_t slots, tokens;  // limits of each worker
   TranslationQueue queue;
   ThreadChoice* choice;  // of the only worker, or null
@@ -66,7 +67,7 @@ Translator::~Translator() = default;
 Translator::Translator(Translator&&) noexcept = default;
 
 void Translator::translate(const std::vector<Ids>& sources, const std::vector<Ids>& prefixes,
-                           const Found& found) {
+                           const Found& found, std::uint64_t first_number) {
   assert(prefixes.empty() || prefixes.size() == sources.size());
   if (sources.empty()) return;
   // Splits a small input among all workers.
@@ -74,7 +75,8 @@ void Translator::translate(const std::vector<Ids>& sources, const std::vector<Id
   const std::size_t slots = std::min(static_cast<std::size_t>(options_.mini_batch), share);
   const std::size_t tokens = max_tokens(options_);
   const std::size_t window = kWindowBatches * slots * workers_.size();
-  Job job{sources, prefixes, found, slots, tokens, {sources, tokens, window}, nullptr, {}, {}};
+  Job job{sources, prefixes, found, first_number, slots, tokens, {sources, tokens, window},
+          nullptr, {},       {}};
 
   Context& first = *workers_[0].ctx;
   const int own_threads = first.threads;
@@ -113,7 +115,8 @@ void Translator::work(Worker& worker, Job& job) const {
       if (search.active() <= most_active && tokens <= most_tokens) {
         std::vector<SearchRequest> requests;
         for (const std::size_t i : job.queue.take(job.slots - search.active(), tokens))
-          requests.push_back({i, job.sources[i], job.prefixes.empty() ? Ids{} : job.prefixes[i]});
+          requests.push_back(
+              {i, job.sources[i], job.prefixes.empty() ? Ids{} : job.prefixes[i], job.first + i});
         if (!requests.empty()) search.admit(std::move(requests));
       }
       if (search.active() == 0) return;

@@ -2,7 +2,7 @@
 // Translator: translates many id sequences with one or more workers that share a queue. Each has a
 // number of slots; as sentences finish, new ones take their slots, so that no step runs half empty.
 // With row_invariant the result for a sequence is bit-identical whatever the numbers of slots and
-// workers and the order of the sequences.
+// workers and the order of the sequences; a sample also depends on the sequence's number.
 #pragma once
 
 #include <cstddef>
@@ -52,12 +52,13 @@ class Translator {
   using Found = std::function<void(std::size_t source, NBest hypotheses)>;
 
   // `sources`: ids with eos, none empty. `prefixes`: the ids that each translation begins with
-  // (SearchRequest::prefix), or empty. Error(kData) if an id is not the model's or its logits are
+  // (SearchRequest::prefix), or empty. The random numbers of source i are keyed by first + i.
+  // Error(kData) if an id is not the model's or its logits are
   // not finite, Error(kUsage) if a prefix is too long or has eos. An exception of a worker, or of
   // found(), is rethrown after all workers have stopped. Memory depends on the longest sentences
   // being translated at a time, not on how many there are; workers keep it for the next call.
   void translate(const std::vector<Ids>& sources, const std::vector<Ids>& prefixes,
-                 const Found& found);
+                 const Found& found, std::uint64_t first = 0);
   // Returns the hypotheses of each source.
   std::vector<NBest> translate(const std::vector<Ids>& sources,
                                const std::vector<Ids>& prefixes = {});

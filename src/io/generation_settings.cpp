@@ -19,41 +19,25 @@ struct Setting {
 // speed or the form of results (use_cache, output_scores, assistants, ...).
 std::span<const Setting> unimplemented() {
   static const Setting settings[] = {
-      {"bad_words_ids", {}},
-      {"begin_suppress_tokens", {}},
       {"constraints", {}},
       {"diversity_penalty", 0},
-      {"do_sample", false},
       {"dola_layers", {}},
-      {"encoder_no_repeat_ngram_size", 0},
-      {"encoder_repetition_penalty", 1},
       {"epsilon_cutoff", 0},
       {"eta_cutoff", 0},
       {"exponential_decay_length_penalty", {}},
       {"force_words_ids", {}},
-      {"forced_bos_token_id", {}},
       {"forced_decoder_ids", {}},
-      {"forced_eos_token_id", {}},
       {"guidance_scale", 1},
       {"max_time", {}},
-      {"min_length", 0},
-      {"min_new_tokens", 0},
       {"min_p", {}},
-      {"no_repeat_ngram_size", 0},
       {"num_beam_groups", 1},
-      {"num_return_sequences", 1},
       {"penalty_alpha", {}},
       {"remove_invalid_values", false},
       {"renormalize_logits", false},
-      {"repetition_penalty", 1},
       {"sequence_bias", {}},
       {"stop_strings", {}},
-      {"suppress_tokens", {}},
-      {"temperature", 1},
       {"token_healing", false},
       {"top_h", {}},
-      {"top_k", 50},
-      {"top_p", 1},
       {"typical_p", 1},
       {"watermarking_config", {}},
   };
@@ -62,11 +46,27 @@ std::span<const Setting> unimplemented() {
 
 // Settings that this program reads from generation_config.json.
 std::span<const Setting> implemented() {
-  static const Setting settings[] = {{"early_stopping", false},
+  static const Setting settings[] = {{"bad_words_ids", {}},
+                                     {"begin_suppress_tokens", {}},
+                                     {"do_sample", false},
+                                     {"early_stopping", false},
+                                     {"encoder_no_repeat_ngram_size", 0},
+                                     {"encoder_repetition_penalty", 1},
+                                     {"forced_bos_token_id", {}},
+                                     {"forced_eos_token_id", {}},
                                      {"length_penalty", 1},
                                      {"max_length", 20},
                                      {"max_new_tokens", {}},
-                                     {"num_beams", 1}};
+                                     {"min_length", 0},
+                                     {"min_new_tokens", {}},
+                                     {"no_repeat_ngram_size", 0},
+                                     {"num_beams", 1},
+                                     {"num_return_sequences", 1},
+                                     {"repetition_penalty", 1},
+                                     {"suppress_tokens", {}},
+                                     {"temperature", 1},
+                                     {"top_k", 50},
+                                     {"top_p", 1}};
   return settings;
 }
 

@@ -53,6 +53,8 @@ struct ModelConfig {
 };
 
 // Limits on search options.
+constexpr float kMinPenalty = 0.001f, kMaxPenalty = 1000;  // for repetition
+constexpr float kMinTemperature = 0.0001f, kMaxTemperature = 10000;
 constexpr std::int64_t kMaxNumBeams = 1024;
 constexpr std::int64_t kMaxNewTokens = 1 << 20;
 

@@ -41,9 +41,9 @@ std::vector<float> tied_log_probs(std::uint64_t seed, std::size_t vocab, std::si
 }
 
 // What Search does, without a model.
-NBest drive_beam(std::size_t vocab, std::size_t sentence, const LogProbs& log_probs,
-                 const SearchOptions& options) {
-  Beam beam(options, static_cast<std::int64_t>(vocab), kEos);
+NBest drive_beam(std::size_t vocab, std::size_t sentence, const Ids& eos_ids,
+                 const LogProbs& log_probs, const SearchOptions& options) {
+  Beam beam(options, static_cast<std::int64_t>(vocab), eos_ids);
   const auto beams = static_cast<std::size_t>(options.num_beams);
   std::vector<Ids> prefix(beams);
   for (bool first = true; !beam.done(); first = false) {
@@ -61,7 +61,7 @@ NBest drive_beam(std::size_t vocab, std::size_t sentence, const LogProbs& log_pr
       for (const float lp : log_probs(sentence, prefix[r]))
         accumulated.push_back(lp + beam.score()[r]);
     for (const std::size_t i :
-         top_k(accumulated, static_cast<std::size_t>(Beam::candidates(options)))) {
+         top_k(accumulated, static_cast<std::size_t>(Beam::candidates(options, eos_ids.size())))) {
       value.push_back(accumulated[i]);
       index.push_back(static_cast<std::int32_t>(i));
     }
@@ -82,20 +82,21 @@ TEST_CASE("beam search is bit-identical to transformers', whatever else is in th
     options.num_return_sequences =
         1 + static_cast<std::int64_t>(rng.below(static_cast<std::uint64_t>(options.num_beams)));
     options.max_new_tokens = 1 + static_cast<std::int64_t>(rng.below(14));
-    options.early_stopping = rng.below(2) == 1;
+    options.early_stopping = static_cast<EarlyStopping>(rng.below(3));
+    const Ids eos_ids = rng.below(4) == 0 ? Ids{kEos, 4, 7} : Ids{kEos};
     const float penalties[] = {1, 0, 0.6f, 2, -0.5f};
     options.length_penalty = penalties[rng.below(5)];
     // No fewer tokens than candidates: torch does not define the order of equal -1e9 scores.
     const std::size_t vocab =
-        static_cast<std::size_t>(Beam::candidates(options)) + rng.below(9) + 2;
+        static_cast<std::size_t>(Beam::candidates(options, eos_ids.size())) + rng.below(9) + 4;
     const LogProbs log_probs = [&](std::size_t sentence, const Ids& prefix) {
       return (tied ? tied_log_probs : made_up_log_probs)(seed, vocab, sentence, prefix);
     };
-    const std::vector<NBest> expected = hf_beam_search(kBatch, vocab, kEos, log_probs, options);
+    const std::vector<NBest> expected = hf_beam_search(kBatch, vocab, eos_ids, log_probs, options);
     for (std::size_t s = 0; s < kBatch; ++s) {
       CAPTURE(tied, seed, s, options.num_beams, options.max_new_tokens, options.length_penalty,
-              options.early_stopping);
-      const NBest actual = drive_beam(vocab, s, log_probs, options);
+              static_cast<int>(options.early_stopping), eos_ids.size());
+      const NBest actual = drive_beam(vocab, s, eos_ids, log_probs, options);
       REQUIRE(actual.size() == expected[s].size());
       for (std::size_t r = 0; r < actual.size(); ++r) {
         REQUIRE(actual[r].ids == expected[s][r].ids);
@@ -111,7 +112,7 @@ TEST_CASE("an end behind the first num_beams candidates does not count") {
   options.num_return_sequences = 2;
   options.max_new_tokens = 3;
   options.length_penalty = 0;
-  Beam beam(options, 10, kEos);
+  Beam beam(options, 10, {kEos});
   // Third of four: neither finished nor running.
   beam.advance(std::vector<float>{-1, -2, -3, -4}, std::vector<std::int32_t>{5, 6, kEos, 7});
   CHECK(!beam.done());
@@ -141,7 +142,7 @@ TEST_CASE(
   options.num_return_sequences = 2;
   options.max_new_tokens = 9;
   options.length_penalty = 1;
-  Beam beam(options, 10, kEos);
+  Beam beam(options, 10, {kEos});
   beam.advance(std::vector<float>{-1, -1, -2, -3}, std::vector<std::int32_t>{kEos, 5, 6, 7});
   REQUIRE(!beam.done());
   // Ended: -2 / 2, as the first one. Running: the same.

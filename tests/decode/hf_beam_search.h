@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// transformers 5.23's GenerationMixin._beam_search, step by step for a whole batch: no sentence
+// transformers 5.24's GenerationMixin._beam_search, step by step for a whole batch: no sentence
 // leaves it, and it runs until none needs another step. The reference for decode/beam.
 #pragma once
 
@@ -27,10 +27,11 @@ inline std::vector<std::size_t> top_k(const std::vector<float>& values, std::siz
   return order;
 }
 
-inline std::vector<NBest> hf_beam_search(std::size_t batch, std::size_t vocab, std::int32_t eos,
+inline std::vector<NBest> hf_beam_search(std::size_t batch, std::size_t vocab, const Ids& eos_ids,
                                          const LogProbs& log_probs, const SearchOptions& options) {
+  const bool stops_early = options.early_stopping == EarlyStopping::kTrue;
   const auto beams = static_cast<std::size_t>(options.num_beams);
-  const std::size_t keep = 2 * beams;  // max(2, 1 + n_eos_tokens) * num_beams
+  const std::size_t keep = std::max<std::size_t>(2, 1 + eos_ids.size()) * beams;
   struct Sentence {
     std::vector<Ids> running, finished;
     std::vector<float> running_score, score;
@@ -62,7 +63,9 @@ inline std::vector<NBest> hf_beam_search(std::size_t batch, std::size_t vocab, s
         sequence.push_back(s.running[i / vocab]);
         sequence.back().push_back(static_cast<std::int32_t>(i % vocab));
         log_prob.push_back(accumulated[i]);
-        hits.push_back(sequence.back().back() == eos || cur_len + 1 >= options.max_new_tokens);
+        hits.push_back(std::find(eos_ids.begin(), eos_ids.end(), sequence.back().back()) !=
+                           eos_ids.end() ||
+                       cur_len + 1 >= options.max_new_tokens);
         valid_continuation = valid_continuation || !hits.back();
       }
       // _get_running_beams_for_next_iteration
@@ -80,7 +83,7 @@ inline std::vector<NBest> hf_beam_search(std::size_t batch, std::size_t vocab, s
         const bool just_finished = hits[c] && c < beams;
         float score = log_prob[c] / static_cast<float>(std::pow(static_cast<double>(cur_len + 1),
                                                                 options.length_penalty));
-        if (full && options.early_stopping) score += -1.0e9f;
+        if (full && stops_early) score += -1.0e9f;
         if (!s.heuristic_unsatisfied) score += -1.0e9f;
         if (!just_finished) score += -1.0e9f;
         merged.push_back(sequence[c]);
@@ -96,9 +99,12 @@ inline std::vector<NBest> hf_beam_search(std::size_t batch, std::size_t vocab, s
         s.is_finished[r] = merged_is_finished[best[r]];
       }
       // _check_early_stop_heuristic
+      const bool longest =
+          options.early_stopping == EarlyStopping::kNever && options.length_penalty > 0;
+      const std::int64_t best_length = longest ? options.max_new_tokens : cur_len + 1;
       const float best_possible =
           s.running_score[0] /
-          static_cast<float>(std::pow(static_cast<double>(cur_len + 1), options.length_penalty));
+          static_cast<float>(std::pow(static_cast<double>(best_length), options.length_penalty));
       bool any = false;
       for (std::size_t r = 0; r < beams; ++r) {
         const float worst =
@@ -109,7 +115,7 @@ inline std::vector<NBest> hf_beam_search(std::size_t batch, std::size_t vocab, s
       s.heuristic_unsatisfied = s.heuristic_unsatisfied && any;
       improvement_possible = improvement_possible || s.heuristic_unsatisfied;
     }
-    const bool exists_open_beam = !(all_finished && options.early_stopping);
+    const bool exists_open_beam = !(all_finished && stops_early);
     if (!(improvement_possible && exists_open_beam && valid_continuation)) break;
   }
 

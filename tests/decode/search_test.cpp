@@ -43,11 +43,11 @@ TEST_CASE("beam search over a model is transformers'") {
     options.num_return_sequences = options.num_beams;
     options.max_new_tokens = 10;
     options.length_penalty = seed % 2 ? 1.0f : 2.0f;
-    options.early_stopping = seed % 3 == 0;
+    options.early_stopping = seed % 3 == 0 ? EarlyStopping::kTrue : EarlyStopping::kFalse;
     const LogProbs log_probs = [&](std::size_t sentence, const Ids& prefix) {
       return model_log_probs(*random.ctx, random.model, sources[sentence], prefix);
     };
-    const auto expected = hf_beam_search(sources.size(), kVocab, 1, log_probs, options);
+    const auto expected = hf_beam_search(sources.size(), kVocab, {1}, log_probs, options);
     const auto actual = search_batch(*random.ctx, random.model, sources, options);
     for (std::size_t s = 0; s < sources.size(); ++s) {
       REQUIRE(actual[s].size() == expected[s].size());
@@ -68,7 +68,8 @@ TEST_CASE("a suppressed id is never chosen, as with Hugging Face's suppress_toke
     SearchOptions options;
     options.num_beams = 1 + static_cast<std::int64_t>(seed % 2) * 2;
     options.max_new_tokens = 8;
-    options.early_stopping = options.num_beams == 1;  // a beam of one ends as greedy search does
+    // A beam of one ends as greedy search does.
+    if (options.num_beams == 1) options.early_stopping = EarlyStopping::kTrue;
     options.scores = true;
     const auto free = search_batch(*random.ctx, random.model, sources, options);
     options.suppressed_id = free[0][0].ids[0];
@@ -78,7 +79,7 @@ TEST_CASE("a suppressed id is never chosen, as with Hugging Face's suppress_toke
           -std::numeric_limits<float>::infinity();
       return row;
     };
-    const auto expected = hf_beam_search(sources.size(), kVocab, 1, log_probs, options);
+    const auto expected = hf_beam_search(sources.size(), kVocab, {1}, log_probs, options);
     const auto actual = search_batch(*random.ctx, random.model, sources, options);
     for (std::size_t s = 0; s < sources.size(); ++s) {
       CAPTURE(seed, s);
@@ -96,13 +97,13 @@ TEST_CASE("greedy search is a beam of one that stops at its first end") {
   SearchOptions options;
   options.max_new_tokens = 12;
   options.length_penalty = 0.5f;
-  options.early_stopping = true;
+  options.early_stopping = EarlyStopping::kTrue;
   options.scores = true;
   const LogProbs log_probs = [&](std::size_t sentence, const Ids& prefix) {
     return model_log_probs(*random.ctx, random.model, sources[sentence], prefix);
   };
   const auto greedy = search_batch(*random.ctx, random.model, sources, options);
-  const auto beam = hf_beam_search(sources.size(), kVocab, 1, log_probs, options);
+  const auto beam = hf_beam_search(sources.size(), kVocab, {1}, log_probs, options);
   std::size_t ended = 0;
   for (std::size_t s = 0; s < sources.size(); ++s) {
     CHECK(greedy[s][0].ids == beam[s][0].ids);
@@ -175,7 +176,8 @@ TEST_CASE("a forced prefix is continued as transformers continues it") {
     const std::vector<Ids> sources = random_sources(seed, 6);
     SearchOptions options;
     options.num_beams = options.num_return_sequences = 1 + static_cast<std::int64_t>(seed % 3);
-    options.early_stopping = options.num_beams == 1;  // a beam of one ends as greedy search does
+    // A beam of one ends as greedy search does.
+    if (options.num_beams == 1) options.early_stopping = EarlyStopping::kTrue;
     options.max_new_tokens = 10;
     options.scores = true;
     const Ids prefixes[] = {{}, {7}, {5, 9, 3}, {4, 4, 4, 4, 4, 4, 4, 4, 4}};
@@ -199,7 +201,7 @@ TEST_CASE("a forced prefix is continued as transformers continues it") {
         ids.insert(ids.end(), continuation.begin(), continuation.end());
         return model_log_probs(*random.ctx, random.model, sources[s], ids);
       };
-      const NBest expected = hf_beam_search(1, kVocab, 1, log_probs, rest)[0];
+      const NBest expected = hf_beam_search(1, kVocab, {1}, log_probs, rest)[0];
       REQUIRE(actual[s].size() == expected.size());
       for (std::size_t r = 0; r < expected.size(); ++r) {
         Ids ids = prefix;

@@ -126,19 +126,36 @@ TEST_CASE("hf: generation_config.json") {
   GenerationConfig generation;
   generation.num_beams = 5;
   generation.length_penalty = 0.6f;
-  generation.early_stopping = true;
+  generation.early_stopping = EarlyStopping::kTrue;
   generation.max_new_tokens = 77;
+  generation.num_return_sequences = 2;
+  generation.min_new_tokens = 3;
+  generation.repetition_penalty = 1.1f;
+  generation.encoder_repetition_penalty = 0.9f;
+  generation.no_repeat_ngram_size = 3;
+  generation.encoder_no_repeat_ngram_size = 4;
+  generation.bad_words_ids = {{2}, {3, 4}};
+  generation.suppress_tokens = {5};
+  generation.begin_suppress_tokens = {3, 5};
+  generation.forced_bos_token_id = 2;
+  generation.forced_eos_token_id = {1};
+  generation.do_sample = true;
+  generation.temperature = 0.7f;
+  generation.top_k = 0;
+  generation.top_p = 0.95f;
+  generation.more_eos_ids = {4, 6};
   save_model(*saved.tiny.ctx, saved.directory.path(), saved.tiny.model, saved.tiny.values,
              generation);
   const GenerationConfig read = saved.load().generation;
+  CHECK(read == generation);
   CHECK(read.num_beams == 5);
   CHECK(read.length_penalty == 0.6f);
-  CHECK(read.early_stopping == true);
+  CHECK(read.early_stopping == EarlyStopping::kTrue);
   CHECK(read.max_new_tokens == 77);
 
   const fs::path path = saved.directory / "generation_config.json";
   write_text(path, R"({"early_stopping": "never"})");
-  CHECK(saved.load().generation.early_stopping == false);
+  CHECK(saved.load().generation.early_stopping == EarlyStopping::kNever);
   write_text(path, R"({"max_length": 20, "num_beams": null, "eos_token_id": [2]})");
   const LoadedModel loaded = saved.load();
   CHECK(loaded.generation.max_new_tokens == 19);
@@ -146,6 +163,17 @@ TEST_CASE("hf: generation_config.json") {
   CHECK(loaded.model->config().eos_token_id == 2);
   write_text(path, R"({"num_beams": 0})");
   CHECK(contains(saved.error(), "generation_config.json: num_beams: 0, expected 1 to"));
+  // The model's own eos stays first; min_new_tokens overrides min_length.
+  write_text(path, R"({"eos_token_id": [4, 1, 2], "min_length": 5, "min_new_tokens": 0})");
+  const LoadedModel several = saved.load();
+  CHECK(several.model->config().eos_token_id == 1);
+  CHECK(several.generation.more_eos_ids == Ids{4, 2});
+  CHECK(!several.generation.min_length);
+  write_text(path, R"({"forced_eos_token_id": 1, "suppress_tokens": [], "top_k": null})");
+  CHECK(saved.load().generation.forced_eos_token_id == Ids{1});
+  CHECK(!saved.load().generation.top_k);
+  write_text(path, R"({"bad_words_ids": [[2], [7]]})");
+  CHECK(contains(saved.error(), "bad_words_ids: found 7, expected ids from 0 to 6"));
   write_text(path, R"({"eos_token_id": 9})");
   CHECK(contains(saved.error(), "generation_config.json: eos_token_id: 9, expected 0 to 6"));
   fs::remove(path);
@@ -155,14 +183,14 @@ TEST_CASE("hf: generation_config.json") {
 TEST_CASE("hf: one warning lists the generation settings that are not implemented") {
   SavedModel saved(switch_config());
   const fs::path path = saved.directory / "generation_config.json";
-  write_text(path, R"({"num_beams": 4, "repetition_penalty": 1.2, "no_repeat_ngram_size": 3,
-                       "forced_bos_token_id": 2, "use_cache": true, "temperature": 1.0,
-                       "min_length": 0, "bad_words_ids": [], "forced_eos_token_id": null,
+  write_text(path, R"({"num_beams": 4, "typical_p": 0.5, "diversity_penalty": 0.3,
+                       "min_p": 0.1, "use_cache": true, "epsilon_cutoff": 0.0, "eta_cutoff": 0,
+                       "sequence_bias": [], "stop_strings": null, "repetition_penalty": 1.2,
                        "transformers_version": "4.57.6"})");
   const std::string warnings = saved.warnings();
   CHECK(contains(warnings,
                  "generation_config.json: not implemented and ignored: "
-                 "forced_bos_token_id, no_repeat_ngram_size, repetition_penalty\n"));
+                 "diversity_penalty, min_p, typical_p\n"));
   CHECK(std::count(warnings.begin(), warnings.end(), '\n') == 1);
   // From GenerationConfig().to_dict() of transformers 4.57.6.
   write_text(path, R"({"do_sample": false, "temperature": 1.0, "top_k": 50, "top_p": 1.0,
@@ -180,7 +208,7 @@ TEST_CASE("hf: one warning lists the generation settings that are not implemente
   saved.set("length_penalty", 1.0);
   CHECK(saved.warnings().empty());
   fs::remove(path);
-  CHECK(contains(saved.warnings(), "ignored: num_beams, no_repeat_ngram_size\n"));
+  CHECK(contains(saved.warnings(), "ignored: no_repeat_ngram_size, num_beams\n"));
 }
 
 TEST_CASE("hf: errors in JSON give line and column") {

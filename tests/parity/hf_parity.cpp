@@ -259,7 +259,7 @@ class Case {
     compare_ids("beam4", search(options), 4);
     options.num_return_sequences = 1;
     options.length_penalty = 2;
-    options.early_stopping = true;
+    options.early_stopping = EarlyStopping::kTrue;
     compare_ids("beam4_lp2", search(options), 1);
   }
 
