@@ -230,6 +230,45 @@ class Models(unittest.TestCase):
         self.assertEqual(self.run_model(folder), self.run_model(MODEL, "-b", "1"))
         self.assertEqual(self.run_model(folder, "-b", "5"), self.run_model(MODEL))
 
+    def test_generation_config_and_options_agree(self):
+        for options, keys in [
+                (["--repetition-penalty", "3"], {"repetition_penalty": 3.0}),
+                (["--no-repeat-ngram-size=1"], {"no_repeat_ngram_size": 1}),
+                (["--max-length", "5"], {"max_length": 5}),
+                (["--max-new-tokens", "5"], {"max_new_tokens": 5}),
+                (["--min-length", "30"], {"min_length": 30}),
+                (["--min-new-tokens", "30"], {"min_new_tokens": 30, "min_length": 2}),
+                (["--bad-words-ids", "9", "10,11"], {"bad_words_ids": [[9], [10, 11]]}),
+                (["--suppress-tokens", "9", "10"], {"suppress_tokens": [9, 10]}),
+                (["--begin-suppress-tokens", "9"], {"begin_suppress_tokens": [9]}),
+                (["--forced-bos-token-id", "20"], {"forced_bos_token_id": 20}),
+                (["--forced-eos-token-id", "1", "--max-length=6"],
+                 {"forced_eos_token_id": 1, "max_length": 6}),
+                (["--eos-token-id", "9", "20", "31"], {"eos_token_id": [1, 9, 20, 31]}),
+                (["--early-stopping=never", "-n", "2"],
+                 {"early_stopping": "never", "length_penalty": 2.0}),
+                (["--do-sample", "--top-k", "5"], {"do_sample": True, "top_k": 5}),
+                (["--do-sample", "--num_beams=2", "--top-p", "0.9", "--temperature", "2"],
+                 {"do_sample": True, "num_beams": 2, "top_p": 0.9, "temperature": 2.0})]:
+            with self.subTest(options):
+                folder = self.edited("agrees " + " ".join(options), "generation_config.json",
+                                     **{"max_new_tokens": None, **keys})
+                by_keys = subprocess.run([TRANSLATE, "-q", "--scores", "-m", folder],
+                                         input=self.TEXT, capture_output=True, timeout=60)
+                by_options = subprocess.run([TRANSLATE, "-q", "--scores", "-m", MODEL, *options],
+                                            input=self.TEXT, capture_output=True, timeout=60)
+                self.assertEqual((by_keys.returncode, by_keys.stderr), (0, b""))
+                self.assertEqual(by_keys.stdout, by_options.stdout)
+
+    def test_samples(self):
+        sample = lambda *options: self.run_model(MODEL, "--do-sample", "--scores", *options)
+        self.assertEqual(sample("--seed", "5"), sample("--seed=5", "--mini-batch", "1"))
+        self.assertEqual(sample(), sample("--maxi-batch", "1", "--mini-batch", "2", "--workers", "1"))
+        self.assertNotEqual(sample(), sample("--seed", "2"))
+        lines = sample("--n-best=20").splitlines()
+        plain = self.run_model(MODEL).splitlines()
+        self.assertEqual(len(lines), 20 * len(plain) - 19 * plain.count(b""))
+
     def test_capacity_binds_with_compat_hf_only(self):
         # By scores too: the words of a random model may well be the same.
         folder = self.edited("capacity", "config.json", expert_capacity=1)

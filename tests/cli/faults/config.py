@@ -80,7 +80,19 @@ def bad_values(models):
                        set_fields('config.json', **{field: value}))
     for field, value in [('num_beams', 0), ('num_beams', 1025), ('max_length', 1),
                          ('max_new_tokens', -1), ('max_new_tokens', 2**20 + 1),
-                         ('early_stopping', 'maybe'), ('length_penalty', 'x')]:
+                         ('early_stopping', 'maybe'), ('length_penalty', 'x'),
+                         ('num_return_sequences', 0), ('min_length', -1), ('min_new_tokens', 10**9),
+                         ('repetition_penalty', 0), ('repetition_penalty', 1e300),
+                         ('encoder_repetition_penalty', -1), ('no_repeat_ngram_size', -1),
+                         ('no_repeat_ngram_size', 2.5), ('encoder_no_repeat_ngram_size', '3'),
+                         ('bad_words_ids', 5), ('bad_words_ids', [5]), ('bad_words_ids', [[]]),
+                         ('bad_words_ids', [[5], [10**6]]), ('bad_words_ids', [['x\x1b[31m']]),
+                         ('suppress_tokens', [-1]), ('suppress_tokens', [2**64]),
+                         ('suppress_tokens', {'a': 1}), ('begin_suppress_tokens', [0.5]),
+                         ('forced_bos_token_id', 10**6), ('forced_bos_token_id', [5]),
+                         ('forced_eos_token_id', [1, 10**6]), ('eos_token_id', []),
+                         ('eos_token_id', [1, -5]), ('do_sample', 1), ('temperature', 0),
+                         ('temperature', -1), ('top_k', -1), ('top_k', 2**63), ('top_p', 1.1)]:
         models.refused(f'{field} {value}', 3, [f'generation_config.json: {field}: '],
                        set_fields('generation_config.json', **{field: value}))
 

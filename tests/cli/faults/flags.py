@@ -14,14 +14,18 @@ NO_INTEGER = ['-1', '99999999999999999999', '1e3', '0x10', '', ' 5', '5 ', '5k',
 NO_NUMBER = ['-1e9', 'nan', 'inf', '1e999', '', ' 5', '5k', '0x10', '+3', '0,5', '1.5.5']
 NO_PERIOD = ['', 'u', '-1u', '5x', '1e3u', ' 5u', '0x10u', 'nan', '5U', '99999999999999999999u', '5uu']
 INTEGERS = {
-    'translate': ['beam-size', 'max-output-length', 'max-input-length', 'mini-batch', 'maxi-batch', 'workers', 'threads'],
+    'translate': ['beam-size', 'max-output-length', 'max-length', 'min-length', 'min-new-tokens', 'no-repeat-ngram-size',
+                  'encoder-no-repeat-ngram-size', 'suppress-tokens', 'begin-suppress-tokens', 'forced-bos-token-id',
+                  'forced-eos-token-id', 'eos-token-id', 'top-k', 'seed', 'max-input-length', 'mini-batch', 'maxi-batch',
+                  'workers', 'threads'],
     'evaluate': ['width', 'chrf-char-order', 'chrf-word-order', 'threads'],
     'train': ['max-length', 'vocab-size', 'd-model', 'd-ff', 'd-kv', 'num-heads', 'num-layers', 'num-decoder-layers',
               'num-experts', 'num-sparse-encoder-layers', 'num-sparse-decoder-layers', 'expert-capacity',
               'mini-batch-words', 'mini-batch', 'workspace', 'optimizer-delay', 'disp-first', 'early-stopping',
               'keep-last', 'average-last', 'average-best', 'beam-size', 'seed', 'threads']}
 NUMBERS = {
-    'translate': ['normalize'], 'evaluate': ['smooth-value', 'chrf-beta'],
+    'translate': ['normalize', 'repetition-penalty', 'encoder-repetition-penalty', 'temperature', 'top-p'],
+    'evaluate': ['smooth-value', 'chrf-beta'],
     'train': ['router-jitter-noise', 'router-z-loss-coef', 'router-aux-loss-coef', 'capacity-factor', 'dropout',
               'learn-rate', 'label-smoothing', 'clip-norm', 'exponential-smoothing']}
 PERIODS = ['after', 'disp-freq', 'valid-freq', 'save-freq', 'lr-warmup', 'lr-decay-inv-sqrt']
@@ -70,6 +74,28 @@ def values(commands):
         judge.refused(f'--after {value}', 2, ['--after: found'], without(commands.train, 'after') + ['--after', value])
     for value in ('0', '-1', '99999999999', 'x', '1e1'):
         judge.refused(f'--n-best={value}', 2, ['--n-best: found'], commands.translate + ['--n-best=' + value])
+    for value in ('', ',', '5,', ',5', '5;6', '-1', 'x', '5 6', '[5]', '99999999999'):
+        judge.refused(f'--bad-words-ids {value}', 2, ['--bad-words-ids: found '],
+                      commands.translate + ['--bad-words-ids=' + value])
+    for name in ('suppress-tokens', 'begin-suppress-tokens', 'forced-bos-token-id', 'forced-eos-token-id',
+                 'eos-token-id', 'bad-words-ids'):
+        for value in ('99999', '2147483647'):
+            judge.refused(f'--{name} {value}', 2, [f"{name.replace('-', '_')}: id {value}, expected 0 to "],
+                          commands.translate + ['--' + name, value])
+    for given, words in [(['--temperature', '0'], '--temperature: found'),
+                         (['--repetition-penalty', '0'], '--repetition-penalty: found'),
+                         (['--top-p', '1.5'], '--top-p: found'),
+                         (['--max-length', '1'], '--max-length: found'),
+                         (['--early-stopping=always'], '--early-stopping: found'),
+                         (['--suppress-tokens', '5', '--forced-bos-token-id', '5'], 'forced_bos_token_id: also in'),
+                         (['--suppress-tokens', '1', '5', '--forced-eos-token-id', '1'], 'forced_eos_token_id: also in')]:
+        judge.refused(' '.join(given), 2, [words], commands.translate + given)
+    # Nothing may follow, and nothing may come first: a translation of some kind all the same.
+    for given in (['--no-repeat-ngram-size', '1', '--min-length', '999'], ['--forced-bos-token-id', '1'],
+                  ['--do-sample', '--top-p', '0'], ['--do-sample', '--seed', '18446744073709551615', '-b', '3'],
+                  ['--do-sample', '--top-k', '9223372036854775807', '--temperature', '0.0001'],
+                  ['--do-sample', '--no-repeat-ngram-size', '1', '--n-best=3', '--temperature', '10000']):
+        judge.works(' '.join(given), commands.translate + given)
     for given, words in [(['0.9', '0.98'], 'found 2 values'), (['1', '0.98', '1e-9'], 'below 1'),
                          (['0.9', '0.98', '0'], 'epsilon above 0'), (['0.9', 'x', '1e-9'], "found 'x'")]:
         judge.refused(f'--optimizer-params {given}', 2, ['--optimizer-params: ', words],
