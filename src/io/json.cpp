@@ -131,6 +131,10 @@ bool get_field(const json& object, const char* key, std::string& value) {
   return true;
 }
 
+std::string value_text(const json& value) {
+  return escaped(value.dump(-1, ' ', false, json::error_handler_t::replace));
+}
+
 double shortest_decimal(float value) {
   char text[32];
   const auto end = std::to_chars(text, text + sizeof(text), value).ptr;

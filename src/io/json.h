@@ -25,6 +25,9 @@ bool get_field(const nlohmann::json& object, const char* key, float& value);
 bool get_field(const nlohmann::json& object, const char* key, bool& value);
 bool get_field(const nlohmann::json& object, const char* key, std::string& value);
 
+// The value as JSON, truncated and safe to print.
+std::string value_text(const nlohmann::json& value);
+
 // Returns the double whose shortest decimal form is that of the float: 0.1 for 0.1f, not
 // 0.10000000149011612.
 double shortest_decimal(float value);

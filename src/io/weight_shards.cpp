@@ -35,8 +35,7 @@ std::map<std::string, std::string> read_weight_map(const fs::path& path,
   for (const auto& [key, value] : found->items()) {
     const std::string shard = value.is_string() ? value.get<std::string>() : std::string();
     if (!is_shard_name(shard, extension))
-      fail(ErrorKind::kData, where, "tensor ", escaped(key), ": shard ",
-           escaped(value.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace)),
+      fail(ErrorKind::kData, where, "tensor ", escaped(key), ": shard ", value_text(value),
            ", expected the name of a ", extension, " file in the same directory");
     shards.insert(shard);
     check(shards.size() <= kMaxShards, ErrorKind::kData, where, "more than ", kMaxShards,

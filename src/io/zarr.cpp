@@ -26,19 +26,15 @@ const json& member(const json& object, const char* key) {
   return *found;
 }
 
-std::string shown(const json& value) {
-  return escaped(value.dump(-1, ' ', false, json::error_handler_t::replace));
-}
-
 std::vector<std::int64_t> read_extents(const json& object, const char* key) {
   const json& list = member(object, key);
   check(list.is_array() && !list.empty() && list.size() <= kMaxRank, ErrorKind::kData, key, ": ",
-        shown(list), ", expected 1 to ", kMaxRank, " numbers");
+        value_text(list), ", expected 1 to ", kMaxRank, " numbers");
   std::vector<std::int64_t> extents;
   for (const json& extent : list) {
     const bool ok = extent.is_number_unsigned() && extent.get<std::uint64_t>() >= 1 &&
                     extent.get<std::uint64_t>() <= std::uint64_t{1} << 40;
-    check(ok, ErrorKind::kData, key, ": ", shown(list), ", expected numbers from 1 to 2^40");
+    check(ok, ErrorKind::kData, key, ": ", value_text(list), ", expected numbers from 1 to 2^40");
     extents.push_back(extent.get<std::int64_t>());
   }
   return extents;
@@ -46,14 +42,14 @@ std::vector<std::int64_t> read_extents(const json& object, const char* key) {
 
 std::string read_text(const json& object, const char* key) {
   const json& value = member(object, key);
-  check(value.is_string(), ErrorKind::kData, key, ": ", shown(value), ", expected a string");
+  check(value.is_string(), ErrorKind::kData, key, ": ", value_text(value), ", expected a string");
   return value.get<std::string>();
 }
 
 Compression read_compressor(const json& object) {
   const json& compressor = member(object, "compressor");
   if (compressor.is_null()) return Compression::none;
-  check(compressor.is_object(), ErrorKind::kData, "compressor: ", shown(compressor),
+  check(compressor.is_object(), ErrorKind::kData, "compressor: ", value_text(compressor),
         ", expected an object or null");
   const std::string id = read_text(compressor, "id");
   check(id == "gzip" || id == "zlib", ErrorKind::kData, "compressor: \"", escaped(id),
@@ -63,12 +59,12 @@ Compression read_compressor(const json& object) {
 
 void check_layout(const json& object) {
   const json& format = member(object, "zarr_format");
-  check(format == 2, ErrorKind::kData, "zarr_format: ", shown(format), ", expected 2");
+  check(format == 2, ErrorKind::kData, "zarr_format: ", value_text(format), ", expected 2");
   const std::string order = read_text(object, "order");
   check(order == "C", ErrorKind::kData, "order: \"", escaped(order), "\", expected C");
   const auto filters = object.find("filters");
   check(filters == object.end() || filters->is_null(), ErrorKind::kData,
-        "filters: ", filters == object.end() ? "" : shown(*filters), ", expected null");
+        "filters: ", filters == object.end() ? "" : value_text(*filters), ", expected null");
 }
 
 struct Zarr {
