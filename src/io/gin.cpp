@@ -19,6 +19,9 @@ using nlohmann::json;
 constexpr std::size_t kMaxBytes = std::size_t{1} << 24;
 constexpr int kMaxDepth = 16;  // of macros that refer to macros, and of nested tuples
 
+// Macros that name each other several times could make a value of any size.
+constexpr int kMaxParts = 10000;
+
 constexpr std::string_view kBlank = " \t\r";
 
 std::string_view trimmed(std::string_view text) {
@@ -225,10 +228,11 @@ std::optional<json> GinFile::find(std::string_view name) const {
     const bool same = full == name || (ends_so && name.find('.') != name.npos);
     if (same) last[binding.scope] = &binding;
   }
+  int budget = kMaxParts;
   std::optional<json> found;
   std::size_t line = 0;
   for (const auto& [scope, binding] : last) {
-    const std::optional<json> value = literal(binding->value, 0);
+    const std::optional<json> value = literal(binding->value, 0, budget);
     if (!value) continue;
     check(!found || *found == *value, ErrorKind::kData, escaped(path_.native()), ": ", name,
           " has different values in lines ", line, " and ", binding->line);
@@ -245,13 +249,13 @@ const GinBinding* GinFile::macro(std::string_view name) const {
   return found;
 }
 
-std::optional<json> GinFile::literal(std::string_view text, int depth) const {
-  if (depth > kMaxDepth || text.empty()) return std::nullopt;
+std::optional<json> GinFile::literal(std::string_view text, int depth, int& budget) const {
+  if (depth > kMaxDepth || text.empty() || budget-- <= 0) return std::nullopt;
   if (text == "None") return json(nullptr);
   if (text == "True" || text == "False") return json(text == "True");
   if (text.front() == '%') {
     const GinBinding* binding = macro(text.substr(1));
-    return binding ? literal(binding->value, depth + 1) : std::nullopt;
+    return binding ? literal(binding->value, depth + 1, budget) : std::nullopt;
   }
   const char last = text.back();
   if (text.front() == '\'' || text.front() == '"') {
@@ -263,7 +267,7 @@ std::optional<json> GinFile::literal(std::string_view text, int depth) const {
   if ((text.front() == '(' && last == ')') || (text.front() == '[' && last == ']')) {
     json list = json::array();
     for (const std::string_view element : elements(text.substr(1, text.size() - 2))) {
-      const std::optional<json> value = literal(element, depth + 1);
+      const std::optional<json> value = literal(element, depth + 1, budget);
       if (!value) return std::nullopt;
       list.push_back(*value);
     }

@@ -38,7 +38,7 @@ class GinFile {
   std::optional<nlohmann::json> find(std::string_view name) const;
 
  private:
-  std::optional<nlohmann::json> literal(std::string_view text, int depth) const;
+  std::optional<nlohmann::json> literal(std::string_view text, int depth, int& budget) const;
   const GinBinding* macro(std::string_view name) const;
 
   std::filesystem::path path_;
