@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Writes the binary seeds of the fuzz targets: tests/fuzz/seeds/safetensors, seeds/pytorch and
-seeds/tokenizer.
+"""Writes the seeds of the fuzz targets safetensors, pytorch, msgpack, zarr, gin and tokenizer into tests/fuzz/seeds.
 usage: make_seeds.py"""
+import gzip
 import io
+import json
 import os
 import struct
 import sys
@@ -31,7 +32,55 @@ def archive(files):
     return content.getvalue()
 
 
+# Flax's file {"version": 3, "optimizer": {"target": {"a": [1.0, 2.0], "b": scalar, "c": zarr array}}}.
+FLAX_ARRAY = b'\x93\x91\x02\xa7float32\xc4\x08' + struct.pack('<2f', 1, 2)
+FLAX_SCALAR = b'\x93\x90\xa5int32\xc4\x04' + bytes(4)
+FLAX_SPEC = (b'\x83\xa6driver\xa4zarr\xa7kvstore\x82\xa6driver\xa4file\xa4path\xa9target.c/'
+             b'\xa8metadata\x81\xa5shape\x92\x02\x03')
+FLAX = (b'\x82\xa7version\x03\xa9optimizer\x81\xa6target\x83\xa1a\xc7' + bytes([len(FLAX_ARRAY), 1]) + FLAX_ARRAY +
+        b'\xa1b\xc7' + bytes([len(FLAX_SCALAR), 3]) + FLAX_SCALAR + b'\xa1c' + FLAX_SPEC)
+
+ZARR = {'chunks': [1, 2], 'compressor': {'id': 'gzip', 'level': 1}, 'dimension_separator': '.', 'dtype': '<f4',
+        'fill_value': None, 'filters': None, 'order': 'C', 'shape': [1, 2], 'zarr_format': 2}
+
+
+def zarr(chunk, **changes):
+    return json.dumps({**ZARR, **changes}).encode() + b'\0' + chunk
+
+
+def gzipped(content):
+    return gzip.compress(content, mtime=0)
+
+
 SEEDS = {
+    'msgpack': {
+        'whole': FLAX,
+        'cut': FLAX[:-1],
+        'deep': b'\x91' * 100000,
+        'long_map': b'\xdf\xff\xff\xff\xff\xa1a\xc0',
+        'long_text': b'\x81\xa1a\xdb\xff\xff\xff\xffabc',
+        'long_array': b'\x81\xa1a\xc9\xff\xff\xff\xff\x01abc',
+        'twice': b'\x82\xa1a\xc0\xa1a\xc0',
+        'payload': b'\x81\xa1a\xc7\x03\x01\x93\x91\x02',
+        'split': b'\x81\xa1a\x81\xb9__msgpack_chunked_array__\xc3',
+    },
+    'zarr': {
+        'gzip': zarr(gzipped(bytes(8))),
+        'plain': zarr(bytes(8), compressor=None),
+        'bf16': zarr(gzipped(bytes(8)), dtype='bfloat16', shape=[1, 2, 2], chunks=[1, 2, 2]),
+        'short': zarr(gzipped(bytes(4))),
+        'bomb': zarr(gzipped(bytes(100000))),
+        'cut': zarr(gzipped(bytes(8))[:-4]),
+        'product': zarr(b'', shape=[2**40] * 3, chunks=[2**40] * 3),
+        'zero': zarr(b'', chunks=[0, 2]),
+    },
+    'gin': {
+        'config': b"include 'a.gin'\nA = 1\nB = %A\nx.C:\n  d = ('a', %B)  # e\n  f = \\\n    None\ns/x.C.d = @g()\n",
+        'cycle': b'A = %B\nB = (%A,)\n',
+        'growing': b''.join(b'A%d = (%%A%d, %%A%d, %%A%d)\n' % (i, i + 1, i + 1, i + 1) for i in range(30)),
+        'nested': b'A = ' + b'(' * 5000 + b')' * 5000 + b'\n',
+        'open': b"A = ('''\n",
+    },
     'pytorch': {
         'archive': archive(TWO),
         'cut': archive(TWO)[:-9],
