@@ -135,7 +135,7 @@ def run(judge):
     contradictions(models)
     models.same('unknown fields', set_fields('config.json', some_new_key={'a': 1}))
     models.same('settings of generate() that are not implemented', set_fields(
-        'generation_config.json', no_repeat_ngram_size=3, repetition_penalty=1.5),
-        ['generation_config.json: not implemented and ignored: no_repeat_ngram_size, repetition_penalty'])
+        'generation_config.json', typical_p=0.5, diversity_penalty=1.5),
+        ['generation_config.json: not implemented and ignored: diversity_penalty, typical_p'])
     models.same('no generation_config.json',
                 lambda directory: os.remove(os.path.join(directory, 'generation_config.json')))
