@@ -12,7 +12,6 @@ namespace switchyard {
 
 namespace {
 
-constexpr std::size_t kMaxShards = 4096;
 constexpr std::size_t kMaxNameBytes = 255;
 
 // A shard must be a plain file name, so that nothing outside the directory is opened.
@@ -38,8 +37,8 @@ std::map<std::string, std::string> read_weight_map(const fs::path& path,
       fail(ErrorKind::kData, where, "tensor ", escaped(key), ": shard ", value_text(value),
            ", expected the name of a ", extension, " file in the same directory");
     shards.insert(shard);
-    check(shards.size() <= kMaxShards, ErrorKind::kData, where, "more than ", kMaxShards,
-          " shards");
+    check(shards.size() <= kMaxWeightShards, ErrorKind::kData, where, "more than ",
+          kMaxWeightShards, " shards");
     std::string name = key;
     std::replace(name.begin(), name.end(), '/', '.');
     if (!shard_of.emplace(name, shard).second)

@@ -16,6 +16,8 @@
 
 namespace switchyard {
 
+constexpr std::size_t kMaxWeightShards = 4096;
+
 class WeightShards : public TensorSource {
  public:
   using Open = std::function<std::unique_ptr<TensorSource>(const fs::path&)>;
