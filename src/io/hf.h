@@ -28,6 +28,9 @@ struct LoadedModel {
 // value expected. Non-finite values are an error unless `allow_nonfinite` is set.
 LoadedModel load_model(Context& ctx, const std::filesystem::path& directory,
                        bool allow_nonfinite = false);
+// The same from files that are already open (io/hf_files.h).
+struct ModelFiles;
+LoadedModel load_opened_model(Context& ctx, ModelFiles files, bool allow_nonfinite = false);
 // The same for translation, by Model::load_prepared(): each weight is packed for contexts like ctx
 // as soon as it has been read, and values that packed forms replace are not kept. If the directory
 // has a prepared file (io/prepared_model.h) of the context's type, with its layout and made from

@@ -4,6 +4,7 @@
 #include <string_view>
 
 #include "src/core/error.h"
+#include "src/io/hf_config.h"
 
 namespace switchyard {
 
@@ -19,6 +20,34 @@ std::string file_name_of(const std::string& param_name, const std::string& model
 std::vector<std::int64_t> stored_shape(const Param& param) {
   if (param.vector) return {param.cols};
   return {param.rows, param.cols};
+}
+
+std::vector<std::pair<std::string, const Param*>> written_tensors(const Model& model) {
+  const ModelConfig& config = model.config();
+  const std::string model_type = written_model_type(config);
+  // transformers 5 stores every table of an untied Switch model separately.
+  const bool all_tables = model_type == "switch_transformers" && !config.scale_decoder_outputs;
+  std::vector<std::pair<std::string, const Param*>> tensors;
+  const Param* position = nullptr;
+  model.each_param([&](const Param& param) {
+    const auto add = [&](const Param& p) {
+      tensors.emplace_back(file_name_of(p.name, model_type), &p);
+    };
+    // A stack lists its table of position biases first, transformers after the attention's weights.
+    if (param.name.ends_with(".relative_attention_bias.weight")) {
+      position = &param;
+      const std::string stack = param.name.substr(0, param.name.find('.'));
+      if (all_tables && !config.separate_embeddings)
+        tensors.emplace_back(stack + ".embed_tokens.weight", &model.shared);
+      return;
+    }
+    add(param);
+    if (position && param.name.ends_with(".SelfAttention.o.weight"))
+      add(*std::exchange(position, nullptr));
+  });
+  if (all_tables && config.tie_word_embeddings)
+    tensors.emplace_back("lm_head.weight", &model.shared);
+  return tensors;
 }
 
 HfTensors::HfTensors(const TensorSource& source) : source_(source) {

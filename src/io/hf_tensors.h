@@ -6,10 +6,11 @@
 #include <cstdint>
 #include <map>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "src/io/tensor_source.h"
-#include "src/nn/param.h"
+#include "src/nn/model.h"
 
 namespace switchyard {
 
@@ -18,6 +19,10 @@ std::string file_name_of(const std::string& param_name, const std::string& model
 
 // A parameter's shape in a file, where vectors are one-dimensional.
 std::vector<std::int64_t> stored_shape(const Param& param);
+
+// The tensors in which a model is saved, in the order of transformers: names, and parameters with
+// their values.
+std::vector<std::pair<std::string, const Param*>> written_tensors(const Model& model);
 
 // The tensors of a source by canonical name, that is, without the prefix "switch_transformers."
 // found in files of the bare model. Keeps track of which tensors have been used.
