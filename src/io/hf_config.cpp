@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "src/core/error.h"
@@ -78,6 +79,11 @@ constexpr std::array<std::string_view, 51> kKnownFields = {
 };
 
 static_assert(std::is_sorted(kKnownFields.begin(), kKnownFields.end()));
+
+// A value as it may be printed in a message.
+std::string text_of(const json& value) {
+  return value.dump(-1, ' ', false, json::error_handler_t::replace);
+}
 
 bool is_null(const json& object, const char* key) {
   const auto found = object.find(key);
@@ -171,9 +177,25 @@ void read_shared_fields(const json& object, ModelConfig& c) {
   get_field(object, "tie_word_embeddings", c.tie_word_embeddings);
 }
 
-void read_t5_fields(const json& object, FileConfig& file) {
+void set_t5_defaults(ModelConfig& c) {  // configuration_t5.py
+  c.d_model = 512;
+  c.num_layers = 6;
+  c.num_heads = 8;
+}
+
+// configuration_mt5.py of transformers 5.24; the rest is read as a "t5".
+void set_mt5_defaults(ModelConfig& c) {
+  c.model_type = "t5";
+  c.vocab_size = 250112;
+  c.d_model = 512;
+  c.d_ff = 1024;
+  c.num_layers = 8;
+  c.num_heads = 6;
+}
+
+void read_t5_fields(const json& object, bool mt5, FileConfig& file) {
   ModelConfig& c = file.model;
-  std::string text = "relu";
+  std::string text = mt5 ? "gated-gelu" : "relu";
   get_field(object, "feed_forward_proj", text);
   const Activation derived = parse_feed_forward_proj(text, c.is_gated_act);
   c.dense_act_fn = file.gated_act_fn = read_dense_act_fn(object).value_or(derived);
@@ -181,6 +203,8 @@ void read_t5_fields(const json& object, FileConfig& file) {
   // configuration_t5.py: v1.1, recognized by tie_word_embeddings false, does not scale.
   c.scale_decoder_outputs = c.tie_word_embeddings;
   get_field(object, "scale_decoder_outputs", c.scale_decoder_outputs);
+  // transformers 5 never scales mT5's output; 4.57 does so if the head is tied.
+  if (mt5) c.scale_decoder_outputs = false;
   c.num_experts = 1;
 }
 
@@ -209,57 +233,72 @@ void read_switch_fields(const json& object, FileConfig& file) {
 
 }  // namespace
 
+void resolve_aliases(json& config) {
+  constexpr std::pair<const char*, const char*> kAliases[] = {{"head_dim", "d_kv"},
+                                                              {"hidden_size", "d_model"},
+                                                              {"num_attention_heads", "num_heads"},
+                                                              {"num_hidden_layers", "num_layers"}};
+  for (const auto& [alias, key] : kAliases) {
+    const auto found = config.find(alias);
+    if (found == config.end()) continue;
+    const auto named = config.find(key);
+    if (named != config.end() && *named != *found)
+      fail(ErrorKind::kData, key, ": ", escaped(text_of(*named)), ", but ", alias, " says ",
+           escaped(text_of(*found)));
+    config[key] = *found;
+    config.erase(alias);
+  }
+}
+
+FileConfig parse_config(json object) {
+  FileConfig file;
+  ModelConfig& c = file.model;
+  check(get_field(object, "model_type", c.model_type), ErrorKind::kData,
+        "model_type: missing, expected \"switch_transformers\", \"t5\" or \"mt5\"");
+  const bool mt5 = c.model_type == "mt5";
+  if (mt5) set_mt5_defaults(c);
+  const bool t5 = c.model_type == "t5";
+  check(t5 || c.model_type == "switch_transformers", ErrorKind::kData, "model_type: \"",
+        escaped(c.model_type), "\", expected \"switch_transformers\", \"t5\" or \"mt5\"");
+  if (t5 && !mt5) set_t5_defaults(c);
+  resolve_aliases(object);
+  note_unknown_fields(object);
+  file.generation_settings = settings_in_config(object);
+  read_shared_fields(object, c);
+  if (t5) {
+    read_t5_fields(object, mt5, file);
+    const auto dense = [](std::int64_t layers) {
+      return std::vector<bool>(
+          static_cast<std::size_t>(std::clamp<std::int64_t>(layers, 0, kMaxLayers)), false);
+    };
+    c.encoder_sparse = dense(c.num_layers);
+    c.decoder_sparse = dense(c.num_decoder_layers);
+  } else {
+    read_switch_fields(object, file);
+    c.encoder_sparse =
+        placed_by_step(object, c.num_layers, "num_sparse_encoder_layers", "encoder_sparse_step");
+    c.decoder_sparse = placed_by_step(object, c.num_decoder_layers, "num_sparse_decoder_layers",
+                                      "decoder_sparse_step");
+  }
+  const auto ours = object.find("switchyard");
+  if (ours != object.end()) {
+    check(ours->is_object(), ErrorKind::kData, "switchyard: expected an object");
+    std::int64_t version = kFormatVersion;
+    get_field(*ours, "format_version", version);
+    check(version <= kFormatVersion, ErrorKind::kData, "switchyard.format_version: ", version,
+          ", expected at most ", kFormatVersion, ": a newer version wrote this model");
+    file.encoder_layers_listed = read_layer_list(*ours, "encoder_sparse_layers", c.encoder_sparse);
+    file.decoder_layers_listed = read_layer_list(*ours, "decoder_sparse_layers", c.decoder_sparse);
+    bool separate = false;
+    if (get_field(*ours, "separate_embeddings", separate)) file.separate_embeddings = separate;
+  }
+  validate(c);
+  return file;
+}
+
 FileConfig read_config(const std::filesystem::path& path) {
-  const json object = read_json_object(path);
-  return with_context(escaped(path.native()), [&] {
-    FileConfig file;
-    ModelConfig& c = file.model;
-    check(get_field(object, "model_type", c.model_type), ErrorKind::kData,
-          "model_type: missing, expected \"switch_transformers\" or \"t5\"");
-    check(c.model_type == "switch_transformers" || c.model_type == "t5", ErrorKind::kData,
-          "model_type: \"", escaped(c.model_type),
-          "\", expected \"switch_transformers\" or \"t5\"");
-    const bool t5 = c.model_type == "t5";
-    if (t5) {  // configuration_t5.py
-      c.d_model = 512;
-      c.num_layers = 6;
-      c.num_heads = 8;
-    }
-    note_unknown_fields(object);
-    file.generation_settings = settings_in_config(object);
-    read_shared_fields(object, c);
-    if (t5) {
-      read_t5_fields(object, file);
-      const auto dense = [](std::int64_t layers) {
-        return std::vector<bool>(
-            static_cast<std::size_t>(std::clamp<std::int64_t>(layers, 0, kMaxLayers)), false);
-      };
-      c.encoder_sparse = dense(c.num_layers);
-      c.decoder_sparse = dense(c.num_decoder_layers);
-    } else {
-      read_switch_fields(object, file);
-      c.encoder_sparse =
-          placed_by_step(object, c.num_layers, "num_sparse_encoder_layers", "encoder_sparse_step");
-      c.decoder_sparse = placed_by_step(object, c.num_decoder_layers, "num_sparse_decoder_layers",
-                                        "decoder_sparse_step");
-    }
-    const auto ours = object.find("switchyard");
-    if (ours != object.end()) {
-      check(ours->is_object(), ErrorKind::kData, "switchyard: expected an object");
-      std::int64_t version = kFormatVersion;
-      get_field(*ours, "format_version", version);
-      check(version <= kFormatVersion, ErrorKind::kData, "switchyard.format_version: ", version,
-            ", expected at most ", kFormatVersion, ": a newer version wrote this model");
-      file.encoder_layers_listed =
-          read_layer_list(*ours, "encoder_sparse_layers", c.encoder_sparse);
-      file.decoder_layers_listed =
-          read_layer_list(*ours, "decoder_sparse_layers", c.decoder_sparse);
-      bool separate = false;
-      if (get_field(*ours, "separate_embeddings", separate)) file.separate_embeddings = separate;
-    }
-    validate(c);
-    return file;
-  });
+  json object = read_json_object(path);
+  return with_context(escaped(path.native()), [&] { return parse_config(std::move(object)); });
 }
 
 }  // namespace switchyard

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
 
@@ -17,8 +18,8 @@ constexpr std::int64_t kFormatVersion = 1;
 // The contents of config.json, before the tensors are consulted (io/hf_architecture). An absent
 // field has Hugging Face's default for the model_type.
 struct FileConfig {
-  // Passes validate(). encoder_sparse and decoder_sparse follow from the file's steps or from our
-  // own lists under "switchyard".
+  // Passes validate(). The model_type "mt5" is read as "t5". encoder_sparse and decoder_sparse
+  // follow from the file's steps or from our own lists under "switchyard".
   ModelConfig model;
   // The file lists the sparse layers of this stack one by one, under "switchyard".
   bool encoder_layers_listed = false;
@@ -33,6 +34,12 @@ struct FileConfig {
 // Error(kRuntime) if the file cannot be read, Error(kData) naming the field if a value is out of
 // range.
 FileConfig read_config(const std::filesystem::path& path);
+// The same for the contents of the file; errors start with the field.
+FileConfig parse_config(nlohmann::json object);
+
+// Renames fields from Hugging Face's other names for them: hidden_size means d_model. Error(kData)
+// if a field has both names and two values.
+void resolve_aliases(nlohmann::json& config);
 
 // Returns the contents of a config.json that `transformers` loads unchanged. A model without sparse
 // layers is written as "t5". Warns about what Hugging Face's format cannot express.
