@@ -94,4 +94,12 @@ std::string settings_in_config(const json& config) {
   return list;
 }
 
+json settings_of_config(const json& config) {
+  json found = json::object();
+  for (const auto& settings : {implemented(), unimplemented()})
+    for (const auto& [key, unset] : settings)
+      if (config.contains(key) && config[key] != unset) found[key] = config[key];
+  return found;
+}
+
 }  // namespace switchyard

@@ -15,5 +15,7 @@ std::string unimplemented_settings(const nlohmann::json& generation_config);
 // Lists the keys of an old config.json that generate() would use in the absence of a
 // generation_config.json. This program reads none of them from config.json.
 std::string settings_in_config(const nlohmann::json& config);
+// The same settings with their values.
+nlohmann::json settings_of_config(const nlohmann::json& config);
 
 }  // namespace switchyard
