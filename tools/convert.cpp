@@ -1,17 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
-// switch-convert: prepares a model for translation.
+// switch-convert: rewrites a model in Hugging Face's format, prepares one for translation, or says
+// what it is.
+#include <charconv>
 #include <filesystem>
 #include <string>
+#include <string_view>
 #include <system_error>
+#include <utility>
 #include <vector>
 
+#include "src/app/logit_check.h"
+#include "src/app/model_info.h"
+#include "src/app/stop_signal.h"
 #include "src/backend/backend.h"
 #include "src/core/durable_file.h"
 #include "src/core/error.h"
 #include "src/core/log.h"
+#include "src/io/conversion.h"
 #include "src/io/hf.h"
 #include "src/io/prepared_model.h"
-#include "src/io/weight_files.h"
 #include "tools/options.h"
 
 namespace {
@@ -24,9 +31,30 @@ constexpr const char* kTool = "switch-convert";
 struct ConvertOptions {
   std::vector<fs::path> model;
   fs::path output;
-  bool prepare = false, verify = false;
+  bool info = false, prepare = false, verify = false;
   DType compute_type = DType::i8;
+  ConversionOptions conversion;
 };
+
+// "10GB", "500MiB", or a number of bytes.
+std::size_t parse_size(const std::string& option, const std::string& text) {
+  constexpr std::pair<std::string_view, std::size_t> kUnits[] = {{"", 1},
+                                                                 {"KB", 1000},
+                                                                 {"MB", 1000'000},
+                                                                 {"GB", 1000'000'000},
+                                                                 {"KiB", 1 << 10},
+                                                                 {"MiB", 1 << 20},
+                                                                 {"GiB", std::size_t{1} << 30}};
+  std::size_t number = 0;
+  const char* const end = text.data() + text.size();
+  const auto [rest, error] = std::from_chars(text.data(), end, number);
+  for (const auto& [unit, factor] : kUnits)
+    if (error == std::errc{} && number > 0 && number <= SIZE_MAX / 2 / factor &&
+        std::string_view(rest, end) == unit)
+      return number * factor;
+  fail(ErrorKind::kUsage, "--", option, ": '", escaped(text),
+       "', expected a size such as 500MB, 10GB or 2GiB");
+}
 
 void declare(Options& options, ConvertOptions& o) {
   options.group("Files");
@@ -34,15 +62,28 @@ void declare(Options& options, ConvertOptions& o) {
                 {.min = 1, .max = 1});
   options.positional("model");
   options.path("output,o", o.output, "DIR",
-               "copy the model to this new directory and write there, not into the model");
+               "write the model to this new directory: weights as safetensors, config.json "
+               "corrected where the weights contradict it, the vocabulary");
   options.group("Conversion");
+  options.choice("dtype", o.conversion.type,
+                 {{"unchanged", StoredType::unchanged},
+                  {"float32", StoredType::f32},
+                  {"bfloat16", StoredType::bf16},
+                  {"float16", StoredType::f16}},
+                 "type of the written weights; bfloat16 and float16 leave routers as they are");
+  options.parsed("max-shard-size", o.conversion.max_shard_bytes, parse_size, "10GB", "SIZE",
+                 "most bytes of weights per file: 500MB, 10GB, 2GiB");
+  options.flag("info", o.info, "print what the model is");
+  options.flag("verify", o.verify,
+               "with -o, compare the logits of the written model with the original's; otherwise "
+               "check all checksums of prepared files");
+  options.group("Preparation");
   options.flag("prepare", o.prepare,
                "write prepared-TYPE.bin: weights packed for this machine's instruction set, which "
                "switch-translate maps: a faster start, shared memory");
   options.choice("compute-type", o.compute_type,
                  {{"int8", DType::i8}, {"bfloat16", DType::bf16}, {"float32", DType::f32}},
                  "type of the prepared weights, which switch-translate then uses by default");
-  options.flag("verify", o.verify, "check all checksums of prepared files");
 }
 
 bool is_there(const fs::path& path) {
@@ -50,34 +91,59 @@ bool is_there(const fs::path& path) {
   return fs::exists(fs::symlink_status(path, error));
 }
 
-// Copies what translation needs and what comes with it, if it is there.
-void copy_model(const fs::path& from, const fs::path& to) {
-  std::vector<fs::path> files = open_weights(from)->files();
-  for (const char* name : {"config.json", "generation_config.json", "spiece.model",
-                           "tokenizer_config.json", "special_tokens_map.json"})
-    if (is_there(from / name)) files.push_back(from / name);
-  for (const fs::path& file : files) copy_file_durably(file, to / file.filename());
+fs::path prepare(const fs::path& directory, DType compute_type, int threads) {
+  const auto ctx = make_context({threads, true, compute_type});
+  return write_prepared_model(*ctx, directory);
 }
 
-void prepare(const ConvertOptions& o, int threads) {
-  const fs::path& directory = o.model.front();
-  const auto ctx = make_context({threads, true, o.compute_type});
-  fs::path written;
-  if (o.output.empty()) {
-    written = write_prepared_model(*ctx, directory);
-  } else {
-    check(!is_there(o.output), ErrorKind::kUsage, "--output ", escaped(o.output.native()),
-          ": already exists, expected a new directory");
-    write_directory_durably(o.output, [&](const fs::path& temporary) {
-      copy_model(directory, temporary);
-      written = o.output / write_prepared_model(*ctx, temporary).filename();
-    });
-  }
+void report_prepared(const fs::path& written) {
   log_info(escaped(written.native()) + ": " + std::to_string(fs::file_size(written)) +
            " bytes, layout " + verify_prepared_file(written) + " (" + backend_description() + ")");
 }
 
-void verify(const fs::path& directory) {
+struct Stopped {};
+
+void stop_if_signalled() {
+  if (stop_signal() != 0) throw Stopped();
+}
+
+void copy_vocabulary(const fs::path& from, const fs::path& to) {
+  bool found = false;
+  for (const char* name : {"spiece.model", "tokenizer.json", "tokenizer_config.json",
+                           "special_tokens_map.json", "added_tokens.json"}) {
+    if (!is_there(from / name)) continue;
+    copy_file_durably(from / name, to / name);
+    found = found || std::string_view(name) == "spiece.model" ||
+            std::string_view(name) == "tokenizer.json";
+  }
+  if (!found)
+    log_warning(escaped(from.native()) +
+                ": no spiece.model or tokenizer.json; the written model has no vocabulary");
+}
+
+// Converts, then verifies and prepares what was written. The directory appears under its name only
+// if all of it worked.
+void convert(const ConvertOptions& o, ModelToConvert model, int threads) {
+  check(!is_there(o.output), ErrorKind::kUsage, "--output ", escaped(o.output.native()),
+        ": already exists, expected a new directory");
+  std::string verified;
+  fs::path prepared;
+  write_directory_durably(o.output, [&](const fs::path& directory) {
+    copy_vocabulary(o.model.front(), directory);
+    const bool unchanged = write_converted(model, directory, o.conversion);
+    if (o.verify)
+      verified =
+          compare_logits(*make_context({threads}), std::move(model.files), directory, unchanged);
+    stop_if_signalled();
+    if (o.prepare) prepared = prepare(directory, o.compute_type, threads).filename();
+    stop_if_signalled();
+  });
+  log_info(escaped(o.output.native()) + ": written");
+  if (o.verify) log_info(escaped(o.output.native()) + ": " + verified);
+  if (o.prepare) report_prepared(o.output / prepared);
+}
+
+void verify_prepared(const fs::path& directory) {
   int found = 0;
   for (const DType type : {DType::f32, DType::bf16, DType::i8}) {
     const fs::path path = directory / prepared_name(type);
@@ -92,28 +158,56 @@ void verify(const fs::path& directory) {
         ": no prepared file, expected one that --prepare has written");
 }
 
+void check_options(const Options& options, const ConvertOptions& o) {
+  check(!o.model.empty(), ErrorKind::kUsage, "--model: missing, expected a directory; see --help");
+  check(!o.output.empty() || o.info || o.prepare || o.verify, ErrorKind::kUsage,
+        "nothing to do, expected --output, --info, --prepare or --verify");
+  if (!o.prepare) options.check_unused("compute-type", "it is for --prepare");
+  if (o.output.empty())
+    for (const char* name : {"dtype", "max-shard-size"})
+      options.check_unused(name, "it is for --output");
+  check(!is_temporary(o.model.front()), ErrorKind::kData, escaped(o.model.front().native()),
+        ": incomplete, whatever was writing this directory did not finish");
+}
+
 int run(int argc, char** argv) {
   ConvertOptions o;
-  Options options({.name = kTool,
-                   .usage = "DIR --prepare [options]",
-                   .about = "prepares a model for fast translation",
-                   .essentials = {"model", "prepare", "compute-type", "output", "verify"},
-                   .examples = {"switch-convert en-de --prepare",
-                                "switch-convert en-de --prepare --compute-type float32",
-                                "switch-convert en-de --prepare -o en-de-int8"},
-                   .files = {{"config.json", "model sizes"},
-                             {"model.safetensors", "weights; or shards, or pytorch_model.bin"},
-                             {"prepared-TYPE.bin", "the prepared weights"}},
-                   .backend = backend_description});
+  Options options(
+      {.name = kTool,
+       .usage = "DIR [-o DIR] [options]",
+       .about = "rewrites a model in Hugging Face's format, or prepares one for fast "
+                "translation",
+       .essentials = {"model", "output", "dtype", "max-shard-size", "info", "verify", "prepare",
+                      "compute-type"},
+       .examples = {"switch-convert switch-base-8 -o switch-base-8-bf16 --dtype "
+                    "bfloat16 --verify",
+                    "switch-convert switch-base-8 --info", "switch-convert en-de --prepare",
+                    "switch-convert en-de --prepare -o en-de-int8"},
+       .files = {{"config.json", "model sizes"},
+                 {"model.safetensors", "weights; or shards, or pytorch_model.bin"},
+                 {"prepared-TYPE.bin", "the prepared weights"}},
+       .backend = backend_description});
   declare(options, o);
   if (!options.parse(argc, argv)) return 0;
-  check(!o.model.empty(), ErrorKind::kUsage, "--model: missing, expected a directory; see --help");
-  check(o.prepare || o.verify, ErrorKind::kUsage, "nothing to do, expected --prepare or --verify");
-  if (!o.prepare)
-    for (const char* name : {"output", "compute-type"})
-      options.check_unused(name, "it is for --prepare");
-  if (o.prepare) prepare(o, options.threads());
-  if (o.verify) verify(o.output.empty() ? o.model.front() : o.output);
+  check_options(options, o);
+  const fs::path& directory = o.model.front();
+  if (o.info || !o.output.empty()) {
+    ModelToConvert model = open_for_conversion(directory);
+    if (o.info) write_stdout(model_info(model.files));
+    if (!o.output.empty()) {
+      o.conversion.before_tensor = stop_if_signalled;
+      catch_stop_signals();
+      defer_stop_signals();
+      try {
+        convert(o, std::move(model), options.threads());
+      } catch (const Stopped&) {
+        return 128 + stop_signal();
+      }
+      return 0;
+    }
+  }
+  if (o.prepare) report_prepared(prepare(directory, o.compute_type, options.threads()));
+  if (o.verify) verify_prepared(directory);
   return 0;
 }
 

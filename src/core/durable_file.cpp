@@ -193,6 +193,12 @@ void write_directory_durably(const fs::path& path,
   }
 }
 
+bool is_temporary(const fs::path& path) {
+  // A trailing slash is an empty last component.
+  const fs::path name = path.has_filename() ? path.filename() : path.parent_path().filename();
+  return !name_of_temporary(name.native()).empty();
+}
+
 void sync_directory(const fs::path& path) { sync_path(path, O_DIRECTORY); }
 
 void remove_directory(const fs::path& path) {

@@ -46,6 +46,10 @@ void copy_file_durably(const fs::path& from, const fs::path& to);
 void write_directory_durably(const fs::path& path,
                              const std::function<void(const fs::path&)>& fill);
 
+// True if `path` has a name that the functions above give to temporaries: its writer was killed, or
+// has not finished yet.
+bool is_temporary(const fs::path& path);
+
 // Fsyncs a directory, which makes renames in it durable.
 void sync_directory(const fs::path& path);
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Tests the tools on bad input: faults_test.py SUITE MAKE_MODEL SWITCH_TRAIN SWITCH_TRANSLATE
-SWITCH_EVALUATE
+SWITCH_EVALUATE SWITCH_CONVERT
 
 A suite is a module in faults/: tables of damaged inputs and what the tools must say. faults/judge.py
 judges each case.

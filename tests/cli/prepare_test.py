@@ -204,9 +204,9 @@ class Prepared(unittest.TestCase):
 
     def test_usage(self):
         for args, code, message in (
-                ([], 2, '--model: missing'), ([self.model], 2, 'expected --prepare or --verify'),
+                ([], 2, '--model: missing'), ([self.model], 2, 'expected --output, --info, --prepare or --verify'),
                 ([self.model, '--verify'], 3, 'no prepared file'),
-                ([self.model, '--verify', '-o', 'x'], 2, 'it is for --prepare'),
+                ([self.model, '--verify', '--compute-type', 'int8'], 2, 'it is for --prepare'),
                 (['nowhere', '--prepare'], 1, 'nowhere: no such directory'),
                 ([self.model, '--prepare', '--compute-type', 'float16'], 2, 'float16')):
             found, _, err = run(CONVERT, *args)

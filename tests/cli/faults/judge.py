@@ -26,6 +26,7 @@ class Tools(NamedTuple):
     train: str
     translate: str
     evaluate: str
+    convert: str
 
 
 class Outcome(NamedTuple):

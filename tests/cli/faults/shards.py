@@ -52,8 +52,7 @@ def swap(directory):
     os.rename(one + '.x', two)
 
 
-def run(judge):
-    models = Models(judge)
+def check(models):
     models.same('two shards', split)
     models.same('names with slashes', changed(lambda shards, weight_map: [
         weight_map.update({name.replace('.', '/'): weight_map.pop(name)}) for name in list(weight_map)]))
@@ -92,3 +91,7 @@ def run(judge):
         split(directory, lambda shards, weight_map: weight_map.clear())
         write(os.path.join(directory, NAME), content_of_tensors(single))
     models.same('a single file next to an index', keep_single, ['the index is not read'])
+
+
+def run(judge):
+    check(Models(judge))
