@@ -12,13 +12,18 @@
 #include "src/app/logit_check.h"
 #include "src/app/model_info.h"
 #include "src/app/stop_signal.h"
+#include "src/app/text_translator.h"
 #include "src/backend/backend.h"
 #include "src/core/durable_file.h"
 #include "src/core/error.h"
 #include "src/core/log.h"
 #include "src/io/conversion.h"
 #include "src/io/hf.h"
+#include "src/io/json.h"
 #include "src/io/prepared_model.h"
+#include "src/io/t5x.h"
+#include "src/io/t5x_config.h"
+#include "src/text/tokenizer.h"
 #include "tools/options.h"
 
 namespace {
@@ -34,6 +39,8 @@ struct ConvertOptions {
   bool info = false, prepare = false, verify = false;
   DType compute_type = DType::i8;
   ConversionOptions conversion;
+  fs::path gin_file, config_file, vocab;  // what a T5X checkpoint does not hold
+  std::int64_t num_experts = 0;
 };
 
 // "10GB", "500MiB", or a number of bytes.
@@ -77,6 +84,14 @@ void declare(Options& options, ConvertOptions& o) {
   options.flag("verify", o.verify,
                "with -o, compare the logits of the written model with the original's; otherwise "
                "check all checksums of prepared files");
+  options.group("T5X checkpoints");
+  options.path("gin-file", o.gin_file, "FILE",
+               "config.gin, which T5X writes next to its checkpoints: the activation function");
+  options.path("config-file", o.config_file, "FILE",
+               "instead of --gin-file: the config.json of a model of the same kind");
+  options.path("vocab", o.vocab, "FILE", "SentencePiece model, copied as spiece.model");
+  options.number("num-experts", o.num_experts, 0, 65536,
+                 "number of experts, to check; 0: as in the checkpoint");
   options.group("Preparation");
   options.flag("prepare", o.prepare,
                "write prepared-TYPE.bin: weights packed for this machine's instruction set, which "
@@ -121,6 +136,42 @@ void copy_vocabulary(const fs::path& from, const fs::path& to) {
                 ": no spiece.model or tokenizer.json; the written model has no vocabulary");
 }
 
+// The vocabulary of a T5X checkpoint, whose last ids, sentinels and padding, are not in the file.
+void copy_t5x_vocabulary(const ConvertOptions& o, const ModelConfig& config, const fs::path& to) {
+  const Tokenizer tokenizer = Tokenizer::load(o.vocab);
+  check_tokenizer(tokenizer, config, escaped(o.vocab.native()));
+  copy_file_durably(o.vocab, to / "spiece.model");
+}
+
+bool reads_t5x(const fs::path& directory) {
+  return is_t5x(directory) && !is_there(directory / "config.json");
+}
+
+ModelToConvert open_t5x_for_conversion(const ConvertOptions& o) {
+  const std::string name = escaped(o.model.front().native());
+  check(!o.gin_file.empty() || !o.config_file.empty(), ErrorKind::kUsage, name,
+        ": a T5X checkpoint does not say which activation function it uses, expected --gin-file or "
+        "--config-file");
+  check(o.gin_file.empty() || o.config_file.empty(), ErrorKind::kUsage,
+        "--gin-file and --config-file: both given, expected one");
+  check(o.output.empty() || !o.vocab.empty(), ErrorKind::kUsage, name,
+        ": a T5X checkpoint has no vocabulary, expected --vocab");
+  std::unique_ptr<TensorSource> checkpoint = open_t5x(o.model.front());
+  const bool from_gin = !o.gin_file.empty();
+  const fs::path& settings = from_gin ? o.gin_file : o.config_file;
+  nlohmann::json config = t5x_config(
+      from_gin ? config_from_gin(settings) : read_json_object(settings), settings, *checkpoint);
+  const std::int64_t found = config.value("num_experts", std::int64_t{1});
+  check(o.num_experts == 0 || o.num_experts == found, ErrorKind::kData, name, ": ", found,
+        " experts, expected ", o.num_experts, " from --num-experts");
+  return open_for_conversion(std::move(checkpoint), std::move(config), settings);
+}
+
+ModelToConvert open_model(const ConvertOptions& o) {
+  return reads_t5x(o.model.front()) ? open_t5x_for_conversion(o)
+                                    : open_for_conversion(o.model.front());
+}
+
 // Converts, then verifies and prepares what was written. The directory appears under its name only
 // if all of it worked.
 void convert(const ConvertOptions& o, ModelToConvert model, int threads) {
@@ -129,7 +180,10 @@ void convert(const ConvertOptions& o, ModelToConvert model, int threads) {
   std::string verified;
   fs::path prepared;
   write_directory_durably(o.output, [&](const fs::path& directory) {
-    copy_vocabulary(o.model.front(), directory);
+    if (reads_t5x(o.model.front()))
+      copy_t5x_vocabulary(o, model.files.model->config(), directory);
+    else
+      copy_vocabulary(o.model.front(), directory);
     const bool unchanged = write_converted(model, directory, o.conversion);
     if (o.verify)
       verified =
@@ -166,6 +220,9 @@ void check_options(const Options& options, const ConvertOptions& o) {
   if (o.output.empty())
     for (const char* name : {"dtype", "max-shard-size"})
       options.check_unused(name, "it is for --output");
+  if (!reads_t5x(o.model.front()))
+    for (const char* name : {"gin-file", "config-file", "vocab", "num-experts"})
+      options.check_unused(name, "it is for T5X checkpoints");
   check(!is_temporary(o.model.front()), ErrorKind::kData, escaped(o.model.front().native()),
         ": incomplete, whatever was writing this directory did not finish");
 }
@@ -179,12 +236,15 @@ int run(int argc, char** argv) {
                 "translation",
        .essentials = {"model", "output", "dtype", "max-shard-size", "info", "verify", "prepare",
                       "compute-type"},
-       .examples = {"switch-convert switch-base-8 -o switch-base-8-bf16 --dtype "
+       .examples = {"switch-convert checkpoint_500100 --gin-file config.gin --vocab spiece.model "
+                    "-o switch-base-8",
+                    "switch-convert switch-base-8 -o switch-base-8-bf16 --dtype "
                     "bfloat16 --verify",
                     "switch-convert switch-base-8 --info", "switch-convert en-de --prepare",
                     "switch-convert en-de --prepare -o en-de-int8"},
        .files = {{"config.json", "model sizes"},
                  {"model.safetensors", "weights; or shards, or pytorch_model.bin"},
+                 {"checkpoint", "T5X: parameters, or the names of their files"},
                  {"prepared-TYPE.bin", "the prepared weights"}},
        .backend = backend_description});
   declare(options, o);
@@ -192,7 +252,7 @@ int run(int argc, char** argv) {
   check_options(options, o);
   const fs::path& directory = o.model.front();
   if (o.info || !o.output.empty()) {
-    ModelToConvert model = open_for_conversion(directory);
+    ModelToConvert model = open_model(o);
     if (o.info) write_stdout(model_info(model.files));
     if (!o.output.empty()) {
       o.conversion.before_tensor = stop_if_signalled;
