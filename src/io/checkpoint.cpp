@@ -11,10 +11,10 @@
 #include "src/core/durable_file.h"
 #include "src/core/error.h"
 #include "src/core/file.h"
+#include "src/core/json.h"
 #include "src/core/log.h"
 #include "src/io/hf_config.h"
 #include "src/io/hf_tensors.h"
-#include "src/io/json.h"
 #include "src/io/safetensors.h"
 
 namespace switchyard {

@@ -12,11 +12,11 @@
 #include "src/core/durable_file.h"
 #include "src/core/error.h"
 #include "src/core/float16.h"
+#include "src/core/json.h"
 #include "src/core/log.h"
 #include "src/io/generation_settings.h"
 #include "src/io/hf_correction.h"
 #include "src/io/hf_tensors.h"
-#include "src/io/json.h"
 #include "src/io/safetensors_writer.h"
 #include "src/io/weight_files.h"
 

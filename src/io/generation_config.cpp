@@ -8,9 +8,9 @@
 #include <system_error>
 
 #include "src/core/error.h"
+#include "src/core/json.h"
 #include "src/core/log.h"
 #include "src/io/generation_settings.h"
-#include "src/io/json.h"
 
 namespace switchyard {
 

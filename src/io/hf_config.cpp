@@ -10,9 +10,9 @@
 #include <vector>
 
 #include "src/core/error.h"
+#include "src/core/json.h"
 #include "src/core/log.h"
 #include "src/io/generation_settings.h"
-#include "src/io/json.h"
 
 namespace switchyard {
 

@@ -4,9 +4,9 @@
 #include <string_view>
 #include <vector>
 
+#include "src/core/json.h"
 #include "src/core/log.h"
 #include "src/io/hf_config.h"
-#include "src/io/json.h"
 
 namespace switchyard {
 

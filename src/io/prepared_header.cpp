@@ -10,8 +10,8 @@
 
 #include "src/core/error.h"
 #include "src/core/hash.h"
+#include "src/core/json.h"
 #include "src/core/round.h"
-#include "src/io/json.h"
 
 namespace switchyard {
 

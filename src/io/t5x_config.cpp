@@ -9,8 +9,8 @@
 #include <string_view>
 
 #include "src/core/error.h"
+#include "src/core/json.h"
 #include "src/core/log.h"
-#include "src/io/json.h"
 
 namespace switchyard {
 

@@ -4,9 +4,9 @@
 #include <string_view>
 
 #include "src/core/error.h"
+#include "src/core/json.h"
 #include "src/core/log.h"
 #include "src/io/gin.h"
-#include "src/io/json.h"
 #include "src/io/t5x_config.h"
 
 namespace switchyard {

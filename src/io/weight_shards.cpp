@@ -6,7 +6,7 @@
 #include <set>
 
 #include "src/core/error.h"
-#include "src/io/json.h"
+#include "src/core/json.h"
 
 namespace switchyard {
 

@@ -8,7 +8,7 @@
 
 #include "src/core/error.h"
 #include "src/core/file.h"
-#include "src/io/json.h"
+#include "src/core/json.h"
 #include "src/io/tensor_source.h"
 
 namespace switchyard {

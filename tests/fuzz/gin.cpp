@@ -2,7 +2,7 @@
 // Reads the input as a gin file, and looks up the value of every binding in it.
 #include "src/io/gin.h"
 
-#include "src/io/json.h"
+#include "src/core/json.h"
 #include "tests/fuzz/target.h"
 
 using namespace switchyard;

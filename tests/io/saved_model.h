@@ -8,9 +8,9 @@
 #include <vector>
 
 #include "src/core/error.h"
+#include "src/core/json.h"
 #include "src/core/log.h"
 #include "src/io/hf.h"
-#include "src/io/json.h"
 #include "src/io/safetensors.h"
 #include "src/io/safetensors_writer.h"
 #include "tests/support/catch.h"

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Strict reading of JSON files: no comments, no duplicate keys, limited depth. Errors are
-// Error(kData): a syntax error gives FILE:LINE:COLUMN, a bad value the name of its field.
+// Strict reading of JSON files: no comments, no duplicate keys, limited depth and size.
+// Errors are Error(kData): a syntax error gives FILE:LINE:COLUMN, a bad value the name of its
+// field.
 #pragma once
 
 #include <cstdint>

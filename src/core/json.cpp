@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "src/io/json.h"
+#include "src/core/json.h"
 
 #include <algorithm>
 #include <charconv>
@@ -19,6 +19,8 @@ namespace {
 using nlohmann::json;
 
 constexpr std::size_t kMaxDepth = 64;
+// Bounds the memory that a file of many tiny values takes: about 100 bytes each.
+constexpr std::int64_t kMaxValues = 2'000'000;
 constexpr std::size_t kMaxBytes = std::size_t{1} << 28;
 
 // "LINE:COLUMN" of a byte; both count from 1.
@@ -57,9 +59,12 @@ json parse_json(std::string_view text, const fs::path& path) {
         ": a NUL byte, expected JSON text");
 
   std::vector<std::set<std::string>> keys;  // of the open objects, by depth
+  std::int64_t values = 0;
   const auto on_event = [&](int depth_of_event, json::parse_event_t event, json& parsed) {
     const auto depth = static_cast<std::size_t>(depth_of_event);
     check(depth < kMaxDepth, ErrorKind::kData, name, ": nested deeper than ", kMaxDepth, " levels");
+    check(++values <= kMaxValues, ErrorKind::kData, name, ": more than ", kMaxValues,
+          " values and keys");
     if (event == json::parse_event_t::object_start) {
       keys.resize(depth + 1);
       keys.emplace_back();
