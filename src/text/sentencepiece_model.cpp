@@ -10,17 +10,14 @@
 #include <vector>
 
 #include "src/core/error.h"
+#include "src/text/charsmap.h"
 
 namespace switchyard {
 
 namespace {
 
-// Limits within which SentencePiece 0.1.97 is known to work. They are far above what it writes
-// itself: by default, pieces of up to 16 characters, and rules with left sides of up to 18 bytes.
-constexpr std::size_t kMaxPieceBytes = 1024;
+// Up to which SentencePiece 0.1.97 is known to work.
 constexpr int kMaxNestedSymbols = 64;
-constexpr int kMaxNestedRules = 32;
-constexpr int kMaxRuleBytes = 256;
 
 template <class... Parts>
 void require(bool ok, const Parts&... parts) {
@@ -92,62 +89,6 @@ class Message {
 
   std::string_view rest_;
 };
-
-// A double-array trie of Darts-clone (darts.h, DoubleArrayUnit), walked as commonPrefixSearch walks
-// it. Common suffixes are shared, so its nodes form an acyclic graph.
-class RuleTrie {
- public:
-  RuleTrie(std::string_view units, std::string_view replacements)
-      : units_(units.size() / 4), replacements_(replacements), leaves_below_(units_.size(), kNew) {
-    std::memcpy(units_.data(), units.data(), units_.size() * 4);
-  }
-
-  void check() { require(leaves_below(0, 0) <= kMaxNestedRules, "charsmap: rules nest too deep"); }
-
- private:
-  static constexpr int kNew = -1, kOpen = -2;
-
-  // Returns the largest number of leaves on a path that starts at this unit.
-  int leaves_below(std::size_t position, int depth) {
-    int& known = leaves_below_[position];
-    require(known != kOpen && depth <= kMaxRuleBytes, "charsmap: the trie has a loop");
-    if (known != kNew) return known;
-    known = kOpen;
-    const std::uint32_t unit = units_[position];
-    const std::size_t base = position ^ ((unit >> 10) << ((unit & (1u << 9)) >> 6));
-    // Any byte may come next in a text.
-    require((base | 0xFF) < units_.size(), "charsmap: a trie node is out of range");
-    const bool has_leaf = (unit >> 8) & 1u;
-    if (has_leaf)
-      require((units_[base] & 0x7FFFFFFFu) < replacements_.size(),
-              "charsmap: a replacement is out of range");
-    int most = 0;
-    for (std::uint32_t byte = 0; byte < 256; ++byte) {
-      const std::size_t child = base ^ byte;
-      const std::uint32_t label = units_[child] & ((1u << 31) | 0xFFu);
-      if (label == byte) most = std::max(most, leaves_below(child, depth + 1));
-    }
-    return known = most + (has_leaf ? 1 : 0);
-  }
-
-  std::vector<std::uint32_t> units_;
-  std::string_view replacements_;
-  std::vector<int> leaves_below_;
-};
-
-// NormalizerSpec.precompiled_charsmap: the size of the trie (u32), the trie, and the replacements,
-// each ending in NUL.
-void check_charsmap(std::string_view blob) {
-  if (blob.empty()) return;
-  require(blob.size() > 4, "charsmap: truncated");
-  const std::size_t trie_bytes = read_pod<std::uint32_t>(blob);
-  blob.remove_prefix(4);
-  require(trie_bytes < blob.size() && trie_bytes % 4 == 0 && trie_bytes >= 1024,
-          "charsmap: a trie of ", trie_bytes, " bytes in ", blob.size());
-  const std::string_view replacements = blob.substr(trie_bytes);
-  require(replacements.back() == '\0', "charsmap: the replacements do not end in NUL");
-  RuleTrie(blob.substr(0, trie_bytes), replacements).check();
-}
 
 void read_normalizer(std::string_view bytes, SentencePieceTraits& traits) {
   Message message(bytes);

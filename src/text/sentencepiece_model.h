@@ -3,10 +3,15 @@
 // settings.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <string_view>
 
 namespace switchyard {
+
+// The longest piece that models may have, in bytes. By default SentencePiece writes pieces of up to
+// 16 characters, and version 0.1.97 is known to work with this.
+constexpr std::size_t kMaxPieceBytes = 1024;
 
 // A model's settings, by SentencePiece's names.
 struct SentencePieceTraits {

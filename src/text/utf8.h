@@ -20,6 +20,8 @@ void append_utf8(std::string& out, char32_t code_point);
 
 // Python's str.isspace(): the characters at which str.split() and str.strip() split and strip.
 bool is_space(char32_t c);
+// Unicode's property White_Space: as above without U+001C to U+001F.
+bool is_white_space(char32_t c);
 // General category L*, P*, S* or N*: the character is visible on its own.
 bool is_visible(char32_t c);
 // Python's str.lower(): full case mapping, including the final sigma.
