@@ -29,8 +29,8 @@ rule 'Highway is seen in simd and bench/roofline alone' '#include [<"]hwy/' \
 rule 'OpenMP is seen in src/core/parallel, src/backend/cpu and bench/gemm_rate alone' \
   '#pragma omp|_Pragma\("omp|#include <omp\.h>' 'src/core/parallel\.(h|cpp)|src/backend/cpu/|bench/gemm_rate' \
   "${everywhere[@]}"
-rule 'SentencePiece is seen in src/text/tokenizer.cpp alone' \
-  '#include [<"]sentencepiece' 'src/text/tokenizer\.cpp' "${everywhere[@]}"
+rule 'SentencePiece is seen in src/text/sentencepiece_tokenizer.cpp and vocabulary_trainer.cpp alone' \
+  '#include <sentencepiece' 'src/text/(sentencepiece_tokenizer|vocabulary_trainer)\.cpp' "${everywhere[@]}"
 rule 'libzip is seen in src/io/zip_archive.cpp alone' \
   '#include [<"]zip\.h' 'src/io/zip_archive\.cpp' "${everywhere[@]}"
 rule 'Boost.Program_options is seen in tools/command_line.cpp alone' \

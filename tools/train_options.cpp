@@ -41,7 +41,8 @@ void add_data(Options& options, TrainingOptions& o) {
   options.flag("strict", o.strict, "invalid UTF-8 is an error instead of being replaced by U+FFFD");
   options.text("source-prefix", o.source_prefix, "TEXT",
                "prepended to every source line; give switch-translate the same one");
-  options.path("vocab,v", o.vocab, "FILE", "SentencePiece model; by default one is trained");
+  options.path("vocab,v", o.vocab, "FILE",
+               "SentencePiece model, or T5's tokenizer.json; by default one is trained");
   options.number("vocab-size", o.vocab_size, 16, 1'000'000,
                  "maximum size of the trained vocabulary");
   options.choice("normalization", o.normalization,

@@ -73,6 +73,9 @@ void declare(Options& options, TranslateOptions& o) {
   options.group("Input and output");
   options.text("source-prefix", o.text.source_prefix, "TEXT",
                "prepended to every line, as T5 models expect: 'translate English to German: '");
+  options.flag("sentinels", o.text.sentinels,
+               "<extra_id_0>, <extra_id_1> ... are T5's sentinels, in lines and in translations; "
+               "otherwise they are text, and are left out");
   options.number("max-input-length", o.text.max_input_length, 2, 1 << 20,
                  "maximum tokens of an input line, end of sentence included");
   options.choice(
@@ -248,7 +251,8 @@ int run(int argc, char** argv) {
        .files = {{"config.json, generation_config.json", "model sizes and search defaults"},
                  {"model.safetensors", "weights; or shards, or pytorch_model.bin"},
                  {"prepared-TYPE.bin", "packed weights, by switch-convert --prepare; optional"},
-                 {"spiece.model", "SentencePiece vocabulary"},
+                 {"tokenizer.json, spiece.model",
+                  "vocabulary, used as transformers 5 or SentencePiece does; the first one found"},
                  {"best, last, checkpoint-N",
                   "the models of a training directory, each selectable with -m"}},
        .backend = backend_description});

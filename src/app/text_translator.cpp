@@ -98,17 +98,16 @@ TextModel load_text_model(const fs::path& directory, const TextModelOptions& opt
     else
       check_no_training_directory(directory);
   }
-  fs::path pieces = found / "spiece.model";
-  if (!is_there(pieces) && is_there(directory / "spiece.model"))
-    pieces = directory / "spiece.model";
+  const fs::path vocabulary_home = Tokenizer::find(found) ? found : directory;
+  const std::optional<fs::path> vocabulary = Tokenizer::find(vocabulary_home);
 
   const DType type = options.compute_type.value_or(automatic_type(found));
   auto ctx = make_context({1, true, type});
   LoadedModel loaded = load_prepared_model(*ctx, found, options.allow_nonfinite);
-  check(is_there(pieces), ErrorKind::kData, escaped(found.native()),
-        ": no spiece.model, expected the model's SentencePiece vocabulary next to its weights");
-  Tokenizer tokenizer = Tokenizer::load(pieces);
-  check_tokenizer(tokenizer, loaded.model->config(), pieces.string());
+  check(vocabulary.has_value(), ErrorKind::kData, escaped(found.native()),
+        ": no spiece.model or tokenizer.json, expected the model's vocabulary next to its weights");
+  Tokenizer tokenizer = Tokenizer::load_directory(vocabulary_home);
+  check_tokenizer(tokenizer, loaded.model->config(), vocabulary->string());
   std::string reason;
   if (!options.compute_type)
     reason = is_there(found / prepared_name(type)) ? "auto: " + prepared_name(type)
@@ -141,6 +140,9 @@ TextTranslator::TextTranslator(const Model& model, const Tokenizer& tokenizer,
   check(options.max_input_length >= least, ErrorKind::kUsage,
         "maximum input length: ", options.max_input_length, ", expected at least ", least,
         prefix_.empty() ? "" : " with this source prefix");
+  const int sentinel = tokenizer.sentinel_id(0);
+  check(!options.sentinels || (sentinel >= 0 && sentinel < model.config().vocab_size),
+        ErrorKind::kUsage, "sentinels: the model's vocabulary has no <extra_id_0>");
   const SearchOptions& search = options.translator.search;
   check(options.long_input != LongInput::kSplit ||
             !(search.num_return_sequences > 1 || search.scores),
@@ -209,7 +211,8 @@ std::vector<Ids> TextTranslator::encode(const std::string& line) {
   std::string_view rest = line;
   do {
     const std::string_view text = stretch(rest);
-    const Ids more = tokenizer_.encode(text, &replaced);
+    const Ids more = tokenizer_.encode(text, &replaced,
+                                       options_.sentinels ? Spelled::kSentinels : Spelled::kText);
     unknown_.add(tokenizer_, more, text);
     ids.insert(ids.end(), more.begin(), more.end() - 1);
     rest.remove_prefix(text.size());
@@ -256,11 +259,12 @@ std::string TextTranslator::place() const {
 void TextTranslator::count(const Ids& best) {
   counts_.target_tokens += static_cast<std::int64_t>(best.size());
   counts_.unknown_target_tokens += std::count(best.begin(), best.end(), tokenizer_.unk_id());
-  // Ids outside the tokenizer's vocabulary are T5's sentinels, <extra_id_0> and so on: the output
-  // of a model that has only learned to fill gaps in text.
-  const bool has_sentinel =
-      std::any_of(best.begin(), best.end(), [&](std::int32_t id) { return id >= vocab_size_; });
-  if (!has_sentinel || warned_of_sentinels_) return;
+  // T5's sentinels, <extra_id_0> and so on, are the output of a model that has only learned to fill
+  // gaps in text. The tokenizer's files may not list them.
+  const bool has_sentinel = std::any_of(best.begin(), best.end(), [&](std::int32_t id) {
+    return id >= vocab_size_ || tokenizer_.is_sentinel(id);
+  });
+  if (!has_sentinel || options_.sentinels || warned_of_sentinels_) return;
   warned_of_sentinels_ = true;
   log_warning(
       "the model generates sentinels (<extra_id_0>): it was pretrained to fill gaps in text, "
@@ -271,8 +275,11 @@ std::string TextTranslator::decode(const Ids& hypothesis) const {
   // A model's vocabulary may be larger than its tokenizer's (T5's is): the extra ids have no text.
   Ids ids;
   for (const std::int32_t id : hypothesis)
-    if (id < vocab_size_) ids.push_back(id);
-  return tokenizer_.decode(ids);
+    if (id < vocab_size_ || (options_.sentinels && tokenizer_.is_sentinel(id))) ids.push_back(id);
+  if (!options_.sentinels) return tokenizer_.decode(ids);
+  std::erase_if(
+      ids, [&](std::int32_t id) { return id == tokenizer_.pad_id() || id == tokenizer_.eos_id(); });
+  return tokenizer_.decode(ids, Special::kShow);
 }
 
 // Returns the first hypothesis of each distinct text, up to the number requested, or all if they

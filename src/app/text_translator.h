@@ -62,6 +62,8 @@ struct TextTranslatorOptions {
   std::string input = "input";  // the name of the input in messages: "news.en:12: ..."
   std::string source_prefix;    // prepended to every line or part of a line: T5's task prefix
   bool no_unk = false;          // never generate <unk>
+  // T5's sentinels (<extra_id_0>) spelled out in a line are tokens, and are shown in translations.
+  bool sentinels = false;
 };
 
 struct Translation {
@@ -76,7 +78,8 @@ using Translations = std::vector<Translation>;
 
 class TextTranslator {
  public:
-  // Model and tokenizer must outlive this. Error(kUsage) naming an option that is out of range.
+  // Model and tokenizer must outlive this. Error(kUsage) naming an option that is out of range, or
+  // if sentinels are asked for and the model has none.
   TextTranslator(const Model& model, const Tokenizer& tokenizer,
                  const TextTranslatorOptions& options);
 

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <cstring>
 #include <span>
+#include <string_view>
 
 namespace switchyard {
 
@@ -15,6 +16,9 @@ class Fnv1a {
  public:
   // Adds a byte, or an integer in one step.
   void add(std::uint64_t x) { hash_ = (hash_ ^ x) * 0x100000001B3ull; }
+  void add(std::string_view bytes) {
+    for (const char c : bytes) add(static_cast<unsigned char>(c));
+  }
   std::uint64_t value() const { return hash_; }
 
  private:

@@ -85,7 +85,7 @@ std::optional<std::int32_t> id_of(const Tokenizer& tokenizer, const std::string&
 }
 Segmentations find_segmentations(const Tokenizer& tokenizer) {
   for (std::int32_t id = 3; id < tokenizer.vocab_size(); ++id) {
-    const std::string& piece = tokenizer.piece(id);
+    const std::string piece(tokenizer.piece(id));
     for (std::size_t cut = 1; cut < piece.size(); ++cut) {
       if ((static_cast<unsigned char>(piece[cut]) & 0xC0) == 0x80) continue;  // within a character
       const auto first = id_of(tokenizer, piece.substr(0, cut));

@@ -122,8 +122,9 @@ TrainingDirectory::~TrainingDirectory() {
   if (lock_ < 0) return;
   // The files that a run writes before keep().
   if (!made_.empty())
-    for (const char* name : {"metrics.jsonl", "spiece.model", "tokenizer_config.json",
-                             "special_tokens_map.json", "train.log", kSettingsFile, kLock})
+    for (const char* name :
+         {"metrics.jsonl", "spiece.model", "tokenizer.json", "tokenizer_config.json",
+          "special_tokens_map.json", "train.log", kSettingsFile, kLock})
       unlink(file(name).c_str());
   close(lock_);
 }

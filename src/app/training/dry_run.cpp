@@ -74,7 +74,7 @@ std::string line(std::string name, const std::string& text) {
 std::string dry_run(const TrainingOptions& options) {
   const std::optional<TrainingState> resumed = state_to_resume(options);
   TrainingParts parts(options, [&](const ParallelText& text) {
-    return resumed && options.vocab.empty() ? Tokenizer::load(options.directory / "spiece.model")
+    return resumed && options.vocab.empty() ? Tokenizer::load_directory(options.directory)
                                             : make_vocabulary(text, options);
   });
   parts.initialise(options);

@@ -110,11 +110,13 @@ TrainingSession::TrainingSession(const TrainingOptions& options, const std::stri
 }
 
 Tokenizer TrainingSession::make_tokenizer(const ParallelText& text) const {
-  const fs::path own = directory_.file("spiece.model");
-  if (resuming_) return Tokenizer::load(options_.vocab.empty() ? own : options_.vocab);
+  if (resuming_)
+    return options_.vocab.empty() ? Tokenizer::load_directory(directory_.path())
+                                  : Tokenizer::load(options_.vocab);
   Tokenizer tokenizer = make_vocabulary(text, options_);
   tokenizer.save(directory_.path());
-  warn_of_differences_in_transformers(escaped(own.native()), tokenizer);
+  const fs::path file = Tokenizer::find(directory_.path()).value_or(directory_.path());
+  warn_of_differences_in_transformers(escaped(file.native()), tokenizer);
   return tokenizer;
 }
 
