@@ -89,7 +89,7 @@ void declare(Options& options, ConvertOptions& o) {
                "config.gin, which T5X writes next to its checkpoints: the activation function");
   options.path("config-file", o.config_file, "FILE",
                "instead of --gin-file: the config.json of a model of the same kind");
-  options.path("vocab", o.vocab, "FILE", "SentencePiece model, copied as spiece.model");
+  options.path("vocab", o.vocab, "FILE", "the vocabulary: spiece.model or tokenizer.json");
   options.number("num-experts", o.num_experts, 0, 65536,
                  "number of experts, to check; 0: as in the checkpoint");
   options.group("Preparation");
@@ -140,7 +140,8 @@ void copy_vocabulary(const fs::path& from, const fs::path& to) {
 void copy_t5x_vocabulary(const ConvertOptions& o, const ModelConfig& config, const fs::path& to) {
   const Tokenizer tokenizer = Tokenizer::load(o.vocab);
   check_tokenizer(tokenizer, config, escaped(o.vocab.native()));
-  copy_file_durably(o.vocab, to / "spiece.model");
+  copy_file_durably(o.vocab,
+                    to / (o.vocab.extension() == ".json" ? "tokenizer.json" : "spiece.model"));
 }
 
 bool reads_t5x(const fs::path& directory) {
