@@ -2,6 +2,7 @@
 #include "src/text/json_tokenizer.h"
 
 #include <algorithm>
+#include <array>
 #include <map>
 #include <optional>
 #include <utility>
@@ -110,6 +111,9 @@ class JsonTokenizer : public TokenizerKind {
   std::map<int, AddedToken> added_;  // by id
   std::map<int, int> sentinels_;     // ids by number
   std::optional<TokenFinders> raw_, normalized_;
+  // For each Spelled, the pieces that no text may spell out: the vocabulary has control tokens and
+  // sentinels among its words.
+  std::array<std::vector<bool>, 3> hidden_;
   SentencePieceTraits traits_;
 };
 
@@ -150,6 +154,17 @@ JsonTokenizer::JsonTokenizer(std::string bytes, TokenizerJson file, AddedTokenFi
     if (!token.content.empty()) (token.normalized ? in_normalized : raw).push_back(token);
   }
   const int controls[] = {pad_id_, eos_id_, unigram_.unk_id()};
+  for (std::vector<bool>& hidden : hidden_)
+    hidden.resize(static_cast<std::size_t>(unigram_.size()));
+  const auto hide = [&](Spelled spelled, int id) {
+    if (id >= 0 && id < unigram_.size())
+      hidden_[static_cast<std::size_t>(spelled)][static_cast<std::size_t>(id)] = true;
+  };
+  for (const int id : controls) {
+    hide(Spelled::kText, id);
+    hide(Spelled::kSentinels, id);
+  }
+  for (const auto& [number, id] : sentinels_) hide(Spelled::kText, id);
   raw_.emplace(raw, controls, is_white_space);
   normalized_.emplace(in_normalized, controls, is_white_space);
 }
@@ -175,7 +190,7 @@ void JsonTokenizer::for_each_segment(std::string_view text, Spelled spelled, F&&
       }
       for_each_word(inner.text, [&](std::string_view word) {
         segments.clear();
-        unigram_.segment(word, segments);
+        unigram_.segment(word, hidden_[static_cast<std::size_t>(spelled)], segments);
         for (const Unigram::Segment& segment : segments) take(segment);
       });
     }

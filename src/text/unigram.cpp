@@ -29,7 +29,8 @@ Unigram::Unigram(std::span<const std::string> pieces, std::vector<double> scores
       unk_id_(unk_id),
       unk_score_(*std::min_element(scores_.begin(), scores_.end()) - kUnknownPenalty) {}
 
-void Unigram::segment(std::string_view word, std::vector<Segment>& segments) const {
+void Unigram::segment(std::string_view word, const std::vector<bool>& hidden,
+                      std::vector<Segment>& segments) const {
   std::vector<Best> best(word.size() + 1);
   for (std::size_t begin = 0; begin < word.size();) {
     const double before = best[begin].score;
@@ -42,6 +43,7 @@ void Unigram::segment(std::string_view word, std::vector<Segment>& segments) con
     const std::size_t character = decode_first(word.substr(begin)).bytes;
     bool known = false;  // whether the next character is a piece
     trie_.prefixes(word.substr(begin), [&](std::size_t bytes, std::int32_t id) {
+      if (hidden[static_cast<std::size_t>(id)]) return;
       extend(bytes, id, scores_[static_cast<std::size_t>(id)]);
       known = known || bytes == character;
     });
@@ -62,7 +64,9 @@ void Unigram::segment(std::string_view word, std::vector<Segment>& segments) con
   // Unknown characters side by side may spell a piece.
   for (std::size_t i = first; i < segments.size(); ++i)
     if (segments[i].id == unk_id_)
-      if (const std::int32_t id = find(segments[i].text); id >= 0) segments[i].id = id;
+      if (const std::int32_t id = find(segments[i].text);
+          id >= 0 && !hidden[static_cast<std::size_t>(id)])
+        segments[i].id = id;
 }
 
 }  // namespace switchyard

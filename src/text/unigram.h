@@ -30,9 +30,11 @@ class Unigram {
     std::string_view text;
     std::int32_t id;
   };
-  // Appends the segments of a word, valid UTF-8. A run of unknown characters is one segment. Takes
-  // time proportional to the length of the word times that of the longest piece.
-  void segment(std::string_view word, std::vector<Segment>& segments) const;
+  // Appends the segments of a word, valid UTF-8, without pieces that are `hidden`, one flag per
+  // piece. A run of unknown characters is one segment. Takes time proportional to the length of the
+  // word times that of the longest piece.
+  void segment(std::string_view word, const std::vector<bool>& hidden,
+               std::vector<Segment>& segments) const;
 
  private:
   PieceTrie trie_;
