@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Writes the seeds of the fuzz targets safetensors, pytorch, msgpack, zarr, gin and tokenizer into tests/fuzz/seeds.
+"""Writes the seeds of the fuzz targets safetensors, pytorch, msgpack, zarr, gin, tokenizer and
+tokenizer_json into tests/fuzz/seeds.
 usage: make_seeds.py"""
+import base64
 import gzip
 import io
 import json
@@ -13,6 +15,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, '..', 'cli'))
 from faults.pytorch import files_of, name_of, pickled, text, write_archive
 from faults.tensors import content_of, content_of_tensors
+from faults.tokenizer_json import SMALL as SMALL_JSON, changed
 from faults.vocabulary import (BYTE, BYTES_MISSING, LEAF, NORMALIZER, OFFSET_1, SMALL, TRAINER, USER_DEFINED, charsmap, field,
                                nested_symbols, piece, trie)
 
@@ -108,6 +111,13 @@ SEEDS = {
         'rules': charsmap(RULES, b'a\0'),
         'nested': SMALL + nested_symbols(65) + BYTES_MISSING,
         'cut': SMALL[:-1],
+    },
+    'tokenizer_json': {
+        'small': SMALL_JSON,
+        'added': changed('added_tokens', [{'id': 6, 'content': '<x>', 'lstrip': True, 'rstrip': True}]),
+        'rules': changed('normalizer', {'type': 'Precompiled', 'precompiled_charsmap': base64.b64encode(
+            struct.pack('<I', 2048) + struct.pack('<512I', *RULES) + b'a\0').decode()}),
+        'cut': SMALL_JSON[:-1],
     },
 }
 
