@@ -68,22 +68,18 @@ void declare(Options& options, ConvertOptions& o) {
   options.paths("model,m", o.model, "DIR", "a model directory; -m may be omitted",
                 {.min = 1, .max = 1});
   options.positional("model");
-  options.path("output,o", o.output, "DIR",
-               "write the model to this new directory: weights as safetensors, config.json "
-               "corrected where the weights contradict it, the vocabulary");
+  options.path("output,o", o.output, "DIR", "write to this new directory, as safetensors");
   options.group("Conversion");
   options.choice("dtype", o.conversion.type,
                  {{"unchanged", StoredType::unchanged},
                   {"float32", StoredType::f32},
                   {"bfloat16", StoredType::bf16},
                   {"float16", StoredType::f16}},
-                 "type of the written weights; bfloat16 and float16 leave routers as they are");
+                 "type of the weights, except routers");
   options.parsed("max-shard-size", o.conversion.max_shard_bytes, parse_size, "10GB", "SIZE",
                  "most bytes of weights per file: 500MB, 10GB, 2GiB");
   options.flag("info", o.info, "print what the model is");
-  options.flag("verify", o.verify,
-               "with -o, compare the logits of the written model with the original's; otherwise "
-               "check all checksums of prepared files");
+  options.flag("verify", o.verify, "compare the logits of both models, or check prepared files");
   options.group("T5X checkpoints");
   options.path("gin-file", o.gin_file, "FILE",
                "config.gin, which T5X writes next to its checkpoints: the activation function");
@@ -94,11 +90,11 @@ void declare(Options& options, ConvertOptions& o) {
                  "number of experts, to check; 0: as in the checkpoint");
   options.group("Preparation");
   options.flag("prepare", o.prepare,
-               "write prepared-TYPE.bin: weights packed for this machine's instruction set, which "
-               "switch-translate maps: a faster start, shared memory");
+               "write prepared-TYPE.bin, which switch-translate maps: weights packed for this "
+               "machine, a faster start, shared memory");
   options.choice("compute-type", o.compute_type,
                  {{"int8", DType::i8}, {"bfloat16", DType::bf16}, {"float32", DType::f32}},
-                 "type of the prepared weights, which switch-translate then uses by default");
+                 "type of the prepared weights");
 }
 
 bool is_there(const fs::path& path) {
@@ -235,14 +231,10 @@ int run(int argc, char** argv) {
        .usage = "DIR [-o DIR] [options]",
        .about = "rewrites a model in Hugging Face's format, or prepares one for fast "
                 "translation",
-       .essentials = {"model", "output", "dtype", "max-shard-size", "info", "verify", "prepare",
-                      "compute-type"},
-       .examples = {"switch-convert checkpoint_500100 --gin-file config.gin --vocab spiece.model "
-                    "-o switch-base-8",
-                    "switch-convert switch-base-8 -o switch-base-8-bf16 --dtype "
-                    "bfloat16 --verify",
-                    "switch-convert switch-base-8 --info", "switch-convert en-de --prepare",
-                    "switch-convert en-de --prepare -o en-de-int8"},
+       .essentials = {"model", "output", "dtype", "info", "verify", "prepare", "compute-type"},
+       .examples = {"switch-convert switch-base-8 -o base-8-bf16 --dtype bfloat16 --verify",
+                    "switch-convert t5x --gin-file config.gin --vocab spiece.model -o base-8",
+                    "switch-convert en-de --prepare", "switch-convert en-de --info"},
        .files = {{"config.json", "model sizes"},
                  {"model.safetensors", "weights; or shards, or pytorch_model.bin"},
                  {"checkpoint", "T5X: parameters, or the names of their files"},
