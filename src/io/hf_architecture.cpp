@@ -51,7 +51,8 @@ StackTensors inspect_stack(const HfTensors& tensors, const ModelConfig& config,
     if (block < 0) continue;
     if (block >= layers)
       fail(ErrorKind::kData, "tensor ", escaped(name), ": block ", block, " of the ", stack,
-           ", but config.json says ", counted(layers, "layer"));
+           ", but config.json says ", counted(layers, "layer"),
+           "; switch-convert -o corrects that");
     if (config.model_type == "t5" && rest.starts_with(ffn + "mlp.router."))
       fail(ErrorKind::kData, "tensor ", escaped(name),
            ": a router, but config.json says model_type \"t5\", which has none");
