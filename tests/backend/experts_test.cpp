@@ -1,23 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // The router and the experts.
 #include "tests/backend/machine.h"
+#include "tests/backend/routing.h"
 
 namespace switchyard {
 namespace {
-
-Routing make_routing(Machine& m, std::int64_t tokens, std::int64_t num_experts) {
-  Routing r;
-  r.probs = m.output(tokens, num_experts);
-  r.logsumexp = m.output(tokens, 1);
-  r.expert_index = m.int_output(tokens, 1);
-  r.combine_weight = m.output(tokens, 1);
-  r.slot_of_token = m.int_output(tokens, 1);
-  r.token_of_slot = m.int_output(tokens, 1);
-  r.expert_offsets = m.int_output(1, num_experts + 1);
-  r.expert_count = m.int_output(1, num_experts);
-  r.dropped = m.int_output(1, 1);
-  return r;
-}
 
 void check_routing(const Machine& m, const Routing& actual, const reference::Routes<double>& r) {
   CHECK(m.differs(actual.probs, r.probs) == "");
