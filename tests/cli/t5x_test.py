@@ -2,6 +2,7 @@
 """switch-convert reads T5X checkpoints: a model written as one comes back the same.
 usage: t5x_test.py MAKE_MODEL SWITCH_CONVERT
 """
+import gzip
 import json
 import os
 import re
@@ -13,13 +14,16 @@ import tempfile
 import unittest
 
 sys.dont_write_bytecode = True
-from faults.judge import run
+from faults.judge import CPU_SECONDS, MEMORY_BYTES, run
 from faults.tensors import NAME, tensors_of
 
 MAKE_MODEL, CONVERT = (os.path.abspath(path) for path in sys.argv[1:3])
 FOLDER = tempfile.TemporaryDirectory()
 MODEL = os.path.join(FOLDER.name, 'model')
 CHECKPOINT = os.path.join(FOLDER.name, 'checkpoint_100')
+TESTS = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+ZARR_CHECKPOINT = os.path.join(TESTS, 'golden/t5x/switch/checkpoint_7')
+SMALL_VOCABULARY = os.path.join(TESTS, 'fuzz/seeds/tokenizer_json/small')
 VOCAB = os.path.join(MODEL, 'spiece.model')
 GIN = os.path.join(FOLDER.name, 'config.gin')
 NORMS = {'encoder': ['attention', 'mlp'], 'decoder': ['self_attention', 'cross_attention', 'mlp']}
@@ -115,6 +119,8 @@ class T5X(unittest.TestCase):
         self.assertEqual(done.code, code, done.err)
         self.assertIn(message, done.err)
         self.assertEqual(os.path.exists(self.out), code == 0)
+        self.assertLess(done.cpu_seconds, CPU_SECONDS)
+        self.assertLess(done.memory_bytes, MEMORY_BYTES)
 
     def test_the_same_tensors(self):
         config = os.path.join(MODEL, 'config.json')
@@ -154,6 +160,25 @@ class T5X(unittest.TestCase):
         with open(os.path.join(path, 'checkpoint'), 'r+b') as file:
             file.truncate(file.seek(0, os.SEEK_END) - 9)
         self.convert('--gin-file', GIN, '--vocab', VOCAB, model=path, code=3, message='checkpoint_1/checkpoint: ')
+
+    def test_sizes_that_a_file_only_claims(self):
+        path = os.path.join(self.folder.name, 'checkpoint_2')
+        os.mkdir(path)
+        for content in (b'\x81\xa1a' * 100_000, b'\xdb\xff\xff\xff\xff', b'\xdd\xff\xff\xff\xff\x00',
+                        b'\x81\xa6target\xdf\xff\xff\xff\xff', b'\x81\xa6target\xc9\xff\xff\xff\xff\x01'):
+            with open(os.path.join(path, 'checkpoint'), 'wb') as file:
+                file.write(content)
+            self.convert('--gin-file', GIN, '--vocab', VOCAB, model=path, code=3, message='checkpoint_2/checkpoint: ')
+
+    def test_a_chunk_that_inflates_to_more_than_it_should(self):
+        path = os.path.join(self.folder.name, 'checkpoint_3')
+        shutil.copytree(ZARR_CHECKPOINT, path)
+        chunk = 'target.encoder.layers_0.mlp.wi.kernel/0.0'
+        with open(os.path.join(path, chunk), 'wb') as file:
+            file.write(gzip.compress(bytes(1 << 30), 1))
+        vocab = os.path.join(self.folder.name, 'tokenizer.json')
+        shutil.copy(SMALL_VOCABULARY, vocab)
+        self.convert('--gin-file', GIN, '--vocab', vocab, model=path, code=3, message=f'{chunk}: ')
 
 
 subprocess.run([MAKE_MODEL, MODEL], check=True)
