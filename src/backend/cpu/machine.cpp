@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Contexts, memory, copies between host and backend, elementwise arithmetic.
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include <cstdlib>
 #include <cstring>
@@ -36,6 +37,11 @@ constexpr std::size_t kMapped = std::size_t{128} << 10;
   fail(ErrorKind::kRuntime, "out of memory: ", bytes, " bytes could not be allocated");
 }
 
+std::size_t page_bytes() {
+  static const auto bytes = static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
+  return bytes;
+}
+
 void* map_pages(std::size_t bytes) {
   void* mapped = mmap(nullptr, bytes, PROT_READ | PROT_WRITE,
                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -44,9 +50,10 @@ void* map_pages(std::size_t bytes) {
 }
 
 // Large blocks are fresh zero pages, untouched until used and aligned so that the kernel can back
-// them with huge pages.
+// them with huge pages. The mapping ends with the block: a huge page for the last few kilobytes
+// would cost hundreds of megabytes in a model with many matrices.
 void* map_huge_pages(std::size_t bytes) {
-  const std::size_t size = round_up(bytes, kHugePage);
+  const std::size_t size = round_up(bytes, page_bytes());
   auto* begin = static_cast<std::byte*>(map_pages(size + kHugePage));
   const std::size_t head = round_up(reinterpret_cast<std::uintptr_t>(begin), kHugePage) -
                            reinterpret_cast<std::uintptr_t>(begin);
@@ -75,7 +82,7 @@ class HostMemory : public Memory {
   }
   void release(void* data, std::size_t bytes) noexcept override {
     if (bytes >= kHugePage) {
-      munmap(data, round_up(bytes, kHugePage));
+      munmap(data, round_up(bytes, page_bytes()));
     } else if (bytes >= kMapped) {
       munmap(data, bytes);
     } else {
