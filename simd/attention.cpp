@@ -14,6 +14,7 @@
 #include "simd/dropout-inl.h"
 #include "simd/small_gemm-inl.h"
 #include "simd/softmax-inl.h"
+#include "simd/transpose-inl.h"
 
 // Shared by all targets: this file is included once for each.
 #ifndef SWITCHYARD_SIMD_ATTENTION_LAYOUT_
@@ -39,31 +40,6 @@ constexpr std::int64_t window_capacity(std::int64_t stride) { return kQueryBlock
 HWY_BEFORE_NAMESPACE();
 namespace switchyard::simd {
 namespace HWY_NAMESPACE {
-
-// y [cols, padded(rows)] = x [rows, cols]^T, zero-padded.
-HWY_INLINE void transpose(std::int64_t rows, std::int64_t cols, In x, Out y) {
-  std::int64_t c = 0;
-#if HWY_TARGET != HWY_SCALAR
-  const hn::FixedTag<float, 4> four;
-  for (std::int64_t r = 0; r < padded(rows); r += 4) {
-    const auto load = [&](std::int64_t row, std::int64_t col) HWY_ATTR {
-      return row < rows ? hn::LoadU(four, x[row] + col) : hn::Zero(four);
-    };
-    for (c = 0; c + 4 <= cols; c += 4) {
-      auto x0 = load(r, c), x1 = load(r + 1, c), x2 = load(r + 2, c), x3 = load(r + 3, c);
-      transpose_4x4(x0, x1, x2, x3);
-      hn::StoreU(x0, four, y[c] + r);
-      hn::StoreU(x1, four, y[c + 1] + r);
-      hn::StoreU(x2, four, y[c + 2] + r);
-      hn::StoreU(x3, four, y[c + 3] + r);
-    }
-  }
-#endif
-  for (; c < cols; ++c) {
-    for (std::int64_t r = 0; r < rows; ++r) y[c][r] = x[r][c];
-    std::fill(y[c] + rows, y[c] + padded(rows), 0.0f);
-  }
-}
 
 HWY_INLINE In from_row(In x, std::int64_t row) { return {x[row], x.stride}; }
 HWY_INLINE Out from_row(Out x, std::int64_t row) { return {x[row], x.stride}; }
@@ -139,7 +115,7 @@ void attention(const AttentionHead& head, In q, In k, In v, Out out, Out logsume
   const Out keys{scratch, padded(head.key_len)};  // [d_kv, key_len]
   const Out probs{scratch + head.d_kv * keys.stride, keys.stride};
   float* const window = probs[kQueryBlock];
-  transpose(head.key_len, head.d_kv, k, keys);
+  transpose(head.key_len, head.d_kv, k, padded(head.key_len), keys);
   for (std::int64_t begin = 0; begin < head.query_len; begin += kQueryBlock) {
     const Block block = block_from(head, begin);
     multiply<false>(block.count, padded(block.seen), head.d_kv, plain(from_row(q, begin)), keys,
@@ -195,8 +171,8 @@ void attention_backward(const AttentionHead& head, In q, In k, In v, In out, In 
   const Out grads{probs[kQueryBlock], stride};
   float* const window = grads[kQueryBlock];
   float* const grad_window = window + window_capacity(stride);
-  transpose(head.key_len, d_kv, k, keys);
-  transpose(head.key_len, d_kv, v, values);
+  transpose(head.key_len, d_kv, k, padded(head.key_len), keys);
+  transpose(head.key_len, d_kv, v, padded(head.key_len), values);
   for (std::int64_t j = 0; j < head.key_len; ++j) {
     std::fill_n(dk[j], d_kv, 0.0f);
     std::fill_n(dv[j], d_kv, 0.0f);

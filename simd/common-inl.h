@@ -122,23 +122,6 @@ HWY_INLINE float dot_product(std::int64_t n, const X* x, const Y* y) {
   });
 }
 
-#if HWY_TARGET != HWY_SCALAR
-// Transposes 4 x 4 32-bit values in place.
-template <class V4>
-HWY_INLINE void transpose_4x4(V4& x0, V4& x1, V4& x2, V4& x3) {
-  const hn::FixedTag<float, 4> four;
-  const hn::RepartitionToWide<decltype(four)> two;
-  const auto low01 = hn::BitCast(two, hn::InterleaveLower(four, x0, x1));
-  const auto low23 = hn::BitCast(two, hn::InterleaveLower(four, x2, x3));
-  const auto high01 = hn::BitCast(two, hn::InterleaveUpper(four, x0, x1));
-  const auto high23 = hn::BitCast(two, hn::InterleaveUpper(four, x2, x3));
-  x0 = hn::BitCast(four, hn::InterleaveLower(two, low01, low23));
-  x1 = hn::BitCast(four, hn::InterleaveUpper(two, low01, low23));
-  x2 = hn::BitCast(four, hn::InterleaveLower(two, high01, high23));
-  x3 = hn::BitCast(four, hn::InterleaveUpper(two, high01, high23));
-}
-#endif
-
 }  // namespace switchyard::simd::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
 

@@ -7,6 +7,7 @@
 #define HWY_TARGET_INCLUDE "simd/pack_bf16.cpp"
 #include "hwy/foreach_target.h"  // first: includes this file again for each target
 #include "simd/common-inl.h"
+#include "simd/transpose-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace switchyard::simd {

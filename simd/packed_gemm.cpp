@@ -8,6 +8,7 @@
 #include "hwy/foreach_target.h"  // first: includes this file again for each target
 #include "simd/common-inl.h"
 #include "simd/dot_gemm-inl.h"
+#include "simd/transpose-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace switchyard::simd {
@@ -16,13 +17,14 @@ namespace HWY_NAMESPACE {
 std::int64_t packed_gemm_panel() { return static_cast<std::int64_t>(2 * lanes()); }
 
 void pack_weight(std::int64_t out, std::int64_t in, In w, float* packed) {
+  constexpr std::int64_t kInputs = 128;  // whose part of a panel stays in the L1 cache
   const std::int64_t panel = packed_gemm_panel();
   for (std::int64_t first = 0; first < out; first += panel) {
-    const std::int64_t cols = std::min(panel, out - first);
-    for (std::int64_t k = 0; k < in; ++k) {
-      for (std::int64_t c = 0; c < cols; ++c) packed[c] = w[first + c][k];
-      std::fill(packed + cols, packed + panel, 0.0f);
-      packed += panel;
+    for (std::int64_t k = 0; k < in; k += kInputs) {
+      const std::int64_t inputs = std::min(kInputs, in - k);
+      transpose(std::min(panel, out - first), inputs, {w[first] + k, w.stride}, panel,
+                {packed, panel});
+      packed += inputs * panel;
     }
   }
 }
