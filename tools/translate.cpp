@@ -265,7 +265,8 @@ int run(int argc, char** argv) {
     check(computes_natively(*o.compute_type), ErrorKind::kUsage, "--compute-type ",
           name_of(*o.compute_type), ": ", backend_description(),
           " has no instructions for it; expected float32 or int8");
-  const TextModel model = load_text_model(o.model, {o.compute_type, o.allow_nonfinite});
+  const TextModel model =
+      load_text_model(o.model, {o.compute_type, o.allow_nonfinite, options.threads()});
   o.text.translator.compute_type = model.compute_type;
   complete(options, model, o);
   o.text.input = o.input == "-" ? "stdin" : escaped(o.input.string());

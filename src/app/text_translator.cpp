@@ -102,7 +102,7 @@ TextModel load_text_model(const fs::path& directory, const TextModelOptions& opt
   const std::optional<fs::path> vocabulary = Tokenizer::find(vocabulary_home);
 
   const DType type = options.compute_type.value_or(automatic_type(found));
-  auto ctx = make_context({1, true, type});
+  auto ctx = make_context({options.threads, true, type});
   LoadedModel loaded = load_prepared_model(*ctx, found, options.allow_nonfinite);
   check(vocabulary.has_value(), ErrorKind::kData, escaped(found.native()),
         ": no spiece.model or tokenizer.json, expected the model's vocabulary next to its weights");

@@ -37,6 +37,7 @@ struct TextModelOptions {
   // float32.
   std::optional<DType> compute_type = DType::f32;
   bool allow_nonfinite = false;
+  int threads = 1;  // for packing the weights
 };
 
 // `directory` is a model directory, or a training directory, whose best model is loaded. Throws

@@ -33,7 +33,8 @@ std::string shape_text(std::span<const std::int64_t> shape);
 
 // Opening a source checks the dtype, shape and offset of every tensor against its file: `bytes` is
 // the dtype's size times the product of the shape, computed without overflow. A function that takes
-// a name expects one of tensors(). Reading throws Error(kRuntime) if the file cannot be read.
+// a name expects one of tensors(). Reading is thread-safe, and throws Error(kRuntime) if the file
+// cannot be read.
 class TensorSource {
  public:
   virtual ~TensorSource() = default;

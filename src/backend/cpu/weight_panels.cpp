@@ -8,10 +8,13 @@
 #include "src/backend/cpu/views.h"
 #include "src/backend/cpu/weight.h"
 #include "src/core/error.h"
+#include "src/core/parallel.h"
 
 namespace switchyard::cpu {
 
 namespace {
+
+constexpr std::int64_t kPackedPanels = 8;  // packed at a time by a thread
 
 // Null if the weight is not in this form.
 const float* panels_of(const Weight& w) {
@@ -52,7 +55,13 @@ class Panels : public WeightForm {
     if (panels.bytes() == 0 || weight.packed->panel_outputs != outputs)
       panels = Tensor(ctx, 1, simd::packed_gemm_floats(w.rows, w.cols));
     weight.packed->panel_outputs = outputs;
-    pack_panels(w, f32(panels.view()).data);
+    // The first write to a page, which the kernel zeroes, takes most of the time of loading a
+    // model.
+    parallel_for(ctx.threads, 0, w.rows, kPackedPanels * outputs,
+                 [&](std::int64_t first, std::int64_t last) {
+                   pack_panels(w.slice_rows(first, last - first),
+                               f32(panels.view()).data + simd::packed_gemm_floats(first, w.cols));
+                 });
   }
 
   bool replaces_value() const override { return true; }
