@@ -62,6 +62,21 @@ TEST_CASE("hf: a tensor that is read in several blocks") {
   saved.change_tensors(
       [](SavedModel::HostTensors& t) { t["shared.weight"].values[600'001] = NAN; });
   CHECK(contains(saved.error(), "tensor shared.weight: nan at element 600001, expected finite"));
+
+  // Of several, the first is named, whichever thread finds its own first.
+  saved.change_tensors([](SavedModel::HostTensors& t) {
+    for (const std::size_t i : {300'000, 900'000, 1'500'000}) t["shared.weight"].values[i] = NAN;
+  });
+  for (const int threads : {1, 2, 3, 8}) {
+    CAPTURE(threads);
+    const auto ctx = make_context({threads});
+    try {
+      load_model(*ctx, saved.directory.path());
+      FAIL("loaded");
+    } catch (const Error& e) {
+      CHECK(contains(e.what(), "nan at element 300000, expected finite"));
+    }
+  }
 }
 
 TEST_CASE("hf: alternative names and copies of tensors are accepted") {
