@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// switch-evaluate: BLEU and chrF of a translation, with sacreBLEU's scores and options.
+// switch-evaluate: BLEU and chrF of a translation, with sacreBLEU's scores and options; or the
+// perplexity of a reference under a model.
 #include <algorithm>
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
+#include "src/backend/backend.h"
 #include "src/core/counted.h"
 #include "src/core/error.h"
 #include "src/core/log.h"
@@ -14,6 +16,7 @@
 #include "src/text/scoring.h"
 #include "src/text/utf8.h"
 #include "tools/options.h"
+#include "tools/perplexity.h"
 
 using namespace switchyard;
 
@@ -29,7 +32,12 @@ struct Settings {
   bool score_only = false;
   int width = 1;
   std::string format = "json";
+  PerplexityOptions perplexity;
+  ScoreStyle style;  // of the perplexity
+  int threads = 1;
 };
+
+constexpr const char* kPerplexity = "perplexity";
 
 struct Result {
   std::string name;
@@ -139,23 +147,65 @@ void score_sentences(const std::vector<std::string>& hypotheses, const Reference
   }
 }
 
+// Whether the reference is to be scored by a model, which excludes every other score.
+bool wants_perplexity(const Settings& s) { return s.metrics.front() == kPerplexity; }
+
+void check_perplexity(const Options& options, Settings& s) {
+  if (s.perplexity.per_line && !options.given("metrics")) s.metrics = {kPerplexity};
+  const bool wanted = std::find(s.metrics.begin(), s.metrics.end(), kPerplexity) != s.metrics.end();
+  if (!wanted) {
+    check(!s.perplexity.per_line, ErrorKind::kUsage, "--per-line: with --metrics ",
+          s.metrics.front(), ", expected perplexity; --sentence-level prints it for each line");
+    for (const char* name : {"model", "source", "source-prefix", "compat"})
+      check(!options.given(name), ErrorKind::kUsage, "--", name,
+            ": needs --per-line or -m perplexity; to score a model's translation: "
+            "switch-translate -m DIR < SOURCE | switch-evaluate REF");
+    return;
+  }
+  check(s.metrics.size() == 1, ErrorKind::kUsage, "--metrics: perplexity with ",
+        s.metrics.size() - 1,
+        " more, expected it alone: it scores the reference, not a translation");
+  check(!s.sentence_level, ErrorKind::kUsage,
+        "--sentence-level: with perplexity, expected --per-line");
+  check(!options.given("input"), ErrorKind::kUsage,
+        "--input: perplexity scores the reference, expected no other translation");
+  check(!s.perplexity.model.empty(), ErrorKind::kUsage,
+        "--model: missing, expected the directory of the model that scores the reference");
+  check(!s.perplexity.source.empty(), ErrorKind::kUsage,
+        "--source: missing, expected the source of the reference");
+  check(s.references.size() == 1, ErrorKind::kUsage, "perplexity: ", s.references.size(),
+        " references, expected one");
+}
+
+ScoreStyle style_of(const Options& options, const Settings& s) {
+  ScoreStyle style;
+  style.format = s.score_only         ? ScoreFormat::kScoreOnly
+                 : s.format == "json" ? ScoreFormat::kJson
+                                      : ScoreFormat::kText;
+  if (options.given("width")) style.width = s.width;
+  return style;
+}
+
 bool parse(int argc, char** argv, Settings& s) {
   Options options(
       {.name = "switch-evaluate",
        .usage = "REF... [-i HYPOTHESES] [options]",
        .about = "scores a translation with sacreBLEU's BLEU and chrF; references come first",
        .essentials = {"input", "metrics", "score-only", "width", "tokenize", "lowercase",
-                      "sentence-level"},
+                      "sentence-level", "per-line"},
        .examples = {"switch-evaluate test.de -i output.de",
                     "switch-translate -m en-de < test.en | switch-evaluate test.de -m bleu chrf -b",
-                    "switch-evaluate test.1.de test.2.de -i output.de -f text"}});
+                    "switch-evaluate test.de --model en-de --source test.en --per-line"},
+       .files = {},
+       .backend = backend_description});
   options.group("Input");
   options.paths("references", s.references, "REF...",
                 "reference translations, one sentence per line");
   options.positional("references");
   options.path("input,i", s.input, "FILE", "translation to score; -: stdin");
   options.group("Metrics");
-  options.choices("metrics,m", s.metrics, {"bleu", "chrf"}, "metrics to compute");
+  options.choices("metrics,m", s.metrics, {"bleu", "chrf", kPerplexity},
+                  "perplexity is that of the reference; needs --model");
   options.flag("sentence-level", s.sentence_level, "one score per line, for a single metric");
   options.alias("-sl", "sentence-level");
   options.choice("tokenize", s.bleu.tokenize, {"13a", "none", "char", "zh", "intl"},
@@ -172,10 +222,11 @@ bool parse(int argc, char** argv, Settings& s) {
   options.number("chrf-word-order", s.chrf.word_order, 0, 100,
                  "maximum word n-gram order; 2: chrF++");
   options.number("chrf-beta", s.chrf.beta, 0, 1000, "weight of recall relative to precision");
+  s.perplexity.declare(options);
   options.group("Output");
   options.flag("score-only,b", s.score_only,
                "print only the scores, one per line, in the order of --metrics");
-  options.number("width,w", s.width, 0, 17, "digits after the decimal point");
+  options.number("width,w", s.width, 0, 17, "digits after the decimal point; perplexity: 6");
   options.choice("format,f", s.format, {"json", "text"}, "output format");
   if (!options.parse(argc, argv)) return false;
 
@@ -183,7 +234,20 @@ bool parse(int argc, char** argv, Settings& s) {
         "no reference given, expected: switch-evaluate REF... [-i HYPOTHESES]; see --help");
   check(!s.sentence_level || s.metrics.size() == 1, ErrorKind::kUsage, "--sentence-level: found ",
         s.metrics.size(), " metrics, expected one");
+  check_perplexity(options, s);
+  s.style = style_of(options, s);
+  s.threads = options.threads();
   return true;
+}
+
+void score_reference(const std::vector<std::string>& lines, const Settings& settings) {
+  const NamedText reference{name_of(settings.references.front()), lines};
+  const NamedText source{name_of(settings.perplexity.source),
+                         read_text(settings.perplexity.source)};
+  check_same_lines(reference.name, reference.lines, source.name, source.lines);
+  check(!lines.empty(), ErrorKind::kData, escaped(reference.name),
+        ": 0 lines, expected at least one");
+  print_perplexity(source, reference, settings.perplexity, settings.style, settings.threads);
 }
 
 int run(int argc, char** argv) {
@@ -191,6 +255,10 @@ int run(int argc, char** argv) {
   if (!parse(argc, argv, settings)) return 0;
   References references;
   for (const auto& path : settings.references) references.push_back(read_text(path));
+  if (wants_perplexity(settings)) {
+    score_reference(references.front(), settings);
+    return 0;
+  }
   const std::vector<std::string> hypotheses = read_text(settings.input);
   for (std::size_t r = 0; r < references.size(); ++r)
     check_same_lines(name_of(settings.references[r]), references[r], name_of(settings.input),

@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""switch-evaluate and the options that all tools share, run as a program: evaluate_test.py PROGRAM
+"""switch-evaluate and the options that all tools share, run as a program: evaluate_test.py PROGRAM MAKE_MODEL
 
 The expected scores are those of sacrebleu 2.6.0 on the same lines.
 """
 import gzip
 import json
+import math
 import os
 import subprocess
 import sys
@@ -67,6 +68,62 @@ class Scores(unittest.TestCase):
         self.assertEqual(out, "48.8923\n34.9833\n0.0000\n0.0000\n")
 
 
+class Perplexity(unittest.TestCase):
+    SOURCE, REFERENCE = "abc d\n\nefg hij k.\n" * 400, "b c\nde f.\n\n" * 400
+
+    def setUp(self):
+        self.args = [write("p.ref", self.REFERENCE), "--model", MODEL, "--src", write("p.src", self.SOURCE)]
+
+    def test_lines_add_up_to_the_perplexity(self):
+        code, out, err = run(*self.args, "--per-line", "-w", "9")
+        self.assertEqual(code, 0, err)
+        rows = [json.loads(line) for line in out.splitlines()]
+        self.assertEqual([row["line"] for row in rows], list(range(1, 1201)))
+        for row in rows:
+            self.assertEqual(len(row["tokens"]), len(row["token_log_probs"]))
+            self.assertEqual(row["tokens"][-1], "</s>")
+            self.assertAlmostEqual(sum(row["token_log_probs"]), row["log_prob"], delta=1e-6)
+            self.assertLess(row["log_prob"], 0)
+        self.assertEqual(rows[2]["tokens"], ["</s>"])
+        # The same lines have the same score, whatever is next to them.
+        self.assertEqual(len({row["log_prob"] for row in rows}), 3)
+        total, tokens = sum(row["log_prob"] for row in rows), sum(len(row["tokens"]) for row in rows)
+        summary = json.loads(run(*self.args, "-m", "perplexity")[1])
+        self.assertEqual((summary["name"], summary["tokens"], summary["lines"]), ("perplexity", tokens, 1200))
+        self.assertAlmostEqual(summary["score"], math.exp(-total / tokens), delta=1e-4)
+        self.assertIn("perplexity = %.4f" % summary["score"], run(*self.args, "--per-line", "-w", "4")[2])
+
+    def test_formats(self):
+        rows = run(*self.args, "--per-line", "-f", "text", "-q")[1].splitlines()
+        total, count, parts = rows[0].split("\t")
+        self.assertEqual(len(parts.split(" ")), int(count))
+        self.assertEqual(run(*self.args, "--per-line", "-b", "-q")[1].splitlines()[0], total)
+        self.assertRegex(run(*self.args, "-m", "perplexity", "-f", "text")[1], r"^perplexity = [0-9.]+ \(log-prob")
+        self.assertRegex(run(*self.args, "-m", "perplexity", "-b", "-w", "2")[1], r"^[0-9]+\.[0-9]{2}\n\Z")
+
+    def test_bad_input(self):
+        def fails(code, part, *args):
+            found = run(*args)
+            self.assertEqual((found[0], found[1]), (code, ""), found)
+            self.assertIn(part, found[2])
+        ref, model, source = self.args[0], ["--model", MODEL], ["--source", self.args[4]]
+        fails(3, "p.ref has 1,200 lines, " + write("two", "a\nb\n") + " has 2 lines", ref, *model, "--source",
+              path("two"), "--per-line")
+        fails(3, "two:2: 5,001 tokens, expected at most 4,096", write("two", "a\n" + "a " * 5000 + "\n"), *model,
+              "--source", write("s", "a\nb\n"), "--per-line")
+        fails(3, "0 lines", write("none", ""), *model, "--source", path("none"), "--per-line")
+        fails(1, "No such file", ref, *model, "--source", path("absent"), "--per-line")
+        fails(1, "absent", ref, "--model", path("absent"), *source, "--per-line")
+        fails(2, "--model: missing", ref, *source, "--per-line")
+        fails(2, "--source: missing", ref, *model, "-m", "perplexity")
+        fails(2, "--model: needs --per-line", ref, *model, *source)
+        fails(2, "--per-line: with --metrics bleu", ref, *model, *source, "--per-line", "-m", "bleu")
+        fails(2, "--metrics: perplexity with 1 more", ref, *model, *source, "-m", "perplexity", "bleu")
+        fails(2, "--sentence-level", ref, *model, *source, "-m", "perplexity", "--sentence-level")
+        fails(2, "--input", ref, *model, *source, "--per-line", "-i", ref)
+        fails(2, "2 references, expected one", ref, ref, *model, *source, "--per-line")
+
+
 class Errors(unittest.TestCase):
     def fails(self, code, part, *args, **kwargs):
         result = run(*args, **kwargs)
@@ -84,7 +141,7 @@ class Errors(unittest.TestCase):
     def test_usage(self):
         self.fails(2, "no reference")
         self.fails(2, "did you mean --metrics?", REF_FILE, "--metric", "bleu")
-        self.fails(2, "'ter', expected one of: bleu, chrf", REF_FILE, "-m", "ter")
+        self.fails(2, "'ter', expected one of: bleu, chrf, perplexity", REF_FILE, "-m", "ter")
         self.fails(2, "a value is missing", REF_FILE, "--input")
         self.fails(2, "a value is missing", REF_FILE, "--input", "--width", "3")
         self.fails(2, "given 2 times", REF_FILE, "-w", "3", "-w", "4")
@@ -98,9 +155,9 @@ class Errors(unittest.TestCase):
 
     def test_references_come_first(self):
         order = "; a file name must come first: switch-evaluate REF... [-i HYPOTHESES] [options]"
-        self.fails(2, f"--metrics: found '{REF_FILE}', expected one of: bleu, chrf{order}\n",
+        self.fails(2, f"--metrics: found '{REF_FILE}', expected one of: bleu, chrf, perplexity{order}\n",
                    "-m", "bleu", "chrf", REF_FILE)
-        self.fails(2, "--metrics: found 'ter', expected one of: bleu, chrf\n", REF_FILE, "-m", "ter")
+        self.fails(2, "--metrics: found 'ter', expected one of: bleu, chrf, perplexity\n", REF_FILE, "-m", "ter")
 
     def test_counts_agree_with_their_nouns(self):
         self.fails(3, "one has 1 line, " + HYP_FILE + " has 4 lines", write("one", "a\n"), "-i", HYP_FILE)
@@ -153,5 +210,7 @@ class Config(unittest.TestCase):
             self.assertIn(part, err)
 
 
+MODEL = path("model")
+subprocess.run([os.path.abspath(sys.argv[2]), MODEL], check=True)
 HYP_FILE, REF_FILE, REF2_FILE = write("hyp", HYP), write("ref", REF), write("ref2", REF2)
 unittest.main(argv=sys.argv[:1])

@@ -59,9 +59,8 @@ class HelpTest(unittest.TestCase):
         for _, name, out in self.each_tool('--build-info'):
             self.assertRegex(out, r'\A' + name + r' \d+\.\d+\.\d+\n')
             self.assertRegex(out, r'\ncompiler: .*\d')
-            if name != 'switch-evaluate':
-                self.assertRegex(out, r'\nbackend: CPU, .*oneDNN \d+\.\d+')
-                self.assertNotRegex(out, r'AVX3|AVX10|EMU128|SCALAR')  # Highway's names
+            self.assertRegex(out, r'\nbackend: CPU, .*oneDNN \d+\.\d+')
+            self.assertNotRegex(out, r'AVX3|AVX10|EMU128|SCALAR')  # Highway's names
 
     def explained(self, name, option):
         """What --help-all says about an option, as one line."""
@@ -207,7 +206,7 @@ class HelpTest(unittest.TestCase):
             self.assertIn('/etc/passwd', self.complete(tool, '/etc/pass'))
         evaluate = next(t for t in TOOLS if t.endswith('evaluate'))
         self.assertEqual(self.complete(evaluate, '--metrics', 'c'), ['chrf'])
-        self.assertEqual(self.complete(evaluate, '-m', ''), ['bleu', 'chrf'])
+        self.assertEqual(self.complete(evaluate, '-m', ''), ['bleu', 'chrf', 'perplexity'])
         self.assertEqual(self.complete(evaluate, '--width', ''), [''])
         code, _, err = run(evaluate, '--completion', 'fish')
         self.assertEqual(code, 2)
