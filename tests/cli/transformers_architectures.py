@@ -108,6 +108,7 @@ def as_pytorch_file(directory):
 NOTHING = lambda directory: None
 ROUNDED = {"switch-bfloat16", "t5-bfloat16"}
 REFUSED_UNCONVERTED = {"switch-c"}
+SINCE_5 = {"t5-unscaled"}  # transformers 4 does not know scale_decoder_outputs
 LAYERS = dict(num_layers=2, num_decoder_layers=2)
 SPARSE = dict(num_experts=4, num_sparse_encoder_layers=1, num_sparse_decoder_layers=1)
 ALL_SPARSE = dict(num_experts=5, num_sparse_encoder_layers=2, num_sparse_decoder_layers=2)
@@ -172,7 +173,9 @@ def run(*command):
 
 def main():
     hf_parity, switch_convert = sys.argv[1:3]
-    names = sys.argv[3:] or CASES
+    names = sys.argv[3:] or list(CASES)
+    if transformers.__version__ < "5":
+        names = [name for name in names if name not in SINCE_5]
     failed = []
     with tempfile.TemporaryDirectory() as folder:
         for name in names:

@@ -126,7 +126,8 @@ def expected_values(model):
         real_logits = []
         real = dict(encoder=batch["attention_mask"].bool(), decoder=labels != -100)
         for stack in ("encoder", "decoder"):
-            layers = [x for x in getattr(out, f"{stack}_router_logits") if torch.is_tensor(x)]
+            # In transformers 4.57 the logits are the first of two.
+            layers = [x if torch.is_tensor(x) else x[0] for x in getattr(out, f"{stack}_router_logits")]
             for i, logits in enumerate(x for x in layers if x.dim() == 3):
                 values[f"{stack}_router_logits.{i}"] = logits
                 real_logits.append(logits[real[stack]])
