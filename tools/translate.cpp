@@ -41,6 +41,7 @@ constexpr std::int64_t kWholeBeam = 0;
 
 struct TranslateOptions {
   fs::path model, input = "-", output = "-";
+  fs::path prefixes;  // of translations; empty: none
   TextTranslatorOptions text;
   SearchFlags search;
   std::int64_t n_best = kWholeBeam;
@@ -62,6 +63,12 @@ void declare(Options& options, TranslateOptions& o) {
   options.alias("--src", "input");
   options.path("output,o", o.output, "FILE", "one line per input line; must not exist yet");
   options.alias("--out", "output");
+  options.path(
+      "prefix", o.prefixes, "FILE",
+      "what each translation starts with, one line per input line, empty if anything; end it "
+      "between words, as its tokens stay as they are. It counts towards --max-new-tokens, but not "
+      "towards scores");
+  options.alias("--target-prefix", "prefix");
   options.flag("allow-nonfinite", o.allow_nonfinite,
                "load a model even if some of its weights are not finite");
   o.search.declare(options);
@@ -213,7 +220,40 @@ void warn_of_unknown_output(const TextTranslator::Counts& counts) {
                 " target tokens are <unk>, printed as U+2047; --no-unk prevents it");
 }
 
+// --prefix: a file with one line per input line.
+class PrefixReader {
+ public:
+  explicit PrefixReader(const TranslateOptions& o)
+      : input_name_(o.text.input), name_(o.text.target_prefixes), reader_(o.prefixes) {}
+
+  // Reads the prefix of the line that `input` has just returned, if it has not ended. Error(kData)
+  // with both counts if only one of the two files has ended.
+  void read_for(LineReader& input, const std::string* line) {
+    std::string prefix;
+    if (reader_.next(prefix) != (line != nullptr)) fail_counts(input);
+    if (line) prefixes_.push_back(std::move(prefix));
+  }
+
+  std::vector<std::string> take() { return std::exchange(prefixes_, {}); }
+
+ private:
+  [[noreturn]] void fail_counts(LineReader& input) {
+    for (std::string line; input.next(line);) {
+    }
+    for (std::string line; reader_.next(line);) {
+    }
+    fail(ErrorKind::kData, name_, ": ", counted(reader_.lines(), "line"), ", expected ",
+         input.lines(), " as in ", input_name_);
+  }
+
+  std::string input_name_, name_;
+  LineReader reader_;
+  std::vector<std::string> prefixes_;
+};
+
 void translate_lines(LineReader& reader, TextTranslator& translator, const TranslateOptions& o) {
+  std::optional<PrefixReader> prefixes;
+  if (!o.prefixes.empty()) prefixes.emplace(o);
   const auto most_lines = static_cast<std::size_t>(o.maxi_batch * o.text.translator.mini_batch);
   std::vector<std::string> lines;
   std::int64_t number = 0;
@@ -222,6 +262,7 @@ void translate_lines(LineReader& reader, TextTranslator& translator, const Trans
   bool more = true;
   while (more) {
     more = reader.next(line);
+    if (prefixes) prefixes->read_for(reader, more ? &line : nullptr);
     if (more) {
       bytes += line.size();
       lines.push_back(std::move(line));
@@ -229,8 +270,9 @@ void translate_lines(LineReader& reader, TextTranslator& translator, const Trans
       if (lines.size() < most_lines && bytes < kReadAheadBytes && reader.ready()) continue;
     }
     const bool reports = o.stat && !lines.empty();
-    for (const Translations& found : translator.translate(std::exchange(lines, {})))
-      write_line(output_of(found, number++, o));
+    const std::vector<Translations> results = translator.translate(
+        std::exchange(lines, {}), prefixes ? prefixes->take() : std::vector<std::string>());
+    for (const Translations& found : results) write_line(output_of(found, number++, o));
     flush_stdout();
     if (reports) log_info(statistics(translator.counts()));
     bytes = 0;
@@ -260,6 +302,13 @@ int run(int argc, char** argv) {
   if (!options.parse(argc, argv)) return 0;
   check(!o.model.empty(), ErrorKind::kUsage, "--model: missing, expected a directory; see --help");
 
+  if (!o.prefixes.empty()) {
+    check(
+        o.text.long_input != LongInput::kSplit, ErrorKind::kUsage,
+        "--prefix: a line translated in parts has no prefix; expected --long-input crop or error");
+    check(o.prefixes != "-" || o.input != "-", ErrorKind::kUsage,
+          "--prefix: stdin is also the input");
+  }
   LineReader reader(o.input);
   if (o.compute_type)
     check(computes_natively(*o.compute_type), ErrorKind::kUsage, "--compute-type ",
@@ -270,6 +319,8 @@ int run(int argc, char** argv) {
   o.text.translator.compute_type = model.compute_type;
   complete(options, model, o);
   o.text.input = o.input == "-" ? "stdin" : escaped(o.input.string());
+  if (!o.prefixes.empty())
+    o.text.target_prefixes = o.prefixes == "-" ? "stdin" : escaped(o.prefixes.string());
   TextTranslator translator(model.model(), model.tokenizer, o.text);
   if (o.output != "-") {
     check_output(o.output, o.input);

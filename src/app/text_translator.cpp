@@ -149,15 +149,26 @@ TextTranslator::TextTranslator(const Model& model, const Tokenizer& tokenizer,
         ErrorKind::kUsage, "a line translated in parts has no n-best list and no score");
 }
 
-std::vector<Translations> TextTranslator::translate(std::vector<std::string> lines) {
+std::vector<Translations> TextTranslator::translate(
+    std::vector<std::string> lines, const std::vector<std::string>& target_prefixes) {
   const auto begin = std::chrono::steady_clock::now();
+  const bool has_prefixes = !target_prefixes.empty();
+  check(!has_prefixes || options_.long_input != LongInput::kSplit, ErrorKind::kUsage,
+        "a line translated in parts has no target prefix");
+  check(!has_prefixes || target_prefixes.size() == lines.size(), ErrorKind::kUsage,
+        target_prefixes.size(), " target prefixes, expected ", lines.size(), ", one per line");
   std::vector<Ids> parts;
+  std::vector<Ids> prefixes;           // of the parts, if there are any
   std::vector<std::size_t> parts_end;  // of each line
   parts.reserve(lines.size());
   parts_end.reserve(lines.size());
-  for (std::string& line : lines) {
+  for (std::size_t i = 0; i < lines.size(); ++i) {
+    std::string& line = lines[i];
     ++counts_.lines;
+    Ids prefix;
+    if (has_prefixes) prefix = encode_target_prefix(target_prefixes[i]);
     for (Ids& part : encode(line)) {
+      if (has_prefixes) prefixes.push_back(prefix);
       counts_.source_tokens += static_cast<std::int64_t>(part.size());
       parts.push_back(std::move(part));
     }
@@ -172,7 +183,7 @@ std::vector<Translations> TextTranslator::translate(std::vector<std::string> lin
       found[part] = distinct(std::move(hypotheses));
       parts[part] = Ids();  // frees it
     };
-    translator_.translate(parts, {}, keep, parts_translated_);
+    translator_.translate(parts, prefixes, keep, parts_translated_);
   } catch (const Error&) {
     model_.check_unchanged();  // explains logits that are not finite
     throw;
@@ -244,6 +255,27 @@ std::vector<Ids> TextTranslator::encode(const std::string& line) {
     begin = end;
   }
   return parts;
+}
+
+Ids TextTranslator::encode_target_prefix(const std::string& text) const {
+  const std::string where =
+      options_.target_prefixes + ":" + std::to_string(counts_.lines) + ": target prefix ";
+  std::int64_t replaced = 0;
+  Ids ids =
+      tokenizer_.encode(text, &replaced, options_.sentinels ? Spelled::kSentinels : Spelled::kText);
+  ids.pop_back();  // eos
+  check(replaced == 0, ErrorKind::kData, where, "is not UTF-8");
+  const SearchOptions& search = options_.translator.search;
+  check(std::ssize(ids) < search.max_new_tokens, ErrorKind::kData, where, "of ",
+        counted(std::ssize(ids), "token"), ", expected fewer than the maximum output length ",
+        search.max_new_tokens);
+  for (const std::int32_t id : ids)
+    check(id != model_.config().eos_token_id &&
+              std::find(search.more_eos_ids.begin(), search.more_eos_ids.end(), id) ==
+                  search.more_eos_ids.end(),
+          ErrorKind::kData, where, "has the token '", tokenizer_.piece(id), "' (id ", id,
+          "), expected none that ends a translation");
+  return ids;
 }
 
 void TextTranslator::warn_of_unknown_tokens() {

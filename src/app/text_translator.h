@@ -61,8 +61,9 @@ struct TextTranslatorOptions {
   LongInput long_input = LongInput::kCrop;
   bool strict = false;          // Error(kData) for invalid UTF-8 instead of U+FFFD in its place
   std::string input = "input";  // the name of the input in messages: "news.en:12: ..."
-  std::string source_prefix;    // prepended to every line or part of a line: T5's task prefix
-  bool no_unk = false;          // never generate <unk>
+  std::string target_prefixes = "target prefixes";  // and that of what translations start with
+  std::string source_prefix;  // prepended to every line or part of a line: T5's task prefix
+  bool no_unk = false;        // never generate <unk>
   // T5's sentinels (<extra_id_0>) spelled out in a line are tokens, and are shown in translations.
   bool sentinels = false;
 };
@@ -92,7 +93,14 @@ class TextTranslator {
   // over all calls. Warns about every cropped line, and once about a model that fills gaps instead
   // of translating. Error(kData) if the prepared file that holds the model's weights has changed
   // since it was loaded.
-  std::vector<Translations> translate(std::vector<std::string> lines);
+  // `target_prefixes`: empty, or for each line a text that its translations start with (CTranslate2
+  // calls it target_prefix); an empty one leaves them free. A prefix is encoded on its own: one
+  // that ends within a word may have other tokens than the model would generate. Prefixes count
+  // towards max_new_tokens, but neither towards the score nor towards the length that normalizes
+  // it. Error(kData) naming the line of a prefix that is too long, ends a translation or is not
+  // UTF-8.
+  std::vector<Translations> translate(std::vector<std::string> lines,
+                                      const std::vector<std::string>& target_prefixes = {});
 
   struct Counts {
     std::int64_t lines = 0;
@@ -112,6 +120,7 @@ class TextTranslator {
 
  private:
   std::vector<Ids> encode(const std::string& line);
+  Ids encode_target_prefix(const std::string& text) const;
   std::string place() const;  // of the current line
   void count(const Ids& best);
   std::string decode(const Ids& hypothesis) const;

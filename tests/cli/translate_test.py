@@ -67,6 +67,55 @@ class Lines(unittest.TestCase):
         self.assertEqual(code, 2)
         self.assertIn("with this source prefix", err)
 
+    def prefix_file(self, text):
+        path = os.path.join(FOLDER.name, "prefixes")
+        with open(path, "wb") as file:
+            file.write(text)
+        return path
+
+    def test_prefix(self):
+        text = b"abc d efg\n\n  hij k\nlm no\n"
+        free, _ = self.lines(text)
+        path = self.prefix_file(b"xy z\nabc\n\nq\n")
+        for args in (["-b", "5"], ["-b", "1"], ["--maxi-batch", "1", "--mini-batch", "1"],
+                     ["--do-sample"], ["--long-input", "error"]):
+            out, _ = self.lines(text, "--prefix", path, *args)
+            self.assertEqual(len(out), 4)
+            self.assertTrue(out[0].startswith(b"xy z"), out)
+            self.assertEqual(out[1], b"")  # a blank line stays blank
+            self.assertTrue(out[3].startswith(b"q"), out)
+        out, _ = self.lines(text, "--prefix", path)
+        self.assertEqual(out[2], free[2])  # an empty prefix leaves it free
+        self.assertNotEqual(out[0], free[0])
+        self.assertEqual(self.lines(text, "--target-prefix", self.prefix_file(b"\n" * 4))[0], free)
+        for row in self.lines(text, "--n-best", "--prefix", self.prefix_file(b"xy z\n" * 4))[0]:
+            number, text_, _ = row.split(b" ||| ")
+            self.assertTrue(text_.startswith(b"xy z") or number == b"1", row)
+        self.assertEqual(self.lines(b"", "--prefix", self.prefix_file(b""))[0], [])
+
+    def test_prefixes_that_are_refused(self):
+        text = b"a\nb\nc\n"
+        for prefixes, options, code, message in (
+                (b"a\n", [], 3, "prefixes: 1 line, expected 3 as in stdin"),
+                (b"a\n" * 5, [], 3, "prefixes: 5 lines, expected 3 as in stdin"),
+                (b"\na b c d e f g h i j k l m\n\n", [], 3, "expected fewer than the maximum output "
+                 "length 12"),
+                (b"\n\n\xff\n", [], 3, "prefixes:3: target prefix is not UTF-8"),
+                (b"\n\n\n", ["--long-input", "split"], 2, "--prefix: a line translated in parts")):
+            found, _, err = translate(text, "--prefix", self.prefix_file(prefixes), *options)
+            self.assertEqual(found, code, err)
+            self.assertIn(message, err)
+            self.assertEqual(err.count("\n"), 1, err)
+        self.assertIn("prefixes:2: target prefix of ", translate(
+            text, "--prefix", self.prefix_file(b"\na b c d e f g h i j k l m\n\n"))[2])
+        self.assertIn("stdin is also the input", translate(text, "--prefix", "-")[2])
+        self.assertEqual(translate(text, "--prefix", FOLDER.name + "/nowhere")[0], 1)
+        eos = [str(i) for i in range(3, 200)]
+        found, _, err = translate(text, "--prefix", self.prefix_file(b"\na\n\n"), "--eos-token-id",
+                                  *eos[:-1], "-b", "1")
+        self.assertEqual(found, 3, err)
+        self.assertRegex(err, "prefixes:2: target prefix has the token '▁a' .*, expected none that ends")
+
     def test_odd_text_gives_one_line_each(self):
         odd = [b"", b"   ", b"\t", "\u3000".encode(), "\u200b\u200d".encode(), b"a\0b",
                "a\u2028b\u0085c".encode(), b"\xc0\xaf", b"\xed\xa0\x80 x", b"cut \xe2\x82",
