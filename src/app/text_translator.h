@@ -11,10 +11,10 @@
 #include <string>
 #include <vector>
 
+#include "src/app/source_encoder.h"
 #include "src/decode/translator.h"
 #include "src/io/hf.h"
 #include "src/text/tokenizer.h"
-#include "src/text/vocabulary_fit.h"
 
 namespace switchyard {
 
@@ -51,21 +51,12 @@ TextModel load_text_model(const std::filesystem::path& directory,
 void check_tokenizer(const Tokenizer& tokenizer, const ModelConfig& config,
                      const std::string& name);
 
-// What to do with a line of more than max_input_length tokens: crop it; split it at the ends of
-// sentences or words and join the translations of the parts with spaces; or throw Error(kData).
-enum class LongInput { kCrop, kSplit, kError };
-
-struct TextTranslatorOptions {
+// With sentinels, translations show them, too.
+struct TextTranslatorOptions : SourceOptions {
   TranslatorOptions translator;
-  std::int64_t max_input_length = 1024;  // tokens, eos included; at least 2
-  LongInput long_input = LongInput::kCrop;
-  bool strict = false;          // Error(kData) for invalid UTF-8 instead of U+FFFD in its place
-  std::string input = "input";  // the name of the input in messages: "news.en:12: ..."
-  std::string target_prefixes = "target prefixes";  // and that of what translations start with
-  std::string source_prefix;  // prepended to every line or part of a line: T5's task prefix
-  bool no_unk = false;        // never generate <unk>
-  // T5's sentinels (<extra_id_0>) spelled out in a line are tokens, and are shown in translations.
-  bool sentinels = false;
+  // The name of the target prefixes in messages.
+  std::string target_prefixes = "target prefixes";
+  bool no_unk = false;  // never generate <unk>
 };
 
 struct Translation {
@@ -102,13 +93,9 @@ class TextTranslator {
   std::vector<Translations> translate(std::vector<std::string> lines,
                                       const std::vector<std::string>& target_prefixes = {});
 
-  struct Counts {
-    std::int64_t lines = 0;
+  struct Counts : SourceCounts {
     std::int64_t source_tokens = 0, target_tokens = 0;  // eos included; of the best translations
     std::int64_t unknown_target_tokens = 0;
-    std::int64_t long_lines = 0;           // cropped or split
-    std::int64_t replaced = 0;             // invalid UTF-8 sequences, replaced by U+FFFD
-    std::int64_t first_replaced_line = 0;  // from 1
     double seconds = 0;
   };
   const Counts& counts() const { return counts_; }
@@ -116,26 +103,22 @@ class TextTranslator {
   // Warns if more than 1 % of the tokens read so far are unknown to the vocabulary and some of them
   // were read since the last warning. translate() warns only once, as soon as this is the case;
   // call this at the end of the input to report the final share.
-  void warn_of_unknown_tokens();
+  void warn_of_unknown_tokens() { source_.warn_of_unknown_tokens(); }
 
  private:
-  std::vector<Ids> encode(const std::string& line);
-  Ids encode_target_prefix(const std::string& text) const;
-  std::string place() const;  // of the current line
+  Ids encode_target_prefix(const std::string& text, std::int64_t line) const;
   void count(const Ids& best);
   std::string decode(const Ids& hypothesis) const;
   Translations distinct(NBest hypotheses) const;
 
   const Tokenizer& tokenizer_;
-  Ids prefix_;  // of source_prefix, without eos
   std::int64_t vocab_size_;
   TextTranslatorOptions options_;
   const Model& model_;
+  SourceEncoder source_;
   Translator translator_;
   Counts counts_;
   std::uint64_t parts_translated_ = 0;
-  UnknownTokens unknown_;
-  std::int64_t warned_of_unknown_ = 0;  // unknown tokens at the last warning
   bool warned_of_sentinels_ = false;
 };
 
