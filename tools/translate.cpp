@@ -19,6 +19,7 @@
 
 #include "src/app/figures.h"
 #include "src/app/stop_signal.h"
+#include "src/app/text_embedder.h"
 #include "src/app/text_translator.h"
 #include "src/app/vocabulary_warnings.h"
 #include "src/backend/backend.h"
@@ -26,6 +27,7 @@
 #include "src/core/log.h"
 #include "src/core/version.h"
 #include "src/text/line_reader.h"
+#include "tools/embed_lines.h"
 #include "tools/options.h"
 #include "tools/search_flags.h"
 
@@ -49,6 +51,7 @@ struct TranslateOptions {
   std::int64_t maxi_batch = 100;
   int workers = 0;
   std::optional<DType> compute_type;  // unset: chosen by load_text_model()
+  std::optional<Embedding> embed;     // in place of translations
   bool hf_capacity = false, allow_nonfinite = false, stat = false;
 };
 
@@ -89,6 +92,10 @@ void declare(Options& options, TranslateOptions& o) {
       "long-input", o.text.long_input,
       {{"crop", LongInput::kCrop}, {"split", LongInput::kSplit}, {"error", LongInput::kError}},
       "longer lines: crop loses the rest, split translates it in parts, error stops");
+  options.choice("embed", o.embed, {{"mean", Embedding::kMean}, {"tokens", Embedding::kTokens}},
+                 "write the encoder's states instead, after its final norm, in float32: each "
+                 "line's mean to a .npy or .safetensors file, or those of its tokens, with "
+                 "'offsets' of the lines, to a .safetensors file");
   options.flag("strict", o.text.strict,
                "invalid UTF-8 is an error instead of being replaced by U+FFFD");
   options.flag_number(
@@ -113,6 +120,12 @@ void declare(Options& options, TranslateOptions& o) {
   options.flag("stat", o.stat, "print statistics while translating, not only at the end");
 }
 
+CapacityOptions capacity_of(const TextModel& model, const TranslateOptions& o) {
+  CapacityOptions capacity;
+  if (o.hf_capacity) capacity.expert_capacity = model.model().config().expert_capacity;
+  return capacity;
+}
+
 // Fills in options that were not given, from generation_config.json or else from our defaults.
 void complete(const Options& options, const TextModel& model, TranslateOptions& o) {
   TranslatorOptions& translator = o.text.translator;
@@ -132,7 +145,7 @@ void complete(const Options& options, const TextModel& model, TranslateOptions& 
   check(search.samples_alone() || search.num_return_sequences <= search.num_beams,
         ErrorKind::kUsage, "--n-best=", search.num_return_sequences, " needs --beam-size ",
         search.num_return_sequences, " or more; it is ", search.num_beams);
-  if (o.hf_capacity) search.capacity.expert_capacity = model.model().config().expert_capacity;
+  search.capacity = capacity_of(model, o);
   translator.workers =
       o.workers > 0 ? o.workers : backend_defaults(options.threads()).translation_workers;
   translator.threads = std::max(1, options.threads() / translator.workers);
@@ -279,6 +292,65 @@ void translate_lines(LineReader& reader, TextTranslator& translator, const Trans
   }
 }
 
+void log_start(const TextModel& model, const std::string& threads) {
+  log_info(std::string(kTool) + " " + std::string(version()) + " (" + backend_description() + ", " +
+           threads + ", " + name_of(model.compute_type) +
+           (model.type_reason.empty() ? "" : " (" + model.type_reason + ")") + ") model " +
+           escaped(model.directory.string()) + ": " +
+           with_commas(parameter_count(model.model().config())) + " parameters, " +
+           with_commas(active_parameter_count(model.model().config())) + " active/token");
+}
+
+void warn_of_lines(const SourceCounts& counts, LongInput long_input) {
+  if (counts.long_lines > 0)
+    log_warning(counted(counts.long_lines, "line") + " longer than --max-input-length: " +
+                (long_input == LongInput::kSplit ? "split" : "cropped"));
+  if (counts.replaced > 0)
+    log_warning(counted(counts.replaced, "place") +
+                " of invalid UTF-8 replaced by U+FFFD, the first in line " +
+                std::to_string(counts.first_replaced_line));
+}
+
+// --embed, with the input open and `o` checked. Returns the exit code.
+int embed(LineReader& reader, const TextModel& model, const TranslateOptions& o, int threads) {
+  TextEmbedder embedder(model,
+                        {.source = o.text, .threads = threads, .capacity = capacity_of(model, o)});
+  log_start(model, counted(threads, "thread"));
+  catch_stop_signals();
+  defer_stop_signals();
+  if (!embed_lines(reader, embedder, {o.output, *o.embed, model.model().config().d_model}))
+    return 128 + stop_signal();
+  embedder.warn_of_unknown_tokens();
+  warn_of_lines(embedder.counts(), o.text.long_input);
+  log_info(counted(embedder.counts().lines, "line") + " : " + counted(embedder.tokens(), "token"));
+  return 0;
+}
+
+// Refuses combinations of options that cannot work, before anything is read.
+void check_options(const Options& options, const TranslateOptions& o) {
+  check(!o.model.empty(), ErrorKind::kUsage, "--model: missing, expected a directory; see --help");
+  if (!o.prefixes.empty()) {
+    check(
+        o.text.long_input != LongInput::kSplit, ErrorKind::kUsage,
+        "--prefix: a line translated in parts has no prefix; expected --long-input crop or error");
+    check(o.prefixes != "-" || o.input != "-", ErrorKind::kUsage,
+          "--prefix: stdin is also the input");
+  }
+  if (o.compute_type)
+    check(computes_natively(*o.compute_type), ErrorKind::kUsage, "--compute-type ",
+          name_of(*o.compute_type), ": ", backend_description(),
+          " has no instructions for it; expected float32 or int8");
+  if (!o.embed) return;
+  check_embedding_output({o.output, *o.embed});
+  check(o.text.long_input != LongInput::kSplit, ErrorKind::kUsage,
+        "--embed: --long-input split, expected crop or error");
+  check(!o.compute_type || *o.compute_type == DType::f32, ErrorKind::kUsage,
+        "--embed: --compute-type ", name_of(o.compute_type.value_or(DType::f32)),
+        ", expected float32");
+  for (const char* unused : {"prefix", "n-best", "scores", "no-unk", "beam-size", "do-sample"})
+    options.check_unused(unused, "--embed translates nothing");
+}
+
 int run(int argc, char** argv) {
   TranslateOptions o;
   Options options(
@@ -300,54 +372,32 @@ int run(int argc, char** argv) {
        .backend = backend_description});
   declare(options, o);
   if (!options.parse(argc, argv)) return 0;
-  check(!o.model.empty(), ErrorKind::kUsage, "--model: missing, expected a directory; see --help");
+  check_options(options, o);
 
-  if (!o.prefixes.empty()) {
-    check(
-        o.text.long_input != LongInput::kSplit, ErrorKind::kUsage,
-        "--prefix: a line translated in parts has no prefix; expected --long-input crop or error");
-    check(o.prefixes != "-" || o.input != "-", ErrorKind::kUsage,
-          "--prefix: stdin is also the input");
-  }
   LineReader reader(o.input);
-  if (o.compute_type)
-    check(computes_natively(*o.compute_type), ErrorKind::kUsage, "--compute-type ",
-          name_of(*o.compute_type), ": ", backend_description(),
-          " has no instructions for it; expected float32 or int8");
+  if (o.embed) o.compute_type = DType::f32;
   const TextModel model =
       load_text_model(o.model, {o.compute_type, o.allow_nonfinite, options.threads()});
+  o.text.input = o.input == "-" ? "stdin" : escaped(o.input.string());
+  if (o.output != "-") check_output(o.output, o.input);
+  if (o.embed) return embed(reader, model, o, options.threads());
   o.text.translator.compute_type = model.compute_type;
   complete(options, model, o);
-  o.text.input = o.input == "-" ? "stdin" : escaped(o.input.string());
   if (!o.prefixes.empty())
     o.text.target_prefixes = o.prefixes == "-" ? "stdin" : escaped(o.prefixes.string());
   TextTranslator translator(model.model(), model.tokenizer, o.text);
-  if (o.output != "-") {
-    check_output(o.output, o.input);
-    redirect_stdout(o.output);
-  }
+  if (o.output != "-") redirect_stdout(o.output);
   std::setvbuf(stdout, nullptr, _IOLBF, std::size_t{1} << 16);
   on_stop_signals(stop_after_line);
 
-  log_info(std::string(kTool) + " " + std::string(version()) + " (" + backend_description() +
-           ", workers " + std::to_string(o.text.translator.workers) + " x threads " +
-           std::to_string(o.text.translator.threads) + ", " + name_of(model.compute_type) +
-           (model.type_reason.empty() ? "" : " (" + model.type_reason + ")") + ") model " +
-           escaped(model.directory.string()) + ": " +
-           with_commas(parameter_count(model.model().config())) + " parameters, " +
-           with_commas(active_parameter_count(model.model().config())) + " active/token");
+  log_start(model, "workers " + std::to_string(o.text.translator.workers) + " x threads " +
+                       std::to_string(o.text.translator.threads));
   translate_lines(reader, translator, o);
 
   translator.warn_of_unknown_tokens();
   const TextTranslator::Counts& counts = translator.counts();
   warn_of_unknown_output(counts);
-  if (counts.long_lines > 0)
-    log_warning(counted(counts.long_lines, "line") + " longer than --max-input-length: " +
-                (o.text.long_input == LongInput::kSplit ? "split" : "cropped"));
-  if (counts.replaced > 0)
-    log_warning(counted(counts.replaced, "place") +
-                " of invalid UTF-8 replaced by U+FFFD, the first in line " +
-                std::to_string(counts.first_replaced_line));
+  warn_of_lines(counts, o.text.long_input);
   // With --stat the last batch has already been reported.
   if (!o.stat || counts.lines == 0) log_info(statistics(counts));
   return 0;

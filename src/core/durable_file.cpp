@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cassert>
 #include <cerrno>
 #include <cstdio>
 #include <string>
@@ -132,6 +133,18 @@ void DurableFile::flush() {
   if (done < buffer_.size())
     fail_errno(path_, "write error after " + std::to_string(written_bytes_) + " bytes", error);
   buffer_.clear();
+}
+
+void DurableFile::write_at(std::size_t offset, std::string_view text) {
+  flush();
+  assert(offset + text.size() <= written_bytes_);
+  while (!text.empty()) {
+    const ssize_t n =
+        retry([&] { return ::pwrite(fd_, text.data(), text.size(), static_cast<off_t>(offset)); });
+    if (n <= 0) fail_errno(path_, "write error", n == 0 ? EIO : errno);
+    text.remove_prefix(static_cast<std::size_t>(n));
+    offset += static_cast<std::size_t>(n);
+  }
 }
 
 void DurableFile::commit() {

@@ -26,6 +26,8 @@ class DurableFile {
 
   void write(std::span<const std::byte> bytes);
   void write(std::string_view text) { write(std::as_bytes(std::span(text.data(), text.size()))); }
+  // Overwrites bytes already written: a header that states what follows it.
+  void write_at(std::size_t offset, std::string_view text);
   void commit();
 
  private:

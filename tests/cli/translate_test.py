@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 import signal
+import struct
 import subprocess
 import sys
 import tempfile
@@ -332,6 +333,119 @@ class Models(unittest.TestCase):
         found = subprocess.run([TRANSLATE, "-m", folder], input=b"a\n", capture_output=True)
         self.assertEqual(found.returncode, 3)
         self.assertIn(b"eos", found.stderr)
+
+
+class Embeddings(unittest.TestCase):
+    TEXT = b"abc d efg\n\nhij k lmno p\n  \n" + b"ab cd. " * 100 + b"\n"
+
+    def embed(self, text, what, name, *args):
+        """The bytes of the file, and stderr."""
+        path = os.path.join(FOLDER.name, name)
+        code, out, err = translate(text, "--embed", what, "-o", path, *args)
+        self.assertEqual((code, out), (0, b""), err)
+        with open(path, "rb") as file:
+            data = file.read()
+        os.remove(path)
+        return data, err
+
+    def npy(self, data):
+        """The rows of a .npy file."""
+        self.assertEqual(data[:10], b"\x93NUMPY\x01\0" + struct.pack("<H", 118))
+        header = eval(data[10:128])
+        self.assertEqual((header["descr"], header["fortran_order"]), ("<f4", False))
+        rows, columns = header["shape"]
+        self.assertEqual(len(data), 128 + 4 * rows * columns)
+        return [struct.unpack_from(f"<{columns}f", data, 128 + 4 * columns * i) for i in range(rows)]
+
+    def safetensors(self, data):
+        """The flat values of the tensors."""
+        length, = struct.unpack_from("<Q", data)
+        header = json.loads(data[8:8 + length])
+        tensors = {}
+        for name, entry in header.items():
+            if name != "__metadata__":
+                begin, end = (8 + length + x for x in entry["data_offsets"])
+                letter = {"F32": "f", "I64": "q"}[entry["dtype"]]
+                tensors[name] = (entry["shape"], struct.unpack(
+                    f"<{(end - begin) // struct.calcsize(letter)}{letter}", data[begin:end]))
+        self.assertEqual(len(data), end)
+        return tensors
+
+    def test_files(self):
+        means = self.npy(self.embed(self.TEXT, "mean", "m.npy")[0])
+        self.assertEqual([len(row) for row in means], [16] * 5)
+        tensors = self.safetensors(self.embed(self.TEXT, "mean", "m.safetensors")[0])
+        self.assertEqual(tensors, {"mean": ([5, 16], sum(means, ()))})
+        tensors = self.safetensors(self.embed(self.TEXT, "tokens", "t.safetensors")[0])
+        (tokens, columns), states = tensors["states"]
+        shape, offsets = tensors["offsets"]
+        self.assertEqual((shape, offsets[0], offsets[-1], columns), ([6], 0, tokens, 16))
+        self.assertEqual(offsets[2] - offsets[1], 1)  # a blank line: eos alone
+        self.assertEqual(means[1], states[16 * offsets[1]:16 * offsets[2]])
+        self.assertEqual(means[1], means[3])
+        for i, mean in enumerate(means):
+            rows = [states[16 * t:16 * t + 16] for t in range(offsets[i], offsets[i + 1])]
+            for expected, column in zip(mean, zip(*rows)):
+                self.assertAlmostEqual(expected, sum(column) / len(column), places=5)
+        self.assertEqual(self.npy(self.embed(b"", "mean", "m.npy")[0]), [])
+        self.assertEqual(self.safetensors(self.embed(b"", "tokens", "t.safetensors")[0]),
+                         {"states": ([0, 16], ()), "offsets": ([1], (0,))})
+
+    def test_other_lines_and_threads_do_not_matter(self):
+        means = self.npy(self.embed(self.TEXT, "mean", "m.npy", "--threads", "1")[0])
+        lines = self.TEXT.split(b"\n")[:-1]
+        many = self.npy(self.embed(self.TEXT * 2000, "mean", "m.npy", "--threads", "3")[0])
+        self.assertEqual(many, means * 2000)
+        for line, mean in zip(lines, means):
+            self.assertEqual(self.npy(self.embed(line + b"\n", "mean", "m.npy")[0]), [mean])
+
+    def test_input_options(self):
+        with_prefix = self.embed(b"abc\n", "mean", "m.npy", "--source-prefix", "tr: ")[0]
+        self.assertEqual(with_prefix, self.embed(b"tr: abc\n", "mean", "m.npy")[0])
+        data, err = self.embed(self.TEXT, "tokens", "t.safetensors", "--max-input-length", "20")
+        offsets = self.safetensors(data)["offsets"][1]
+        self.assertEqual(offsets[5] - offsets[4], 20)
+        self.assertIn("stdin:5: cropped to 20 tokens", err)
+
+    def test_mistakes(self):
+        out = os.path.join(FOLDER.name, "out")
+        for args, code, message in (
+                (["mean"], 2, "--embed mean: --output -, expected a file named *.npy or *.safetensors"),
+                (["mean", "-o", out + ".txt"], 2, "out.txt, expected a file named *.npy or *.safe"),
+                (["tokens", "-o", out + ".npy"], 2, "out.npy, expected a file named *.safetensors"),
+                (["max", "-o", out + ".npy"], 2, "expected one of: mean, tokens"),
+                (["mean", "-o", out + ".npy", "--long-input", "split"], 2, "--long-input split"),
+                (["mean", "-o", out + ".npy", "--compute-type", "int8"], 2, "expected float32"),
+                (["mean", "-o", out + ".npy", "--scores"], 2, "--embed translates nothing"),
+                (["mean", "-o", out + "/nowhere/a.npy"], 1, "cannot create"),
+                (["mean", "-o", out + ".npy", "--long-input", "error", "--max-input-length", "20"], 3,
+                 "stdin:5: more than 20 tokens")):
+            found, text, err = translate(self.TEXT, "--embed", *args)
+            self.assertEqual((found, text), (code, b""), err)
+            self.assertIn(message, err)
+        self.assertEqual([name for name in os.listdir(FOLDER.name) if name.startswith("out")], [])
+        with open(out + ".npy", "wb") as file:
+            file.write(b"x")
+        code, _, err = translate(self.TEXT, "--embed", "mean", "-o", out + ".npy")
+        self.assertEqual(code, 2)
+        self.assertIn("already exists", err)
+        os.remove(out + ".npy")
+
+    def test_means_take_no_memory_for_lines(self):
+        def peak(count):
+            path = os.path.join(FOLDER.name, "m.npy")
+            process = start("--embed", "mean", "-o", path, "--threads", "1")
+            process.stdin.write(b"abc d\n" * count)
+            process.stdin.close()
+            _, status, usage = os.wait4(process.pid, 0)
+            process.returncode = os.waitstatus_to_exitcode(status)
+            self.assertEqual(process.returncode, 0)
+            process.stdout.close()
+            process.stderr.close()
+            os.remove(path)
+            return usage.ru_maxrss
+
+        self.assertLess(peak(100000) - peak(10000), 2000)  # kB; the file grows by 5.8 MB
 
 
 class Streams(unittest.TestCase):
