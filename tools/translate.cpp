@@ -17,6 +17,7 @@
 #include <utility>
 #include <vector>
 
+#include "src/app/blanks.h"
 #include "src/app/figures.h"
 #include "src/app/stop_signal.h"
 #include "src/app/text_embedder.h"
@@ -52,6 +53,7 @@ struct TranslateOptions {
   int workers = 0;
   std::optional<DType> compute_type;  // unset: chosen by load_text_model()
   std::optional<Embedding> embed;     // in place of translations
+  bool fill = false;                  // in place of translations, lines with filled blanks
   bool hf_capacity = false, allow_nonfinite = false, stat = false;
 };
 
@@ -96,6 +98,10 @@ void declare(Options& options, TranslateOptions& o) {
                  "write the encoder's states instead, after its final norm, in float32: each "
                  "line's mean to a .npy or .safetensors file, or those of its tokens, with "
                  "'offsets' of the lines, to a .safetensors file");
+  options.flag("fill", o.fill,
+               "fill the blanks of lines: print the line with <extra_id_0>, <extra_id_1> ... "
+               "replaced by what the model generates for them; for models pretrained by span "
+               "corruption, as T5");
   options.flag("strict", o.text.strict,
                "invalid UTF-8 is an error instead of being replaced by U+FFFD");
   options.flag_number(
@@ -264,9 +270,47 @@ class PrefixReader {
   std::vector<std::string> prefixes_;
 };
 
-void translate_lines(LineReader& reader, TextTranslator& translator, const TranslateOptions& o) {
+// --fill: keeps the lines that are being translated, and puts translations into their blanks.
+class LineFiller {
+ public:
+  explicit LineFiller(const Tokenizer& tokenizer) : tokenizer_(tokenizer) {}
+
+  // Returns the lines to translate: those without blanks are empty, which skips the model.
+  std::vector<std::string> begin(std::vector<std::string> lines) {
+    lines_ = std::move(lines);
+    std::vector<std::string> sources;
+    for (const std::string& line : lines_)
+      sources.push_back(has_blanks(tokenizer_, line) ? line : std::string());
+    return sources;
+  }
+
+  // Changes the texts of line `i` into the filled line.
+  void fill(std::size_t i, Translations& translations) {
+    for (Translation& t : translations) {
+      FilledLine filled = fill_blanks(tokenizer_, lines_[i], t.ids);
+      if (&t == &translations.front() && !filled.complete) ++incomplete_;
+      t.text = std::move(filled.text);
+    }
+  }
+
+  void warn_of_blanks() const {
+    if (incomplete_ > 0)
+      log_warning(counted(incomplete_, "line") +
+                  " with blanks for which the model generated nothing; they stay as they are");
+  }
+
+ private:
+  const Tokenizer& tokenizer_;
+  std::vector<std::string> lines_;
+  std::int64_t incomplete_ = 0;
+};
+
+void translate_lines(LineReader& reader, const Tokenizer& tokenizer, TextTranslator& translator,
+                     const TranslateOptions& o) {
   std::optional<PrefixReader> prefixes;
   if (!o.prefixes.empty()) prefixes.emplace(o);
+  std::optional<LineFiller> filler;
+  if (o.fill) filler.emplace(tokenizer);
   const auto most_lines = static_cast<std::size_t>(o.maxi_batch * o.text.translator.mini_batch);
   std::vector<std::string> lines;
   std::int64_t number = 0;
@@ -283,13 +327,17 @@ void translate_lines(LineReader& reader, TextTranslator& translator, const Trans
       if (lines.size() < most_lines && bytes < kReadAheadBytes && reader.ready()) continue;
     }
     const bool reports = o.stat && !lines.empty();
-    const std::vector<Translations> results = translator.translate(
-        std::exchange(lines, {}), prefixes ? prefixes->take() : std::vector<std::string>());
+    std::vector<std::string> sources = std::exchange(lines, {});
+    if (filler) sources = filler->begin(std::move(sources));
+    std::vector<Translations> results = translator.translate(
+        std::move(sources), prefixes ? prefixes->take() : std::vector<std::string>());
+    for (std::size_t i = 0; filler && i < results.size(); ++i) filler->fill(i, results[i]);
     for (const Translations& found : results) write_line(output_of(found, number++, o));
     flush_stdout();
     if (reports) log_info(statistics(translator.counts()));
     bytes = 0;
   }
+  if (filler) filler->warn_of_blanks();
 }
 
 void log_start(const TextModel& model, const std::string& threads) {
@@ -340,6 +388,8 @@ void check_options(const Options& options, const TranslateOptions& o) {
     check(computes_natively(*o.compute_type), ErrorKind::kUsage, "--compute-type ",
           name_of(*o.compute_type), ": ", backend_description(),
           " has no instructions for it; expected float32 or int8");
+  check(!o.fill || o.text.long_input != LongInput::kSplit, ErrorKind::kUsage,
+        "--fill: --long-input split, expected crop or error");
   if (!o.embed) return;
   check_embedding_output({o.output, *o.embed});
   check(o.text.long_input != LongInput::kSplit, ErrorKind::kUsage,
@@ -347,7 +397,8 @@ void check_options(const Options& options, const TranslateOptions& o) {
   check(!o.compute_type || *o.compute_type == DType::f32, ErrorKind::kUsage,
         "--embed: --compute-type ", name_of(o.compute_type.value_or(DType::f32)),
         ", expected float32");
-  for (const char* unused : {"prefix", "n-best", "scores", "no-unk", "beam-size", "do-sample"})
+  for (const char* unused :
+       {"prefix", "fill", "n-best", "scores", "no-unk", "beam-size", "do-sample"})
     options.check_unused(unused, "--embed translates nothing");
 }
 
@@ -381,6 +432,7 @@ int run(int argc, char** argv) {
   o.text.input = o.input == "-" ? "stdin" : escaped(o.input.string());
   if (o.output != "-") check_output(o.output, o.input);
   if (o.embed) return embed(reader, model, o, options.threads());
+  if (o.fill) o.text.sentinels = true;
   o.text.translator.compute_type = model.compute_type;
   complete(options, model, o);
   if (!o.prefixes.empty())
@@ -392,7 +444,7 @@ int run(int argc, char** argv) {
 
   log_start(model, "workers " + std::to_string(o.text.translator.workers) + " x threads " +
                        std::to_string(o.text.translator.threads));
-  translate_lines(reader, translator, o);
+  translate_lines(reader, model.tokenizer, translator, o);
 
   translator.warn_of_unknown_tokens();
   const TextTranslator::Counts& counts = translator.counts();

@@ -448,6 +448,68 @@ class Embeddings(unittest.TestCase):
         self.assertLess(peak(100000) - peak(10000), 2000)  # kB; the file grows by 5.8 MB
 
 
+class Blanks(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.model = os.path.join(FOLDER.name, "with sentinels")
+        subprocess.run([MAKE_MODEL, cls.model, "100"], check=True)
+        path = os.path.join(cls.model, "tokenizer_config.json")
+        with open(path) as file:
+            config = json.load(file)
+        with open(path, "w") as file:
+            json.dump({**config, "extra_ids": 100}, file)
+
+    def fill(self, text, generated, *args):
+        """Exit code, lines, stderr; the model's output starts with `generated` for every line."""
+        path = os.path.join(FOLDER.name, "generated")
+        with open(path, "w") as file:
+            file.write((generated + "\n") * text.count("\n"))
+        done = subprocess.run([TRANSLATE, "-q", "-m", self.model, "--fill", "--prefix", path,
+                               "--max-output-length", "60", *args],
+                              input=text.encode(), capture_output=True, timeout=60)
+        return done.returncode, done.stdout.decode().split("\n")[:-1], done.stderr.decode()
+
+    def test_blanks(self):
+        generated = ("<extra_id_0> abc <extra_id_1> d e <extra_id_2> <extra_id_3> f <extra_id_0> g "
+                     "<extra_id_4>")
+        text = ("x <extra_id_0> y <extra_id_1>. <extra_id_0>!\n"
+                "no blank <extra_id_x> <extra_id_ 3> <  two  spaces\n"
+                "\n"
+                "<extra_id_1>\n"
+                "<<extra_id_3>>\n")
+        code, lines, err = self.fill(text, generated)
+        self.assertEqual(code, 0, err)
+        self.assertNotIn("generated nothing", err)
+        self.assertEqual(lines, ["x abc y d e. abc!", text.split("\n")[1], "", "d e", "<f>"])
+        self.assertEqual(self.fill(text, generated, "--maxi-batch", "1", "--mini-batch", "1")[1], lines)
+        self.assertEqual(self.fill(text, generated, "-b", "1", "--sentinels")[1], lines)
+
+    def test_unfilled_blanks_stay(self):
+        text = "a <extra_id_2> b <extra_id_0>\nc <extra_id_0>\n<extra_id_2><extra_id_100>\n"
+        code, lines, err = self.fill(text, "<extra_id_0> x <extra_id_2> <extra_id_1>")
+        self.assertEqual((code, lines),
+                         (0, ["a <extra_id_2> b x", "c x", "<extra_id_2><extra_id_100>"]))
+        self.assertEqual(err.count("generated nothing"), 1)
+        self.assertIn("2 lines with blanks for which the model generated nothing", err)
+
+    def test_lists_and_a_model_alone(self):
+        code, lines, _ = self.fill("a <extra_id_0>\nb\n", "<extra_id_0> x <extra_id_1>", "--n-best=3")
+        self.assertEqual(code, 0)
+        self.assertTrue(lines and all(line.startswith(("0 ||| a x ||| ", "1 ||| b ||| "))
+                                      for line in lines), lines)
+        code, out, err = translate(b"a <extra_id_0> b\nc\n", "-m", self.model, "--fill")
+        self.assertEqual((code, out.count(b"\n")), (0, 2), err)
+        self.assertRegex(out.decode(), r"\Aa .* b\nc\n\Z")
+
+    def test_mistakes(self):
+        code, _, err = translate(b"a\n", "--fill")
+        self.assertEqual(code, 2)
+        self.assertIn("no <extra_id_0>", err)
+        code, _, err = translate(b"a\n", "-m", self.model, "--fill", "--long-input", "split")
+        self.assertEqual(code, 2)
+        self.assertIn("--fill: --long-input split", err)
+
+
 class Streams(unittest.TestCase):
     def test_flushed_when_the_input_pauses(self):
         process = start()
