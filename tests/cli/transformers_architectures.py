@@ -108,7 +108,9 @@ def as_pytorch_file(directory):
 NOTHING = lambda directory: None
 ROUNDED = {"switch-bfloat16", "t5-bfloat16"}
 REFUSED_UNCONVERTED = {"switch-c"}
-SINCE_5 = {"t5-unscaled"}  # transformers 4 does not know scale_decoder_outputs
+# transformers 4 does not know scale_decoder_outputs, and its balance loss counts dropped tokens as
+# tokens of expert 0.
+SINCE_5 = {"t5-unscaled", "switch-capacity-1"}
 LAYERS = dict(num_layers=2, num_decoder_layers=2)
 SPARSE = dict(num_experts=4, num_sparse_encoder_layers=1, num_sparse_decoder_layers=1)
 ALL_SPARSE = dict(num_experts=5, num_sparse_encoder_layers=2, num_sparse_decoder_layers=2)
