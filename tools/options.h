@@ -126,6 +126,8 @@ class Options {
   bool given(std::string_view name) const { return option_named(table_, name).given; }
   // Error(kUsage) if an option given on the command line itself has no effect; `why` explains it.
   void check_unused(std::string_view name, const std::string& why) const;
+  // Removes an option without effect from the settings, since its value would mislead.
+  void leave_out(std::string_view name) { named(name).get = nullptr; }
   // The number of threads to use: --threads or default_threads(), or fewer if OpenMP grants fewer.
   int threads() const { return threads_; }
   int requested_threads() const { return requested_threads_; }  // before OpenMP's limits

@@ -17,6 +17,26 @@ namespace {
 
 constexpr std::int64_t kMostSize = 1 << 20;
 
+// What a pretrained model determines.
+constexpr const char* kOfPretrained[] = {"vocab",
+                                         "vocab-size",
+                                         "normalization",
+                                         "preset",
+                                         "d-model",
+                                         "d-ff",
+                                         "d-kv",
+                                         "num-heads",
+                                         "num-layers",
+                                         "num-decoder-layers",
+                                         "num-experts",
+                                         "num-sparse-encoder-layers",
+                                         "num-sparse-decoder-layers",
+                                         "router-bias",
+                                         "expert-capacity",
+                                         "tie-word-embeddings",
+                                         "init",
+                                         "embedding-std"};
+
 // In a run's settings, the empty text stands for a value that is not given.
 template <class T, class Parse>
 auto unless_empty(T not_given, Parse parse) {
@@ -56,6 +76,9 @@ void add_model(Options& options, TrainingOptions& o) {
   options.group("Model");
   options.path("model,m", o.directory, "DIR",
                "directory for the model, train.log, metrics.jsonl, best, last and checkpoint-N");
+  options.path(
+      "pretrained-model", o.pretrained_model, "DIR",
+      "start from this model, in Hugging Face's format: its weights, sizes and vocabulary");
   options.preset("preset", o.preset, preset_names(), preset_text,
                  "defaults for options that are not given");
   options.number("d-model", c.d_model, 1, kMostSize, "width of the model");
@@ -194,6 +217,12 @@ void add_batches_and_run(Options& options, TrainingOptions& o) {
 
 // An option that has no effect is an error on the command line; a config file may list everything.
 void check_all_used(const Options& options, const TrainingOptions& o) {
+  if (!o.pretrained_model.empty()) {
+    check(o.vocab.empty(), ErrorKind::kUsage,
+          "--vocab: has no effect here: --pretrained-model brings its own vocabulary");
+    for (const char* name : kOfPretrained)
+      options.check_unused(name, "--pretrained-model determines it");
+  }
   if (o.mini_batch_fit)
     options.check_unused("mini-batch-words", "--mini-batch-fit determines the batch size");
   else
@@ -230,8 +259,10 @@ void add_train_options(Options& options, TrainingOptions& training) {
 }
 
 void finish_train_options(Options& options, TrainingOptions& o) {
-  o.settings = options.to_yaml();
   check_all_used(options, o);
+  if (!o.pretrained_model.empty())
+    for (const char* name : kOfPretrained) options.leave_out(name);
+  o.settings = options.to_yaml();
   // auto never selects a type that the machine does not support.
   check(o.compute_type == DType::f32 || computes_natively(o.compute_type), ErrorKind::kUsage,
         "--compute-type: found bfloat16, which this machine does not compute (",

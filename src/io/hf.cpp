@@ -93,11 +93,16 @@ class ParamReader {
 
 }  // namespace
 
+void read_values(Context& ctx, const ModelFiles& files, const ParamBuffer& values,
+                 bool allow_nonfinite) {
+  ParamReader read(ctx, files, allow_nonfinite);
+  files.model->each_param([&](const Param& param) { read(param, values[param]); });
+}
+
 LoadedModel load_opened_model(Context& ctx, ModelFiles files, bool allow_nonfinite) {
   LoadedModel loaded;
-  ParamReader read(ctx, files, allow_nonfinite);
   loaded.values = std::make_unique<ParamBuffer>(ctx, files.model->layout());
-  files.model->each_param([&](const Param& param) { read(param, (*loaded.values)[param]); });
+  read_values(ctx, files, *loaded.values, allow_nonfinite);
   files.model->bind(ctx, *loaded.values);
   loaded.model = std::move(files.model);
   loaded.generation = std::move(files.generation);

@@ -38,6 +38,11 @@ LoadedModel load_opened_model(Context& ctx, ModelFiles files, bool allow_nonfini
 LoadedModel load_prepared_model(Context& ctx, const std::filesystem::path& directory,
                                 bool allow_nonfinite = false);
 
+// Reads the values of a model whose files are open into a buffer of its layout. Errors as
+// load_model().
+void read_values(Context& ctx, const ModelFiles& files, const ParamBuffer& values,
+                 bool allow_nonfinite = false);
+
 // Writes the prepared file for contexts like ctx into a model directory, durably, and returns its
 // path. Errors as load_model(); non-finite values are an error.
 std::filesystem::path write_prepared_model(Context& ctx, const std::filesystem::path& directory);

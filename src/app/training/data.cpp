@@ -155,6 +155,7 @@ TrainingText read_training_text(const TrainingOptions& options) {
 }
 
 Tokenizer make_vocabulary(const ParallelText& text, const TrainingOptions& options) {
+  if (!options.pretrained_model.empty()) return Tokenizer::load_directory(options.pretrained_model);
   if (!options.vocab.empty()) return Tokenizer::load(options.vocab);
   const std::size_t pairs = text.source.size();
   const auto lines = static_cast<std::int64_t>(2 * pairs);

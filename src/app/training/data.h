@@ -24,8 +24,8 @@ struct TrainingText {
 };
 TrainingText read_training_text(const TrainingOptions& options);
 
-// Loads the vocabulary of --vocab; without it, logs and trains a SentencePiece model of at most
-// vocab_size pieces on both sides of `text`.
+// Loads the vocabulary of --pretrained-model or --vocab; without them, logs and trains a
+// SentencePiece model of at most vocab_size pieces on both sides of `text`.
 Tokenizer make_vocabulary(const ParallelText& text, const TrainingOptions& options);
 
 // The pairs as ids, without empty ones. Validation pairs that are too long are cropped.

@@ -12,6 +12,7 @@
 
 #include "src/app/figures.h"
 #include "src/app/training/limits.h"
+#include "src/app/training/pretrained.h"
 #include "src/app/training/resume.h"
 #include "src/app/training/setup.h"
 #include "src/app/training/state.h"
@@ -71,8 +72,9 @@ std::string line(std::string name, const std::string& text) {
 
 }  // namespace
 
-std::string dry_run(const TrainingOptions& options) {
-  const std::optional<TrainingState> resumed = state_to_resume(options);
+std::string dry_run(const TrainingOptions& given) {
+  const std::optional<TrainingState> resumed = state_to_resume(given);
+  const TrainingOptions options = start_options(given, resumed ? Start::kResumed : Start::kNew);
   TrainingParts parts(options, [&](const ParallelText& text) {
     return resumed && options.vocab.empty() ? Tokenizer::load_directory(options.directory)
                                             : make_vocabulary(text, options);

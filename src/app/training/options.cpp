@@ -23,10 +23,23 @@ void check_files_and_batches(const TrainingOptions& o) {
         "--valid-sets: found ", counted(std::ssize(o.valid_sets), "file"), ", expected ", expected);
 }
 
+// A new run clears its directory first.
+void check_directories(const TrainingOptions& o) {
+  namespace fs = std::filesystem;
+  if (o.pretrained_model.empty() || o.directory.empty()) return;
+  const fs::path own = fs::weakly_canonical(o.directory / "");
+  for (fs::path from = fs::weakly_canonical(o.pretrained_model / ""); from.has_relative_path();
+       from = from.parent_path())
+    check(from / "" != own / "", ErrorKind::kUsage, "--pretrained-model: found ",
+          escaped(o.pretrained_model.native()), ", in the directory of --model, ",
+          escaped(o.directory.native()), "; expected another directory for the new model");
+}
+
 }  // namespace
 
 void finish_options(TrainingOptions& o) {
   check_files_and_batches(o);
+  check_directories(o);
   check(o.num_sparse_encoder_layers <= o.config.num_layers &&
             o.num_sparse_decoder_layers <= o.config.num_decoder_layers,
         ErrorKind::kUsage, "--num-sparse-encoder-layers ", o.num_sparse_encoder_layers, " of ",
@@ -50,6 +63,10 @@ void finish_options(TrainingOptions& o) {
           "--lr-warmup, as in --after 50Ku");
     schedule.last_update = o.after.updates;
   }
+  set_expert_capacity(o);
+}
+
+void set_expert_capacity(TrainingOptions& o) {
   if (o.hf_capacity) {
     check(o.trainer.capacity.capacity_factor == 0, ErrorKind::kUsage,
           "--compat hf and --capacity-factor are two rules for the same thing: give only one");

@@ -45,6 +45,8 @@ struct TrainingOptions {
 
   // Model
   std::filesystem::path directory;
+  // The model directory to start from, whose vocabulary and architecture are kept; empty: none.
+  std::filesystem::path pretrained_model;
   ModelConfig config;
   std::int64_t num_sparse_encoder_layers = 0;
   std::int64_t num_sparse_decoder_layers = 0;
@@ -89,5 +91,9 @@ struct TrainingOptions {
 // the rest: which layers are sparse, the end of the schedule, the expert capacity. Error(kUsage)
 // naming the options.
 void finish_options(TrainingOptions& options);
+
+// Sets the capacity of the config and of training, for --compat and --capacity-factor.
+// Error(kUsage) if they exclude each other.
+void set_expert_capacity(TrainingOptions& options);
 
 }  // namespace switchyard

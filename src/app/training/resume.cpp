@@ -22,6 +22,8 @@ constexpr const char* kMayChange[] = {"activation-checkpointing", "average-best"
                                       // Compared by content instead, in check_same_inputs().
                                       "train-sets", "valid-sets", "vocab"};
 
+constexpr const char* kNotGiven = "not given";
+
 using Settings = std::map<std::string, std::string>;
 
 Settings read_settings(const std::string& yaml) {
@@ -110,6 +112,7 @@ std::vector<std::string> changed_settings(const std::string& was, const std::str
                                           const std::string& defaults) {
   try {
     Settings before = read_settings(was), after = read_settings(now);
+    for (const auto& [name, value] : before) after.try_emplace(name, kNotGiven);
     before.merge(read_settings(defaults));
     for (const char* name : kMayChange) after.erase(name);
     // A linear schedule's rates depend on the update at which it ends.
@@ -118,7 +121,7 @@ std::vector<std::string> changed_settings(const std::string& was, const std::str
     std::vector<std::string> changes;
     for (const auto& [name, value] : after) {
       const auto old = before.find(name);
-      const std::string shown = old == before.end() ? "not given" : old->second;
+      const std::string shown = old == before.end() ? kNotGiven : old->second;
       if (shown != value) changes.push_back("--" + name + ": was " + shown + ", now " + value);
     }
     return changes;

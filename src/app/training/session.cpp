@@ -15,6 +15,7 @@
 #include "src/app/training/checkpoints.h"
 #include "src/app/training/limits.h"
 #include "src/app/training/metrics_file.h"
+#include "src/app/training/pretrained.h"
 #include "src/app/training/progress.h"
 #include "src/app/training/resume.h"
 #include "src/app/training/scores.h"
@@ -58,9 +59,9 @@ class TrainingSession {
     return options_.early_stopping > 0 && first_metric().stalled >= options_.early_stopping;
   }
 
-  const TrainingOptions options_;
   TrainingDirectory directory_;
   const bool resuming_;
+  const TrainingOptions options_;
   TrainingParts parts_;
   Trainer& trainer_;
   Model averaged_model_;  // the same model, bound to the values to validate and save
@@ -77,10 +78,10 @@ class TrainingSession {
 };
 
 TrainingSession::TrainingSession(const TrainingOptions& options, const std::string& title)
-    : options_(options),
-      directory_(options.directory, options.overwrite),
-      resuming_(begin_or_resume(options_, directory_)),
-      parts_(options, [this](const ParallelText& text) { return make_tokenizer(text); }),
+    : directory_(options.directory, options.overwrite),
+      resuming_(begin_or_resume(options, directory_)),
+      options_(start_options(options, resuming_ ? Start::kResumed : Start::kNew)),
+      parts_(options_, [this](const ParallelText& text) { return make_tokenizer(text); }),
       trainer_(parts_.trainer),
       averaged_model_(parts_.model.config()),
       scores_(options_, parts_, averaged_model_),

@@ -4,6 +4,8 @@
 #include <utility>
 
 #include "src/app/figures.h"
+#include "src/app/text_translator.h"
+#include "src/app/training/pretrained.h"
 #include "src/core/error.h"
 #include "src/core/log.h"
 #include "src/core/parallel.h"
@@ -14,6 +16,10 @@ namespace {
 
 ModelConfig make_config(const TrainingOptions& options, const Tokenizer& tokenizer) {
   ModelConfig config = options.config;
+  if (!options.pretrained_model.empty()) {
+    check_tokenizer(tokenizer, config, escaped(options.pretrained_model.native()));
+    return config;
+  }
   check(tokenizer.pad_id() >= 0, ErrorKind::kData,
         "--vocab: the vocabulary has no padding piece, which starts every translation");
   config.vocab_size = tokenizer.vocab_size();
@@ -48,7 +54,10 @@ TrainingParts::TrainingParts(const TrainingOptions& options, const MakeTokenizer
       trainer(*ctx, model, params, options.trainer) {}
 
 void TrainingParts::initialise(const TrainingOptions& options) {
-  switchyard::initialise(*ctx, model, options.trainer.seed, options.init, params);
+  if (options.pretrained_model.empty())
+    switchyard::initialise(*ctx, model, options.trainer.seed, options.init, params);
+  else
+    load_pretrained(*ctx, options, params);
   trainer.prepare();
   trainer.reset_average();
 }

@@ -20,7 +20,8 @@ struct TrainingParts {
   // the memory of a batch yet.
   TrainingParts(const TrainingOptions& options, const MakeTokenizer& make_tokenizer);
 
-  // Sets the initial values of a new run; a resumed one loads its checkpoint's.
+  // Sets the initial values of a new run, those of --pretrained-model if it is given; a resumed run
+  // loads its checkpoint's.
   void initialise(const TrainingOptions& options);
 
   // Plans batches of at most `words` tokens (batch_words() of resume.h); 0 with --mini-batch-fit:

@@ -37,6 +37,8 @@ TEST_CASE("a setting that did not exist yet had its default") {
   CHECK(changed_settings("seed: 1\n", "seed: 1\ndropout: 0.1\n", "dropout: 0.1\n").empty());
   CHECK(changed_settings("seed: 1\n", "seed: 1\ndropout: 0.2\n", "dropout: 0.1\n") ==
         Changes{"--dropout: was 0.1, now 0.2"});
+  CHECK(changed_settings("seed: 1\nfreeze: [a]\n", "seed: 1\n", "") ==
+        Changes{"--freeze: was [a], now not given"});
   CHECK_THROWS_AS(changed_settings("[1, 2]", "seed: 1\n", ""), Error);
 }
 
