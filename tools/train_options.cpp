@@ -125,6 +125,9 @@ void add_optimizer(Options& options, TrainingOptions& o) {
   AdamWOptions& adamw = t.adamw;
   options.numbers("optimizer-params", {&adamw.beta1, &adamw.beta2, &adamw.eps, &adamw.weight_decay},
                   0, 1, "for AdamW: beta1 beta2 epsilon and, optionally, weight decay", 3);
+  options.parsed_list<std::string>(
+      "freeze", o.freeze, [](const std::string&, const std::string& text) { return text; },
+      "PATTERN...", "do not update tensors whose Hugging Face names match: 'encoder.*'");
   options.number("learn-rate,l", t.schedule.peak, 0.0, 1e6, "peak learning rate");
   options.parsed("lr-warmup", t.schedule.warmup, parse_updates,
                  std::to_string(t.schedule.warmup) + "u", "N",

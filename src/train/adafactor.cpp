@@ -14,7 +14,7 @@ std::int64_t rounded(std::int64_t n) {
 }  // namespace
 
 AdafactorOptimizer::AdafactorOptimizer(Context& ctx, const OptimizerParams& params)
-    : model_(params.model) {
+    : model_(params.model), frozen_(params.frozen) {
   std::int64_t total = 0;
   model_.each_param([&](const Param& param) {
     total += (param.vector ? 0 : rounded(param.rows)) + rounded(param.cols);
@@ -30,9 +30,14 @@ AdafactorOptimizer::AdafactorOptimizer(Context& ctx, const OptimizerParams& para
     const View row = param.vector ? View{} : take(param.rows);
     params_.push_back({&param.weight, params.grads[param], row, take(param.cols)});
   });
-  for (const ParamRange& share : params.shares)
-    plans_.push_back(
-        plan_adafactor(ctx, {params_.begin() + share.first, params_.begin() + share.last}));
+  for (const ParamRange& share : params.shares) {
+    std::vector<AdafactorParam> updated;
+    model_.each_param([&](const Param& param) {
+      if (param.index >= share.first && param.index < share.last && !is_frozen(frozen_, param))
+        updated.push_back(params_[static_cast<std::size_t>(param.index)]);
+    });
+    plans_.push_back(plan_adafactor(ctx, updated));
+  }
 }
 
 void AdafactorOptimizer::step(Context& ctx, std::size_t share, std::int64_t update, double rate,
@@ -46,6 +51,7 @@ void AdafactorOptimizer::step(Context& ctx, std::size_t share, std::int64_t upda
 std::vector<StateTensor> AdafactorOptimizer::state() const {
   std::vector<StateTensor> state;
   model_.each_param([&](const Param& param) {
+    if (is_frozen(frozen_, param)) return;
     const AdafactorParam& own = params_[static_cast<std::size_t>(param.index)];
     if (own.row) state.push_back({"row", &param, own.row});
     state.push_back({"col", &param, own.col});

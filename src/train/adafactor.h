@@ -21,6 +21,7 @@ class AdafactorOptimizer : public Optimizer {
 
  private:
   const Model& model_;
+  std::vector<bool> frozen_;
   Tensor means_;  // of all parameters, each aligned to 64 bytes
   std::vector<AdafactorParam> params_;
   std::vector<std::shared_ptr<const AdafactorPlan>> plans_;  // by share

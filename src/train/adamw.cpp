@@ -7,6 +7,7 @@ AdamWOptimizer::AdamWOptimizer(Context& ctx, const AdamWOptions& options,
                                const OptimizerParams& params)
     : options_(options),
       model_(params.model),
+      frozen_(params.frozen),
       m_(ctx, params.model.layout()),
       v_(ctx, params.model.layout()) {
   for (const ParamRange& share : params.shares) {
@@ -21,6 +22,7 @@ AdamWOptimizer::AdamWOptimizer(Context& ctx, const AdamWOptions& options,
     // Adjacent parameters are merged, unless they have packed forms.
     model_.each_param([&](const Param& param) {
       if (param.index < share.first || param.index >= share.last) return;
+      if (is_frozen(frozen_, param)) return;
       const std::int64_t offset = m_.layout().offset[static_cast<std::size_t>(param.index)];
       const bool packed = param.weight.packed != nullptr;
       if (packed || offset != last) {
@@ -48,8 +50,13 @@ void AdamWOptimizer::step(Context& ctx, std::size_t share, std::int64_t update, 
 
 std::vector<StateTensor> AdamWOptimizer::state() const {
   std::vector<StateTensor> state;
-  model_.each_param([&](const Param& param) { state.push_back({"m", &param, m_[param]}); });
-  model_.each_param([&](const Param& param) { state.push_back({"v", &param, v_[param]}); });
+  const auto add = [&](const char* name, const ParamBuffer& moments) {
+    model_.each_param([&](const Param& param) {
+      if (!is_frozen(frozen_, param)) state.push_back({name, &param, moments[param]});
+    });
+  };
+  add("m", m_);
+  add("v", v_);
   return state;
 }
 

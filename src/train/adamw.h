@@ -18,6 +18,7 @@ class AdamWOptimizer : public Optimizer {
  private:
   AdamWOptions options_;
   const Model& model_;
+  std::vector<bool> frozen_;
   ParamBuffer m_, v_;
   std::vector<std::shared_ptr<const AdamWPlan>> plans_;  // by share
 };

@@ -25,7 +25,8 @@ class Optimizer {
   virtual void step(Context& ctx, std::size_t share, std::int64_t update, double rate,
                     ConstView decision) = 0;
 
-  // The optimizer's state, to be saved in a checkpoint.
+  // The optimizer's state, to be saved in a checkpoint; that of frozen parameters is always 0 and
+  // left out.
   virtual std::vector<StateTensor> state() const = 0;
 };
 
@@ -38,14 +39,19 @@ struct AdamWOptions {
   float weight_decay = 0;
 };
 
-// The parameters to update, in disjoint shares. `model` is bound to `values` and, for bfloat16,
-// prepared; all buffers have its layout. Everything must outlive the optimizer.
+// The parameters to update, in disjoint shares. Gradients of frozen ones must be 0. `model` is
+// bound to `values` and, for bfloat16, prepared; all buffers have its layout. Everything must
+// outlive the optimizer.
 struct OptimizerParams {
   const Model& model;
   const ParamBuffer& values;
   const ParamBuffer& grads;
   std::vector<ParamRange> shares;
+  std::vector<bool> frozen = {};  // by Param::index: not updated; empty: none
 };
+inline bool is_frozen(const std::vector<bool>& frozen, const Param& param) {
+  return !frozen.empty() && frozen[static_cast<std::size_t>(param.index)];
+}
 std::unique_ptr<Optimizer> make_optimizer(Context& ctx, OptimizerKind kind,
                                           const AdamWOptions& adamw, const OptimizerParams& params);
 

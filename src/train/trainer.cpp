@@ -73,7 +73,7 @@ Trainer::Trainer(Context& ctx, Model& model, const ParamBuffer& params,
       statistics_(model.config()) {
   model.bind(ctx, params);
   prepare();
-  OptimizerParams updated{model, params, workers_.gradient(), {}};
+  OptimizerParams updated{model, params, workers_.gradient(), {}, options.frozen};
   for (int i = 0; i < workers_.count(); ++i) updated.shares.push_back(workers_.share_of(i).params);
   optimizer_ = make_optimizer(ctx, options.optimizer, options.adamw, updated);
   if (options.exponential_smoothing > 0) average_.emplace(ctx, model.layout());
@@ -157,6 +157,7 @@ PhaseSeconds Trainer::forward_backward(const Work& work) {
         switchyard::forward_backward(
             ctx, model_, part, pass, loss,
             {&workers_.gradient_of(worker), statistics_.part(row++), &by_worker[w]});
+      clear_frozen(ctx, workers_.gradient_of(worker));
     });
   } catch (...) {
     workers_.clear_gradients();  // of parts that finished before the error
@@ -166,6 +167,13 @@ PhaseSeconds Trainer::forward_backward(const Work& work) {
   for (const PhaseSeconds& seconds : by_worker)
     for (std::size_t i = 0; i < mean.size(); ++i) mean[i] += seconds[i] / workers_.count();
   return mean;
+}
+
+void Trainer::clear_frozen(Context& ctx, const ParamBuffer& grads) const {
+  if (options_.frozen.empty()) return;
+  model_.each_param([&](const Param& param) {
+    if (is_frozen(options_.frozen, param)) fill(ctx, 0, grads[param]);
+  });
 }
 
 // Issues the next update, which the backend may decide to skip.

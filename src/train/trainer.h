@@ -25,6 +25,9 @@ struct TrainerOptions {
   // > 0: keep an exponential moving average of the parameters with this factor (Marian's
   // exponential smoothing); it follows faster during the first updates.
   float exponential_smoothing = 0;
+  // By Param::index, empty if none: parameters that stay as they are. Their gradients are 0, so the
+  // gradient norm does not count them.
+  std::vector<bool> frozen;
   CapacityOptions capacity;
   bool activation_checkpointing = false;  // Pass::recompute: less memory, same bits
   std::uint64_t seed = 1;
@@ -95,6 +98,7 @@ class Trainer {
   };
   Work deal_out(std::vector<HostBatch>&& batches) const;
   PhaseSeconds forward_backward(const Work& work);
+  void clear_frozen(Context& ctx, const ParamBuffer& grads) const;
   void update(const Work& work, double rate);
   StepResult read_result(const Work& work);
   void count_skipped(const StepResult& result);

@@ -122,6 +122,57 @@ class FinetuneTest(unittest.TestCase):
             self.assertIn('expected another directory', error)
         self.assertEqual(tensors('base'), before)
 
+    def check_frozen(self, frozen, *more):
+        self.tuned('new', *more)
+        before, after = tensors('base'), tensors('new')
+        for name in before:
+            check = self.assertEqual if frozen(name) else self.assertNotEqual
+            check(before[name], after[name], name)
+
+    def test_frozen_tensors_keep_their_bits(self):
+        decay = ['--optimizer-params', '0.9', '0.98', '1e-9', '0.1', '--exponential-smoothing', '0.1']
+        self.check_frozen(lambda name: name.startswith('encoder.') or '.router.' in name,
+                          '--freeze', 'encoder.*', '*.mlp.router.*', *decay)
+
+    def test_frozen_tensors_of_adafactor(self):
+        self.check_frozen(lambda name: name == 'shared.weight' or name.startswith('decoder.block.1.'),
+                          '--optimizer', 'adafactor', '--freeze', 'shared.weight',
+                          'decoder.block.1.*', '--exponential-smoothing', '0.1')
+
+    def test_frozen_tensors_with_two_workers(self):
+        done = run(TRAIN, '-t', 'a.src', 'a.tgt', '-m', 'new', '--pretrained-model', 'base',
+                   '--after', '4u', '--threads', '2', '--workers', '2', '--freeze', 'decoder.*')
+        self.assertEqual(done.returncode, 0, done.stderr)
+        for name, value in tensors('new').items():
+            if name.startswith('decoder.'):
+                self.assertEqual(value, tensors('base')[name], name)
+
+    def test_frozen_tensors_do_not_count_in_the_gradient_norm(self):
+        norms = []
+        for freeze in [], ['--freeze', 'shared.weight']:
+            shutil.rmtree('new', ignore_errors=True)
+            self.tuned('new', *freeze, updates='1u')
+            with open('new/metrics.jsonl') as file:
+                norms.append(json.loads(file.readline())['gnorm'])
+        self.assertLess(norms[1], norms[0])
+
+    def test_frozen_tensors_of_a_resumed_run(self):
+        freeze = ['--freeze', 'encoder.*']
+        self.tuned('new', *freeze)
+        self.tuned('parts', *freeze, updates='4u')
+        for other, now in ([], 'not given'), (['--freeze', 'decoder.*'], '[decoder.*]'):
+            done = tune('parts', *other)
+            self.assertEqual(done.returncode, 2)
+            self.assertIn(f'--freeze: was [encoder.*], now {now}', done.stderr)
+        self.tuned('parts', *freeze)
+        for name in 'model.safetensors', 'optimizer.safetensors':
+            self.assertEqual(bytes_of('parts', 'last', name), bytes_of('new', 'last', name))
+
+    def test_patterns_that_do_not_fit(self):
+        self.assertIn('--freeze: encodr.* matches no tensor, expected the pattern of a name like '
+                      'decoder.', self.refused('new', '--freeze', 'encoder.*', 'encodr.*'))
+        self.assertIn('--freeze: matches all ', self.refused('new', '--freeze', '*'))
+
 
 if __name__ == '__main__':
     with tempfile.TemporaryDirectory() as directory:

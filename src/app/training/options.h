@@ -61,6 +61,7 @@ struct TrainingOptions {
   std::int64_t workspace_mb = 0;  // 0: half of the available memory
   std::int64_t optimizer_delay = 1;
 
+  std::vector<std::string> freeze;  // patterns of parameters that are not updated
   TrainerOptions trainer;
   DType compute_type = DType::f32;  // of matmuls; bf16 needs hardware support
   int threads = 0;                  // 0: default_threads()

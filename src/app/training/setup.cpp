@@ -5,6 +5,7 @@
 
 #include "src/app/figures.h"
 #include "src/app/text_translator.h"
+#include "src/app/training/freeze.h"
 #include "src/app/training/pretrained.h"
 #include "src/core/error.h"
 #include "src/core/log.h"
@@ -30,6 +31,12 @@ ModelConfig make_config(const TrainingOptions& options, const Tokenizer& tokeniz
   return config;
 }
 
+TrainerOptions trainer_options(const TrainingOptions& options, const Model& model) {
+  TrainerOptions trainer = options.trainer;
+  trainer.frozen = frozen_params(model, options.freeze);
+  return trainer;
+}
+
 TrainingMemory memory_for(const Context& ctx, const Model& model, const TrainingOptions& options) {
   TrainingMemory memory = parameter_memory(model, options);
   memory.available = available_memory(ctx);
@@ -51,7 +58,7 @@ TrainingParts::TrainingParts(const TrainingOptions& options, const MakeTokenizer
       model(make_config(options, tokenizer)),
       memory(memory_for(*ctx, model, options)),
       params(*ctx, model.layout()),
-      trainer(*ctx, model, params, options.trainer) {}
+      trainer(*ctx, model, params, trainer_options(options, model)) {}
 
 void TrainingParts::initialise(const TrainingOptions& options) {
   if (options.pretrained_model.empty())
