@@ -108,7 +108,9 @@ void add_model(Options& options, TrainingOptions& o) {
   options.flag(
       "tie-word-embeddings", c.tie_word_embeddings,
       "the head shares the embedding's weights, Hugging Face's default; =false: separate weights");
-  options.number("dropout", c.dropout_rate, 0.0f, 0.99f, "dropout rate, also inside experts");
+  options.number("dropout", c.dropout_rate, 0.0f, 0.99f, "dropout rate");
+  options.number("expert-dropout", o.trainer.expert_dropout, 0.0f, 0.99f,
+                 "dropout rate inside experts; default: --dropout");
   options.choice("init", o.init.hf, {{"paper", false}, {"hf", true}},
                  "initialization: the Switch paper's or Hugging Face's");
   options.number(
@@ -242,7 +244,8 @@ void check_all_used(const Options& options, const TrainingOptions& o) {
                                                   : "--lr-schedule is constant");
   if (o.init.hf) options.check_unused("embedding-std", "--init is hf");
   if (o.num_sparse_encoder_layers + o.num_sparse_decoder_layers == 0)
-    options.check_unused("num-experts", "no layer is sparse (--num-sparse-encoder-layers)");
+    for (const char* name : {"num-experts", "expert-dropout"})
+      options.check_unused(name, "no layer is sparse (--num-sparse-encoder-layers)");
 }
 
 }  // namespace

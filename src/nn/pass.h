@@ -39,6 +39,7 @@ struct Pass {
   // and backward recomputes them. Bit-identical results in less memory. For training passes only.
   bool recompute = false;
   float dropout_rate = 0;
+  std::optional<float> expert_dropout_rate;  // inside experts; default: dropout_rate
   float jitter_noise = 0;
   std::uint64_t seed = 0;
   std::uint64_t step = 0;
@@ -47,9 +48,13 @@ struct Pass {
 
   bool keeps() const { return training || keep || record; }
 
-  Dropout dropout(std::uint64_t site) const {
-    if (!training || dropout_rate == 0) return {};
-    return {dropout_rate, stream_key(seed, step, site)};
+  Dropout dropout(std::uint64_t site) const { return dropout(dropout_rate, site); }
+  Dropout expert_dropout(std::uint64_t site) const {
+    return dropout(expert_dropout_rate.value_or(dropout_rate), site);
+  }
+  Dropout dropout(float rate, std::uint64_t site) const {
+    if (!training || rate == 0) return {};
+    return {rate, stream_key(seed, step, site)};
   }
 };
 

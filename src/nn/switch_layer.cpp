@@ -71,7 +71,7 @@ View SwitchLayer::forward(Context& ctx, const Pass& pass, ConstView x, const Rag
   const std::int64_t slots = expert_in.rows;
   s.ffn.hidden = ctx.saved.make(slots, expert_dim, x.dtype);
   if (experts[0].wi_1) s.ffn.gate = ctx.saved.make(slots, expert_dim, x.dtype);
-  s.drop = pass.dropout(site);
+  s.drop = pass.expert_dropout(site);
   const View expert_out = ctx.saved.make(slots, x.cols, x.dtype);
   switchyard::experts(ctx, expert_call(s), s.routing, expert_in, s.ffn, expert_out);
   s.expert_out = expert_out;

@@ -44,6 +44,7 @@ Pass training_pass(const ModelConfig& config, const TrainerOptions& options, std
   pass.training = true;
   pass.recompute = options.activation_checkpointing;
   pass.dropout_rate = config.dropout_rate;
+  pass.expert_dropout_rate = options.expert_dropout;
   pass.jitter_noise = config.router_jitter_noise;
   pass.seed = options.seed;
   pass.step = static_cast<std::uint64_t>(update);

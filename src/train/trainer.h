@@ -25,6 +25,7 @@ struct TrainerOptions {
   // > 0: keep an exponential moving average of the parameters with this factor (Marian's
   // exponential smoothing); it follows faster during the first updates.
   float exponential_smoothing = 0;
+  std::optional<float> expert_dropout;  // inside experts; default: the config's dropout_rate
   // By Param::index, empty if none: parameters that stay as they are. Their gradients are 0, so the
   // gradient norm does not count them.
   std::vector<bool> frozen;

@@ -173,6 +173,23 @@ class FinetuneTest(unittest.TestCase):
                       'decoder.', self.refused('new', '--freeze', 'encoder.*', 'encodr.*'))
         self.assertIn('--freeze: matches all ', self.refused('new', '--freeze', '*'))
 
+    def test_expert_dropout(self):
+        self.tuned('new', '--dropout', '0.1', updates='2u')
+        self.tuned('parts', '--dropout', '0.1', '--expert-dropout', '0.1', updates='2u')
+        self.assertEqual(tensors('parts'), tensors('new'), 'the default is --dropout')
+        shutil.rmtree('parts')
+        self.tuned('parts', '--dropout', '0.1', '--expert-dropout', '0.4', updates='2u')
+        self.assertNotEqual(tensors('parts'), tensors('new'))
+        done = tune('parts', '--dropout', '0.1', '--expert-dropout', '0.3')
+        self.assertEqual(done.returncode, 2)
+        self.assertIn('--expert-dropout: was 0.4, now 0.3', done.stderr)
+
+    def test_expert_dropout_without_experts(self):
+        done = run(TRAIN, '-t', 'a.src', 'a.tgt', '-m', 'new', '--expert-dropout', '0.4',
+                   '--num-sparse-encoder-layers', '0', '--num-sparse-decoder-layers', '0')
+        self.assertEqual(done.returncode, 2)
+        self.assertIn('--expert-dropout: has no effect here: no layer is sparse', done.stderr)
+
 
 if __name__ == '__main__':
     with tempfile.TemporaryDirectory() as directory:

@@ -14,6 +14,9 @@ TrainingOptions start_options(TrainingOptions options, Start start) {
   if (options.pretrained_model.empty()) return options;
   if (start == Start::kResumed) options.pretrained_model = newest_checkpoint(options.directory);
   ModelConfig config = open_model_files(options.pretrained_model).model->config();
+  check(config.sparse_count() > 0 || !options.trainer.expert_dropout, ErrorKind::kUsage,
+        "--expert-dropout: has no effect here: the model has no experts: ",
+        escaped(options.pretrained_model.native()));
   const ModelConfig& given = options.config;
   config.dropout_rate = given.dropout_rate;
   config.router_jitter_noise = given.router_jitter_noise;
