@@ -6,29 +6,22 @@ The models are made here, with random weights, and read as saved and as switch-c
 Runs under $SWITCHYARD_PYTHON if that is set; exits with 77 (skipped) if transformers is missing.
 """
 
-import json
-import os
 import pathlib
 import subprocess
 import sys
 import tempfile
 
-wanted = os.environ.get("SWITCHYARD_PYTHON")
-if wanted and os.path.abspath(wanted) != sys.executable:
-    os.environ["SWITCHYARD_PYTHON"] = ""
-    os.execv(wanted, [wanted, *sys.argv])
-
-try:
-    import torch
-    import transformers
-    from safetensors.torch import load_file, save_file
-except ImportError as error:
-    print(f"skipped: {error}; set SWITCHYARD_PYTHON to a Python that has transformers")
-    sys.exit(77)
-
 sys.dont_write_bytecode = True
 sys.path.append(str(pathlib.Path(__file__).resolve().parents[1] / "golden"))
+from peer_python import packages
+
+with packages():
+    import torch
+    import transformers
+    from safetensors.torch import save_file
+
 import make_golden as golden
+from saved_models import as_base_model, as_pytorch_file, edit
 
 transformers.logging.set_verbosity_error()
 transformers.logging.disable_progress_bar()
@@ -59,17 +52,6 @@ def with_gated_experts(model):
     return model
 
 
-def edit(directory, tensors=lambda tensors: None, config=lambda config: None):
-    path = directory / "model.safetensors"
-    held = load_file(path)
-    held = tensors(held) or held
-    save_file({name: tensor.clone() for name, tensor in held.items()}, path, metadata={"format": "pt"})
-    path = directory / "config.json"
-    fields = json.loads(path.read_text())
-    config(fields)
-    path.write_text(json.dumps(fields))
-
-
 def gated_config(directory):
     edit(directory, config=lambda config: config.update(is_gated_act=True))
 
@@ -83,10 +65,6 @@ def as_switch_c(directory):
     edit(directory, tensors, config)
 
 
-def as_base_model(directory):
-    edit(directory, lambda held: {"switch_transformers." + name: tensor for name, tensor in held.items()})
-
-
 def without_optional_fields(directory):
     optional = ["decoder_start_token_id", "relative_attention_max_distance", "eos_token_id", "pad_token_id",
                 "layer_norm_epsilon", "dense_act_fn", "router_dtype", "router_bias"]
@@ -97,12 +75,6 @@ def in_bfloat16_files(directory):
     """The values are those of bfloat16 already; see ROUNDED."""
     edit(directory, lambda held: {name: tensor.bfloat16() if i % 3 else tensor
                                   for i, (name, tensor) in enumerate(sorted(held.items()))})
-
-
-def as_pytorch_file(directory):
-    path = directory / "model.safetensors"
-    torch.save(load_file(path), directory / "pytorch_model.bin")
-    path.unlink()
 
 
 NOTHING = lambda directory: None

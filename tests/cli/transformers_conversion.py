@@ -6,24 +6,19 @@ Runs under $SWITCHYARD_PYTHON if that is set; exits with 77 (skipped) if transfo
 """
 
 import json
-import os
 import pathlib
 import subprocess
 import sys
 import tempfile
 
-wanted = os.environ.get("SWITCHYARD_PYTHON")
-if wanted and os.path.abspath(wanted) != sys.executable:
-    os.environ["SWITCHYARD_PYTHON"] = ""
-    os.execv(wanted, [wanted, *sys.argv])
+sys.dont_write_bytecode = True
+from peer_python import packages
 
-try:
+with packages():
     import torch
     import transformers
-    from safetensors.torch import load_file, save_file
-except ImportError as error:
-    print(f"skipped: {error}; set SWITCHYARD_PYTHON to a Python that has transformers")
-    sys.exit(77)
+
+from saved_models import as_base_model, as_pytorch_file, edit
 
 transformers.logging.set_verbosity_error()
 transformers.logging.disable_progress_bar()
@@ -46,32 +41,16 @@ def mt5():
     return transformers.MT5ForConditionalGeneration(transformers.MT5Config(**SIZES))
 
 
-def change(directory, tensors=lambda tensors: None, config=lambda config: None):
-    """Edits the files of a saved model."""
-    path = directory / "model.safetensors"
-    held = load_file(path)
-    held = tensors(held) or held
-    save_file({name: tensor.clone() for name, tensor in held.items()}, path, metadata={"format": "pt"})
-    path = directory / "config.json"
-    fields = json.loads(path.read_text())
-    config(fields)
-    path.write_text(json.dumps(fields))
-
-
 def half_in_bfloat16(directory):
     """As in google/switch-base-8: some tensors bfloat16, some float32."""
     def tensors(held):
         return {name: tensor.bfloat16() if i % 2 else tensor for i, (name, tensor) in enumerate(sorted(held.items()))}
-    change(directory, tensors, lambda config: config.update(dtype="float32"))
-
-
-def with_prefix(directory):
-    change(directory, lambda held: {"switch_transformers." + name: tensor for name, tensor in held.items()})
+    edit(directory, tensors, lambda config: config.update(dtype="float32"))
 
 
 def with_copies(directory):
     copies = ["encoder.embed_tokens.weight", "decoder.embed_tokens.weight", "lm_head.weight"]
-    change(directory, lambda held: {**held, **{name: held["shared.weight"] for name in copies}})
+    edit(directory, lambda held: {**held, **{name: held["shared.weight"] for name in copies}})
 
 
 def own_head(directory):
@@ -81,20 +60,14 @@ def own_head(directory):
     def config(fields):
         fields.pop("scale_decoder_outputs", None)
         fields["tie_word_embeddings"] = False
-    change(directory, tensors, config)
+    edit(directory, tensors, config)
 
 
 def with_aliases(directory):
     def config(fields):
         for alias, key in [("hidden_size", "d_model"), ("num_attention_heads", "num_heads")]:
             fields[alias] = fields.pop(key)
-    change(directory, config=config)
-
-
-def as_pytorch(directory):
-    path = directory / "model.safetensors"
-    torch.save(load_file(path), directory / "pytorch_model.bin")
-    path.unlink()
+    edit(directory, config=config)
 
 
 NOTHING = lambda directory: None
@@ -105,16 +78,16 @@ CASES = {
     "t5-v1.1-deep-decoder": (lambda: t5(**V11, num_layers=1, num_decoder_layers=3), own_head),
     "t5-prefix-copies": (lambda: t5(), with_copies),
     "t5-aliases": (lambda: t5(), with_aliases),
-    "t5-pytorch": (lambda: t5(), as_pytorch),
+    "t5-pytorch": (lambda: t5(), as_pytorch_file),
     "mt5": (mt5, own_head),
     "mt5-tied": (mt5, NOTHING),
     "switch": (lambda: switch(), NOTHING),
     "switch-bias": (lambda: switch(router_bias=True, num_sparse_decoder_layers=2), NOTHING),
     "switch-untied": (lambda: switch(tie_word_embeddings=False), NOTHING),
-    "switch-prefix": (lambda: switch(), with_prefix),
+    "switch-prefix": (lambda: switch(), as_base_model),
     "switch-copies": (lambda: switch(), with_copies),
     "switch-mixed": (lambda: switch(), half_in_bfloat16),
-    "switch-pytorch": (lambda: switch(), as_pytorch),
+    "switch-pytorch": (lambda: switch(), as_pytorch_file),
     "t5-mixed": (lambda: t5(), half_in_bfloat16),
 }
 

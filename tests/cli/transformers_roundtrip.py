@@ -6,24 +6,18 @@ Runs under $SWITCHYARD_PYTHON if that is set; exits with 77 (skipped) if transfo
 """
 
 import json
-import os
 import pathlib
 import subprocess
 import sys
 import tempfile
 
-wanted = os.environ.get("SWITCHYARD_PYTHON")
-if wanted and os.path.abspath(wanted) != sys.executable:
-    os.environ["SWITCHYARD_PYTHON"] = ""
-    os.execv(wanted, [wanted, *sys.argv])
+sys.dont_write_bytecode = True
+from peer_python import packages
 
-try:
+with packages():
     import torch
     import transformers
     from safetensors.torch import load_file
-except ImportError as error:
-    print(f"skipped: {error}; set SWITCHYARD_PYTHON to a Python that has transformers")
-    sys.exit(77)
 
 transformers.logging.set_verbosity_error()
 TOLERANCE = 2e-4  # relative to the largest logit: two orders of summation in float32

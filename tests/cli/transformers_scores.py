@@ -13,31 +13,18 @@ import subprocess
 import sys
 import tempfile
 
-wanted = os.environ.get('SWITCHYARD_PYTHON')
-if wanted and os.path.abspath(wanted) != sys.executable:
-    os.environ['SWITCHYARD_PYTHON'] = ''
-    os.execv(wanted, [wanted, *sys.argv])
-try:
+sys.dont_write_bytecode = True
+from generated_text import read_lines, write_lines
+from peer_python import packages
+
+with packages():
     import sentencepiece
     import torch
     import transformers
-except ImportError as error:
-    print(f'skipped: {error}; set SWITCHYARD_PYTHON to a Python that has transformers, torch and sentencepiece')
-    sys.exit(77)
 
 EVALUATE, MAKE_MODEL = os.path.abspath(sys.argv[1]), os.path.abspath(sys.argv[2])
 # float32's rounding in a few layers, summed over at most some 20 tokens
 TOLERANCE = 1e-4
-
-
-def words(rng):
-    return ' '.join(''.join(rng.choice('abcdefghij') for _ in range(rng.randint(1, 6)))
-                    for _ in range(rng.randint(0, 9)))
-
-
-def lines(path):
-    with open(path, encoding='utf-8') as file:
-        return file.read().split('\n')[:-1]
 
 
 def main():
@@ -49,14 +36,13 @@ def main():
         subprocess.run([MAKE_MODEL, directory], check=True)
         rng = random.Random(1)
         for path in (source, reference):
-            with open(path, 'w', encoding='utf-8') as file:
-                file.write(''.join(words(rng) + '\n' for _ in range(200)))
+            write_lines(path, rng)
     out = subprocess.run([EVALUATE, reference, '--model', directory, '--source', source, '--per-line', '-w', '9'],
                          stdout=subprocess.PIPE, check=True).stdout.decode()
     found = [json.loads(line) for line in out.splitlines()]
     vocabulary = sentencepiece.SentencePieceProcessor(model_file=os.path.join(directory, 'spiece.model'))
     model = transformers.AutoModelForSeq2SeqLM.from_pretrained(directory).eval()
-    texts = list(zip(lines(source), lines(reference)))
+    texts = list(zip(read_lines(source), read_lines(reference)))
     assert len(found) == len(texts), (len(found), len(texts))
     worst = 0
     for row, (text, target) in zip(found, texts):

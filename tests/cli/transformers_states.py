@@ -12,28 +12,20 @@ import subprocess
 import sys
 import tempfile
 
-wanted = os.environ.get('SWITCHYARD_PYTHON')
-if wanted and os.path.abspath(wanted) != sys.executable:
-    os.environ['SWITCHYARD_PYTHON'] = ''
-    os.execv(wanted, [wanted, *sys.argv])
-try:
+sys.dont_write_bytecode = True
+from generated_text import read_lines, write_lines
+from peer_python import packages
+
+with packages():
     import numpy
     import safetensors.torch
     import sentencepiece
     import torch
     import transformers
-except ImportError as error:
-    print(f'skipped: {error}; set SWITCHYARD_PYTHON to a Python that has transformers, torch and sentencepiece')
-    sys.exit(77)
 
 TRANSLATE, MAKE_MODEL = os.path.abspath(sys.argv[1]), os.path.abspath(sys.argv[2])
 # float32's rounding in a few layers; states are of order 1 after the final norm
 TOLERANCE = 1e-4
-
-
-def words(rng):
-    return ' '.join(''.join(rng.choice('abcdefghij') for _ in range(rng.randint(1, 6)))
-                    for _ in range(rng.randint(0, 9)))
 
 
 def embed(directory, source, *args):
@@ -47,9 +39,7 @@ def main():
     else:
         directory, source = 'model', 'source'
         subprocess.run([MAKE_MODEL, directory], check=True)
-        rng = random.Random(1)
-        with open(source, 'w', encoding='utf-8') as file:
-            file.write(''.join(words(rng) + '\n' for _ in range(200)))
+        write_lines(source, random.Random(1))
     embed(directory, source, 'tokens', '-o', 'tokens.safetensors')
     embed(directory, source, 'mean', '-o', 'mean.safetensors')
     embed(directory, source, 'mean', '-o', 'mean.npy')
@@ -57,8 +47,7 @@ def main():
     states, offsets = found['states'], found['offsets'].tolist()
     means = torch.from_numpy(numpy.load('mean.npy'))
     assert torch.equal(means, safetensors.torch.load_file('mean.safetensors')['mean'])
-    with open(source, encoding='utf-8') as file:
-        texts = file.read().split('\n')[:-1]
+    texts = read_lines(source)
     assert len(offsets) == len(texts) + 1 and len(means) == len(texts) and offsets[-1] == len(states)
     vocabulary = sentencepiece.SentencePieceProcessor(model_file=os.path.join(directory, 'spiece.model'))
     model = transformers.AutoModelForSeq2SeqLM.from_pretrained(directory).eval()

@@ -13,17 +13,13 @@ import subprocess
 import sys
 import tempfile
 
-wanted = os.environ.get('SWITCHYARD_PYTHON')
-if wanted and os.path.abspath(wanted) != sys.executable:
-    os.environ['SWITCHYARD_PYTHON'] = ''
-    os.execv(wanted, [wanted, *sys.argv])
-try:
+sys.dont_write_bytecode = True
+from peer_python import packages
+
+with packages():
     import sentencepiece
     import transformers
     from transformers import AddedToken, T5Tokenizer
-except ImportError as error:
-    print(f'skipped: {error}; set SWITCHYARD_PYTHON to a Python that has transformers and sentencepiece')
-    sys.exit(77)
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'golden'))
 from mixed_lines import ADDED, TRAINING, mixed_lines

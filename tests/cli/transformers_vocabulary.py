@@ -10,18 +10,13 @@ import subprocess
 import sys
 import tempfile
 
-wanted = os.environ.get('SWITCHYARD_PYTHON')
-if wanted and os.path.abspath(wanted) != sys.executable:
-    os.environ['SWITCHYARD_PYTHON'] = ''
-    os.execv(wanted, [wanted, *sys.argv])
+sys.dont_write_bytecode = True
+from peer_python import packages
 
-try:
+with packages():
     import sentencepiece
     import transformers
     transformers.AutoTokenizer  # named here because it is imported lazily
-except ImportError as error:
-    print(f'skipped: {error}; set SWITCHYARD_PYTHON to a Python that has transformers and sentencepiece')
-    sys.exit(77)
 
 transformers.logging.set_verbosity_error()
 TRAIN = os.path.abspath(sys.argv[1])
