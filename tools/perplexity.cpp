@@ -92,7 +92,7 @@ void PerplexityOptions::declare(Options& options) {
 
 void print_perplexity(const NamedText& source, const NamedText& reference,
                       const PerplexityOptions& options, const ScoreStyle& style, int threads) {
-  const TextModel model = load_text_model(options.model);
+  const TextModel model = load_text_model(options.model, {.threads = threads});
   ReferenceScorerOptions scoring{.threads = threads,
                                  .source_prefix = options.source_prefix,
                                  .capacity = {},
