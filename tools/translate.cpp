@@ -17,7 +17,6 @@
 #include <utility>
 #include <vector>
 
-#include "src/app/blanks.h"
 #include "src/app/figures.h"
 #include "src/app/stop_signal.h"
 #include "src/app/text_embedder.h"
@@ -29,7 +28,9 @@
 #include "src/core/version.h"
 #include "src/text/line_reader.h"
 #include "tools/embed_lines.h"
+#include "tools/line_filler.h"
 #include "tools/options.h"
+#include "tools/prefix_reader.h"
 #include "tools/search_flags.h"
 
 namespace {
@@ -239,76 +240,10 @@ void warn_of_unknown_output(const TextTranslator::Counts& counts) {
                 " target tokens are <unk>, printed as U+2047; --no-unk prevents it");
 }
 
-// --prefix: a file with one line per input line.
-class PrefixReader {
- public:
-  explicit PrefixReader(const TranslateOptions& o)
-      : input_name_(o.text.input), name_(o.text.target_prefixes), reader_(o.prefixes) {}
-
-  // Reads the prefix of the line that `input` has just returned, if it has not ended. Error(kData)
-  // with both counts if only one of the two files has ended.
-  void read_for(LineReader& input, const std::string* line) {
-    std::string prefix;
-    if (reader_.next(prefix) != (line != nullptr)) fail_counts(input);
-    if (line) prefixes_.push_back(std::move(prefix));
-  }
-
-  std::vector<std::string> take() { return std::exchange(prefixes_, {}); }
-
- private:
-  [[noreturn]] void fail_counts(LineReader& input) {
-    for (std::string line; input.next(line);) {
-    }
-    for (std::string line; reader_.next(line);) {
-    }
-    fail(ErrorKind::kData, name_, ": ", counted(reader_.lines(), "line"), ", expected ",
-         input.lines(), " as in ", input_name_);
-  }
-
-  std::string input_name_, name_;
-  LineReader reader_;
-  std::vector<std::string> prefixes_;
-};
-
-// --fill: keeps the lines that are being translated, and puts translations into their blanks.
-class LineFiller {
- public:
-  explicit LineFiller(const Tokenizer& tokenizer) : tokenizer_(tokenizer) {}
-
-  // Returns the lines to translate: those without blanks are empty, which skips the model.
-  std::vector<std::string> begin(std::vector<std::string> lines) {
-    lines_ = std::move(lines);
-    std::vector<std::string> sources;
-    for (const std::string& line : lines_)
-      sources.push_back(has_blanks(tokenizer_, line) ? line : std::string());
-    return sources;
-  }
-
-  // Changes the texts of line `i` into the filled line.
-  void fill(std::size_t i, Translations& translations) {
-    for (Translation& t : translations) {
-      FilledLine filled = fill_blanks(tokenizer_, lines_[i], t.ids);
-      if (&t == &translations.front() && !filled.complete) ++incomplete_;
-      t.text = std::move(filled.text);
-    }
-  }
-
-  void warn_of_blanks() const {
-    if (incomplete_ > 0)
-      log_warning(counted(incomplete_, "line") +
-                  " with blanks for which the model generated nothing; they stay as they are");
-  }
-
- private:
-  const Tokenizer& tokenizer_;
-  std::vector<std::string> lines_;
-  std::int64_t incomplete_ = 0;
-};
-
 void translate_lines(LineReader& reader, const Tokenizer& tokenizer, TextTranslator& translator,
                      const TranslateOptions& o) {
   std::optional<PrefixReader> prefixes;
-  if (!o.prefixes.empty()) prefixes.emplace(o);
+  if (!o.prefixes.empty()) prefixes.emplace(o.prefixes, o.text.target_prefixes, o.text.input);
   std::optional<LineFiller> filler;
   if (o.fill) filler.emplace(tokenizer);
   const auto most_lines = static_cast<std::size_t>(o.maxi_batch * o.text.translator.mini_batch);
